@@ -1,0 +1,1 @@
+"""The frozen vision transformer: embed pictures, offer blocks, finish features."""

@@ -1,0 +1,122 @@
+"""A registered name with options, written in one line: `lavish(latents=2)`."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from registry.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Component:
+    """A name and the options its class is built with.
+
+    Parsed with `ast`, so that text from a command line, a grid file or a record is never executed.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", MappingProxyType(dict(sorted(self.options.items()))))
+
+    @classmethod
+    def parse(cls, text: str) -> Component:
+        """Read `name` or `name(option=literal, …)`.
+
+        Raises:
+            UserError: the text is not of that form.
+        """
+        try:
+            node = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            raise _malformed(text) from None
+        if isinstance(node, ast.Name):
+            return cls(node.id)
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
+            raise _malformed(text)
+        options: dict[str, Any] = {}
+        for keyword in node.keywords:
+            if keyword.arg is None or keyword.arg in options:
+                raise _malformed(text)
+            try:
+                options[keyword.arg] = ast.literal_eval(keyword.value)
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                value = ast.unparse(keyword.value)
+                raise UserError(
+                    f"option {keyword.arg}={value} in {text!r} is not a number, True/False, None, list or quoted text; "
+                    f"write {keyword.arg}='{value}' for text."
+                ) from None
+        return cls(node.func.id, options)
+
+    @classmethod
+    def parse_list(cls, text: str) -> list[Component]:
+        """Read components separated by commas; commas inside parentheses or quotes belong to a component."""
+        return [cls.parse(part) for part in split_outside_brackets(text)]
+
+    def with_options(self, **options: Any) -> Component:
+        """The same component with these options set."""
+        return Component(self.name, {**self.options, **options})
+
+    def without_defaults(self, build: Callable[..., Any]) -> Component:
+        """Check the options against the signature of `build` and leave out those that equal its defaults.
+
+        Raises:
+            UserError: an option that `build` does not take.
+        """
+        accepted = option_defaults(build)
+        for option in self.options:
+            if option not in accepted:
+                raise unknown(f"option of {self.name}", option, accepted)
+        kept = {k: v for k, v in self.options.items() if not _same(v, accepted[k])}
+        return Component(self.name, kept)
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+
+def option_defaults(build: Callable[..., Any]) -> dict[str, Any]:
+    """The options that a registered class takes, with their defaults.
+
+    Parameters without a default (an adapter's `backbone`) are supplied by the benchmark, so they are no options.
+    """
+    parameters = inspect.signature(build).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p.default for p in parameters if p.kind in named and p.default is not inspect.Parameter.empty}
+
+
+def split_outside_brackets(text: str) -> list[str]:
+    """Split at commas that are outside of brackets and quotes; empty parts are dropped."""
+    parts, depth, quote, start = [], 0, "", 0
+    for i, char in enumerate(text):
+        if quote:
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _same(value: Any, default: Any) -> bool:
+    return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
+
+
+def _malformed(text: str) -> UserError:
+    return UserError(f"cannot read component {text!r}; write name or name(option=value), as in lavish(latents=2).")

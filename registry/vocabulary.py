@@ -1,0 +1,47 @@
+"""The words that every part of the project shares.
+
+Shape letters: `B` clips, `T` segments of a clip, `L` tokens of one picture, `D` token width, `G` groups of tokens,
+`H` heads, `P` context tokens, `S` picture side, `F` mel bands, `C` classes, `Q` questions of a clip, `W` words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+Modality = Literal["visual", "audio"]
+MODALITIES: tuple[Modality, ...] = ("visual", "audio")
+PARTNER: dict[Modality, Modality] = {"visual": "audio", "audio": "visual"}
+
+Streams = dict[Modality, Tensor]
+"""Tokens `(B, T, L, D)` or pictures `(B, T, 3, S, S)`, one entry per modality that is present."""
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+SAMPLE_RATE = 16_000
+"""Samples per second of every waveform inside the project; decoding resamples to it."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a backbone says about one stream."""
+
+    tokens: Tensor
+    """(B, T, L, D), after the final norm."""
+    pooled: Tensor
+    """(B, T, D), pooled in the family's own way."""
+
+
+Encode = Callable[[Streams], dict[Modality, Features]]
+"""Pictures of one or both modalities -> features; a stream left out is encoded as absent."""
+
+Inputs = dict[str, Tensor]
+"""A collated batch after the front end: pictures `visual` and `audio` (B, T, 3, S, S), and what a task adds."""
+Targets = dict[str, Any]
+Outputs = dict[str, Tensor]
+Prediction = dict[str, Any]
+"""What a head says of one clip, in plain Python values or CPU tensors."""

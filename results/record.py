@@ -1,0 +1,87 @@
+"""One run, one record: what was asked, what it ran on, what happened, what it cost. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters of live modules by role, counted from the modules themselves, never from names."""
+
+    backbone: int
+    """Frozen parameters of the backbone."""
+    adapter: int
+    head: int
+    backbone_trained: int = 0
+    """Backbone parameters that the scheme asked to train (norms, for example)."""
+    idle: int | None = None
+    """Adapter parameters that never received a gradient; None where nothing was trained."""
+
+    @property
+    def trainable(self) -> int:
+        return self.adapter + self.head + self.backbone_trained
+
+    @property
+    def total(self) -> int:
+        return self.backbone + self.adapter + self.head + self.backbone_trained
+
+    @property
+    def trainable_percent(self) -> float:
+        return 100.0 * self.trainable / self.total
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run did not complete."""
+
+    kind: str
+    """`out_of_memory`, `nan_loss`, `missing_weights`, `data`, `killed`, `timeout` or `error`."""
+    message: str
+    log: str = ""
+    """The last lines of the log."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One cell of the grid after it ran. Written once, never edited. Unknown is None, never a number."""
+
+    hash: str
+    """Of everything that decides the numbers: components, recipe, seed, data identity, weights, code."""
+    slug: str
+    backbone: str
+    adapter: str
+    task: str
+    seed: int
+    recipe: dict[str, Any]
+    protocol: str
+    """`validation` where the best state was selected on validation and test was read once."""
+    status: Literal["completed", "failed"]
+    data: str | None = None
+    weights: dict[str, str] = field(default_factory=dict)
+    """sha256 of each file that initialised the run, by file name; empty where weights are random."""
+    labels: list[str] = field(default_factory=list)
+    """What a reader must know: `synthetic data`, `random weights`."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    primary_metric: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry for each epoch: `epoch`, `train_loss`, `seconds` and the validation scores."""
+    best_epoch: int | None = None
+    validation: dict[str, float] = field(default_factory=dict)
+    """Validation scores of the selected state."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """Test scores of the selected state, read once."""
+    parameters: Parameters | None = None
+    gflops: float | None = None
+    """Forward operations (2 for a multiply-add) of one clip, in 10^9."""
+    peak_memory_mb: float | None = None
+    ms_per_clip: float | None = None
+    """Median inference time of one clip at the run's batch size."""
+    train_seconds: float | None = None
+    started: str = ""
+    finished: str = ""
+    failure: Failure | None = None
+    schema: int = SCHEMA

@@ -1,0 +1,80 @@
+"""Every number that training depends on, in one flat place."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from registry.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a cell is trained. A task holds its published defaults; grid files and `--set` change single fields."""
+
+    epochs: int = 20
+    batch_size: int = 2
+    """Clips in one forward pass."""
+    accumulate: int = 1
+    """Forward passes to one step of the optimiser."""
+    adapter_lr: float = 1e-4
+    head_lr: float = 1e-5
+    final_lr_ratio: float = 0.0
+    """Where the cosine ends, as a share of the starting rate."""
+    warmup_epochs: float = 2.0
+    optimizer: Literal["adam", "adamw"] = "adam"
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    """Gradient norm bound; 0 leaves gradients as they are."""
+    patience: int = 0
+    """Epochs without a better validation score before training stops; 0 never stops early."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    workers: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise UserError(f"recipe {name}={getattr(self, name)} must be at least 1.")
+        for name in _fields():
+            value = getattr(self, name)
+            if isinstance(value, int | float) and not 0 <= value < float("inf"):
+                raise UserError(f"recipe {name}={value} must be a finite number, 0 or more.")
+
+    def override(self, values: Mapping[str, Any]) -> Recipe:
+        """A recipe with these fields changed; text, as `--set` gives it, is read as the field's own type.
+
+        Raises:
+            UserError: an unknown field, or a value that is not of the field's type.
+        """
+        hints = _fields()
+        for name in values:
+            if name not in hints:
+                raise unknown("recipe field", name, hints)
+        return dataclasses.replace(self, **{name: _read(name, hints[name], value) for name, value in values.items()})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Field names and values, in the order of this class."""
+        return dataclasses.asdict(self)
+
+
+def _fields() -> dict[str, Any]:
+    return get_type_hints(Recipe)
+
+
+def _read(name: str, kind: Any, value: Any) -> Any:
+    if get_origin(kind) is Literal:
+        if value in get_args(kind):
+            return value
+        raise UserError(f"recipe {name}={value!r} is not one of {', '.join(get_args(kind))}.")
+    wrong_type = isinstance(value, bool) or (kind is int and isinstance(value, float) and value != int(value))
+    try:
+        if wrong_type:
+            raise ValueError
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        what = "a whole number" if kind is int else "a number"
+        raise UserError(f"recipe {name}={value} is not {what}; write it as {name}={getattr(Recipe(), name)}.") from None

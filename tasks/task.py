@@ -1,0 +1,97 @@
+"""What is asked of audio-visual features: data, head and score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
+from tasks.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ItemScore:
+    """The outcome of one scored item (a clip, a question or a query), kept for intervals and paired tests."""
+
+    item: str
+    score: float
+    """In 0..1; the mean over items, times 100, is the task's primary metric."""
+    kind: str = ""
+    """What breakdowns group by: question type, class or retrieval direction."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores in percent (ranks as they are), and one entry for each scored item."""
+
+    scores: dict[str, float]
+    items: list[ItemScore] = field(default_factory=list)
+
+
+class Task(ABC):
+    """A question asked of audio-visual features.
+
+    `data="synthetic"` is the embedded procedural world; any other value is a folder of real clips.
+    """
+
+    primary_metric: ClassVar[str]
+    """The score that selects and ranks: higher is better, in percent."""
+    published_recipe: ClassVar[Recipe]
+    """The training numbers that papers use for this task."""
+
+    data: str
+    segments: int
+    """T, the segments of a clip."""
+
+    @abstractmethod
+    def dataset(self, split: Split) -> Dataset[dict[str, dict[str, Tensor]]]:
+        """Clips of one split.
+
+        An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) float32 at 16 kHz, …},
+        "targets": {…}}` and collates with torch's default collate function.
+        """
+
+    @abstractmethod
+    def head(self, dim: int) -> Head:
+        """The task's own layers for features of width `dim`. Needs no data on disk, so that parameters can be counted."""
+
+    @abstractmethod
+    def evaluate(self, predictions: list[Prediction]) -> Evaluation:
+        """Score the predictions of a whole split, in the order of its items."""
+
+    @abstractmethod
+    def example_inputs(self, batch: int) -> Inputs:
+        """Zeros of the shapes and types of a collated batch's `inputs`, for counting operations without data."""
+
+    @abstractmethod
+    def data_identity(self) -> str:
+        """What the numbers were measured on: `synthetic@<hash>`, `ave@<hash of the annotations>`."""
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the clips come from the embedded procedural world."""
+        return self.data == "synthetic"
+
+
+class Head(nn.Module, ABC):
+    """The task's own layers.
+
+    A head *asks* for features, both streams together or one at a time, because retrieval must encode each modality
+    alone: encoded jointly, a clip's visual embedding would contain its own sound and give the pairing away.
+    """
+
+    @abstractmethod
+    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
+        """Encode what is needed and return the tensors that `loss` and `predict` read."""
+
+    @abstractmethod
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Named scalar terms; training minimises their sum."""
+
+    @abstractmethod
+    def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
+        """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
