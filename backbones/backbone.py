@@ -1,1 +1,89 @@
 """The frozen vision transformer: embed pictures, offer blocks, finish features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from backbones.attention import Attention
+from backbones.block import Block
+from backbones.pictures import PictureSpec, SoundPicture
+from backbones.stem import PatchStem
+from registry.vocabulary import Features
+
+__all__ = ["Backbone", "PictureSpec", "SoundPicture"]
+
+
+class Backbone(nn.Module):
+    """A frozen vision transformer that reads pictures of the scene and pictures of its sound alike.
+
+    Every parameter is frozen when it is built, and it stays in evaluation mode, which silences stochastic depth.
+
+    Args:
+        final_norm: the pretrained norm after the last block.
+        pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
+        norm_after_pool: where the family pools before its final norm.
+        weight_files: sha256 of every file that initialised the weights, by file name; empty means random weights.
+
+    Raises:
+        UserError: the frames or the sound pictures of `picture` do not fit the stem.
+    """
+
+    def __init__(
+        self,
+        stem: PatchStem,
+        blocks: Iterable[Block],
+        *,
+        picture: PictureSpec,
+        final_norm: nn.Module,
+        pool: nn.Module,
+        norm_after_pool: bool = False,
+        weight_files: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        stem.check(picture.size, picture.size)
+        stem.check(picture.sound.frames, picture.sound.mel_bands)
+        self.stem, self.blocks = stem, nn.ModuleList(blocks)
+        self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
+        self.picture = picture
+        self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
+        self.weight_files = dict(weight_files or {})
+        self.requires_grad_(False)
+        self.eval()
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether no file initialised the weights."""
+        return not self.weight_files
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
+
+        Raises:
+            UserError: the stem does not take pictures of this size.
+        """
+        return self.stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+
+    def finish(self, x: Tensor) -> Features:
+        """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D)."""
+        tokens = self.final_norm(x)
+        pooled = self.pool((x if self.norm_after_pool else tokens).flatten(0, 1)).unflatten(0, x.shape[:2])
+        return Features(tokens, self.final_norm(pooled) if self.norm_after_pool else pooled)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Stay in evaluation mode, whatever is asked of the model around."""
+        return super().train(False)
+
+    def hold_weights_in(self, dtype: torch.dtype) -> Backbone:
+        """Keep the weights of projections in the dtype of autocast, so that no step casts them again.
+
+        Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                module.to(dtype)
+            elif isinstance(module, Attention) and module.bias is not None:
+                module.bias = module.bias.to(dtype)
+        return self

@@ -84,6 +84,10 @@ class Component:
     def __hash__(self) -> int:
         return hash(str(self))
 
+    def __reduce__(self) -> tuple[type[Component], tuple[str, dict[str, Any]]]:
+        # A read-only mapping cannot be pickled, and cells travel to their own processes.
+        return Component, (self.name, dict(self.options))
+
 
 def option_defaults(build: Callable[..., Any]) -> dict[str, Any]:
     """The options that a registered class takes, with their defaults.

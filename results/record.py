@@ -84,4 +84,17 @@ class RunRecord:
     started: str = ""
     finished: str = ""
     failure: Failure | None = None
+    code: str = ""
+    """Identity of the sources that decided the numbers; empty where unknown."""
     schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """The outcome of one test item, as it is kept beside the record of its run."""
+
+    item: str
+    score: float
+    """In 0..1; the mean over items, times 100, is the primary metric."""
+    kind: str = ""
+    """What breakdowns group by: question type, class or retrieval direction."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
+from registry.vocabulary import SAMPLE_RATE, Encode, Inputs, Outputs, Prediction, Split, Targets
 from tasks.recipe import Recipe
 
 
@@ -71,6 +73,9 @@ class Task(ABC):
     def data_identity(self) -> str:
         """What the numbers were measured on: `synthetic@<hash>`, `ave@<hash of the annotations>`."""
 
+    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
+        """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
+
     @property
     def is_synthetic(self) -> bool:
         """Whether the clips come from the embedded procedural world."""
@@ -95,3 +100,11 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
+
+
+def example_clips(batch: int, segments: int, side: int = 32) -> Inputs:
+    """Zeros in the shape of a batch of clips: square frames and one second of sound for each segment."""
+    return {
+        "frames": torch.zeros(batch, segments, 3, side, side, dtype=torch.uint8),
+        "waveform": torch.zeros(batch, segments, SAMPLE_RATE),
+    }

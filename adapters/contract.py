@@ -1,0 +1,154 @@
+"""The exam that every adapter scheme takes, built-in or from outside.
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_contract(check):
+        check(MyScheme, ToyBackbone(), pictures)
+
+A check takes the scheme's class (or a function of a backbone), a backbone whose parameters are random rather than at
+their zeros, and pictures of both modalities; it raises AssertionError with the rule that was broken.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from adapters.linear_probe import LinearProbe
+from adapters.scheme import AdapterScheme
+from registry.vocabulary import MODALITIES, Features, Modality, Streams
+
+MakeScheme = Callable[..., AdapterScheme]
+Check = Callable[[MakeScheme, Any, Streams], None]
+
+PROTOCOL = frozenset(
+    {"dim", "heads", "sites", "enter", "attend", "attend_over_time", "feed_forward", "group", "ungroup"}
+)
+"""All that a scheme may use of a block."""
+
+
+class ProtocolOnly:
+    """A block seen through its public protocol: anything else raises AttributeError."""
+
+    def __init__(self, block: nn.Module) -> None:
+        self._block = block
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in PROTOCOL:
+            raise AttributeError(
+                f"{name!r} is not in the block protocol; a scheme may use {', '.join(sorted(PROTOCOL))}."
+            )
+        return getattr(self._block, name)
+
+
+def encode(
+    scheme: AdapterScheme, backbone: Any, pictures: Streams, protocol_only: bool = False
+) -> dict[Modality, Features]:
+    """Pictures {m: (B, T, 3, S, S)} through the backbone under the scheme, as a run does it."""
+    streams = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()})
+    for index, block in enumerate(backbone.blocks):
+        seen: Any = ProtocolOnly(block) if protocol_only else block
+        streams = scheme.forward_block(index, seen, {m: block.enter(x) for m, x in streams.items()})
+    return scheme.leave(streams, backbone.finish)
+
+
+def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """Features have the frozen backbone's shapes; streams keep their type in float32 and under bfloat16 autocast."""
+    plain = encode(LinearProbe(backbone), backbone, pictures)
+    for m, features in encode(perturbed(make(backbone)), backbone, pictures).items():
+        assert features.tokens.shape == plain[m].tokens.shape, f"shape of {m} tokens changed"
+        assert features.pooled.shape == plain[m].pooled.shape, f"shape of {m} features changed"
+    half = copy.deepcopy(backbone).hold_weights_in(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        scheme = perturbed(make(half))
+        streams = scheme.enter({m: half.embed(x) for m, x in pictures.items()})
+        for index, block in enumerate(half.blocks):
+            streams = {m: block.enter(x) for m, x in streams.items()}
+            types = {m: x.dtype for m, x in streams.items()}
+            streams = scheme.forward_block(index, block, streams)
+            assert {m: x.dtype for m, x in streams.items()} == types, "a stream changed its type under autocast"
+
+
+def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """A scheme that promises the identity changes nothing before training; training can change it."""
+    scheme = make(backbone).eval()
+    plain = encode(LinearProbe(backbone), backbone, pictures)
+    if scheme.identity_at_start:
+        assert _same(encode(scheme, backbone, pictures), plain), "promised the identity at start, but features differ"
+    if any(True for _ in scheme.parameters()):
+        trained = encode(perturbed(scheme), backbone, pictures)
+        assert not _same(trained, plain), "has parameters, but they change nothing"
+
+
+def trains_its_own_parameters_only(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """Every parameter of the scheme is reached by a gradient, none of the backbone's is, and neither owns the other."""
+    scheme = perturbed(make(backbone))
+    frozen = set(backbone.modules())
+    assert frozen.isdisjoint(scheme.modules()), "keeps a reference to the backbone"
+    loss = _random_loss(encode(scheme, backbone, pictures))
+    if loss.requires_grad:
+        loss.backward()
+    idle = [name for name, p in scheme.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not idle, f"no gradient reaches {', '.join(idle)}"
+    touched = [name for name, p in backbone.named_parameters() if p.requires_grad or p.grad is not None]
+    assert not touched, f"trains the backbone's {', '.join(touched)}"
+
+
+def accepts_a_lone_stream(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """Each modality can be encoded alone, and then nothing of an earlier partner is left in it."""
+    scheme = perturbed(make(backbone))
+    for m in MODALITIES:
+        alone = encode(scheme, backbone, {m: pictures[m]})
+        assert set(alone) == {m}, f"{m} alone became {', '.join(alone)}"
+        other = {n: picture if n == m else picture.flip(0) + 1.0 for n, picture in pictures.items()}
+        encode(scheme, backbone, other)
+        assert _same(encode(scheme, backbone, {m: pictures[m]}), alone), f"{m} alone remembers an earlier partner"
+
+
+def keeps_clips_apart(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """Out of training, a clip's features depend neither on the other clips of its batch nor on which modality is first."""
+    scheme = perturbed(make(backbone))
+    together = encode(scheme, backbone, pictures)
+    first = encode(scheme, backbone, {m: pictures[m][:1] for m in reversed(MODALITIES) if m in pictures})
+    for m, features in first.items():
+        torch.testing.assert_close(features.tokens, together[m].tokens[:1], rtol=1e-4, atol=1e-4)
+
+
+def uses_the_protocol_only(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """A scheme asks a block for nothing but its public protocol, so that it fits every family."""
+    scheme = perturbed(make(backbone))
+    assert _same(encode(scheme, backbone, pictures, protocol_only=True), encode(scheme, backbone, pictures))
+
+
+CHECKS: tuple[Check, ...] = (
+    keeps_shapes_and_types,
+    starts_as_promised,
+    trains_its_own_parameters_only,
+    accepts_a_lone_stream,
+    keeps_clips_apart,
+    uses_the_protocol_only,
+)
+
+
+def perturbed(scheme: AdapterScheme, seed: int = 0) -> AdapterScheme:
+    """The scheme in eval mode with noise on every parameter, so that nothing hides behind a zero gate."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in scheme.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return scheme.eval()
+
+
+def _random_loss(features: dict[Modality, Features]) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    parts = [part for f in features.values() for part in (f.tokens, f.pooled)]
+    return torch.stack([(part * torch.randn(part.shape, generator=generator)).sum() for part in parts]).sum()
+
+
+def _same(left: dict[Modality, Features], right: dict[Modality, Features]) -> bool:
+    return all(
+        torch.equal(left[m].tokens, right[m].tokens) and torch.equal(left[m].pooled, right[m].pooled) for m in left
+    )

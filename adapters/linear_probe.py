@@ -1,0 +1,11 @@
+"""The linear probe: the frozen backbone as it is."""
+
+from __future__ import annotations
+
+from adapters.scheme import AdapterScheme
+from registry import register_adapter
+
+
+@register_adapter("linear_probe")
+class LinearProbe(AdapterScheme):
+    """Nothing is added; only the task head learns. The floor that every adapter has to beat."""

@@ -1,0 +1,141 @@
+"""Parts that several schemes are built of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from registry.errors import UserError
+from registry.vocabulary import MODALITIES
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+    from backbones.block import Block
+
+# Up to this many products of a query and a key, plain batched products beat the fused CPU kernel in half precision:
+# four times at 64 x 64, level near 200 x 200.
+_SHORT = 128 * 128
+
+
+def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
+    """One module for each modality."""
+    return nn.ModuleDict({modality: make() for modality in MODALITIES})
+
+
+def blocks_of(backbone: Backbone) -> list[Block]:
+    """The blocks of a backbone, with their type."""
+    return cast("list[Block]", list(backbone.blocks))
+
+
+def stages(dims: Iterable[int]) -> list[tuple[int, int]]:
+    """(stage, place within that stage) of every block, both from 0; a stage begins where the width changes."""
+    found: list[tuple[int, int]] = []
+    width = None
+    for dim in dims:
+        stage, place = found[-1] if found else (-1, 0)
+        found.append((stage, place + 1) if dim == width else (stage + 1, 0))
+        width = dim
+    return found
+
+
+def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
+    """Attention without parameters or scale: (B, T, …, N, D), (B, T, …, M, D) -> (B, T, …, N, D).
+
+    softmax(query tokensᵀ) tokens, as in STG-CMA's exchange and LAVISH's latents. A query (N, D) serves every picture.
+    The softmax is in fp32, because unscaled products are large; long products are never stored.
+    """
+    query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
+    if _prefers_plain(query, tokens):
+        with torch.autocast(tokens.device.type, enabled=False):
+            weights = (query.float() @ tokens.float().mT).softmax(dim=-1)
+            return weights.to(tokens.dtype) @ tokens
+    # Four axes, as the fused kernels ask; windows and segments stand where heads do.
+    q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
+    return F.scaled_dot_product_attention(q, kv, kv, scale=1.0).unflatten(0, query.shape[:-3])
+
+
+def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
+    half = tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(tokens.device.type)
+    return half and tokens.device.type == "cpu" and query.shape[-2] * tokens.shape[-2] <= _SHORT
+
+
+def drop_path(update: Tensor, rate: float, training: bool) -> Tensor:
+    """Stochastic depth for each clip and token position: (B, T, L, D) -> (B, T, L, D), unchanged in expectation."""
+    if not training or rate == 0.0:
+        return update
+    kept = update.new_empty(update.shape[0], 1, update.shape[2], 1).bernoulli_(1.0 - rate)
+    return update * kept / (1.0 - rate)
+
+
+class Bottleneck(nn.Module):
+    """`up(GELU(down(x)))`, zero at start: (…, D) -> (…, D).
+
+    Initialised as in STG-CMA: `down` truncated normal of deviation 0.02, everything else zero.
+    """
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(dim, hidden)
+        self.up = nn.Linear(hidden, dim)
+        nn.init.trunc_normal_(self.down.weight, std=0.02)
+        for zero in (self.down.bias, self.up.weight, self.up.bias):
+            nn.init.zeros_(zero)
+
+    def code(self, x: Tensor) -> Tensor:
+        """The hidden code: (…, D) -> (…, hidden)."""
+        return F.gelu(self.down(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.code(x))
+
+
+class Gate(nn.Module):
+    """A learned scalar that starts at zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight.to(x.dtype)
+
+
+class GroupedLinear(nn.Module):
+    """A linear map without bias inside contiguous groups of channels: (…, D) -> (…, D').
+
+    The same map, weight layout (D', D / groups) and initialisation as a grouped 1 x 1 convolution.
+
+    Raises:
+        UserError: a width that the groups do not divide.
+    """
+
+    def __init__(self, dim: int, out: int, groups: int) -> None:
+        super().__init__()
+        if groups < 1 or dim % groups or out % groups:
+            raise UserError(
+                f"groups={groups} does not divide the widths {dim} and {out}; use groups=1 or other widths."
+            )
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(out, dim // groups))
+        bound = (dim // groups) ** -0.5
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # Two dimensions first: a linear map of strided (B, T, L, D / groups) would copy its weight for each frame.
+        parts = x.reshape(-1, x.shape[-1]).chunk(self.groups, dim=-1)
+        mapped = [F.linear(part, weight) for part, weight in zip(parts, self.weight.chunk(self.groups), strict=True)]
+        return torch.cat(mapped, dim=-1).unflatten(0, x.shape[:-1])
+
+
+class TokenBatchNorm(nn.BatchNorm1d):
+    """Batch norm of channels over every token of every frame: (…, D) -> (…, D).
+
+    One-dimensional on purpose: torch's BatchNorm2d over (N, D, L, 1) has a wrong backward on CPU for such strides.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.reshape(-1, x.shape[-1])).reshape(x.shape)

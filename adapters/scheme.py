@@ -1,0 +1,47 @@
+"""The base class of every adapter scheme; it behaves as a linear probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+from torch import Tensor, nn
+
+from registry.vocabulary import Features, Modality, Streams
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+    from backbones.block import Block
+
+
+class AdapterScheme(nn.Module):
+    """How token streams travel through a frozen backbone; owns every trainable parameter outside the head.
+
+    A scheme reads widths from the backbone when it is built and keeps no reference to it. A stream whose partner is
+    absent is adapted on its own. Every method returns streams of the type (float32, bfloat16) that it was given.
+
+    An encoder calls `enter` once, `forward_block` for each block after that block's own `enter`, and `leave` once.
+    """
+
+    identity_at_start: ClassVar[bool] = True
+    """Whether, with default options and before training, features equal the frozen backbone's."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+
+    def enter(self, streams: Streams) -> Streams:
+        """After embedding, before the first block: {m: (B, T, L, D)} -> same."""
+        return streams
+
+    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+        """Carry every stream through one block: {m: (B, T, L, D)} -> {m: (B, T, L, D)}."""
+        streams = {m: x + block.attend(x) for m, x in streams.items()}
+        return {m: x + block.feed_forward(x) for m, x in streams.items()}
+
+    def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
+        """After the last block: {m: (B, T, L, D)} -> features.
+
+        `finish` is the backbone's own final norm and pooling. A scheme that adds a last step of its own takes it
+        before or after that call.
+        """
+        return {m: finish(x) for m, x in streams.items()}

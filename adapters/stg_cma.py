@@ -1,0 +1,173 @@
+"""STG-CMA: bottlenecks after each branch that exchange their hidden codes, and one over attention along time.
+
+Towards Efficient Audio-Visual Learners via Empowering Pre-trained Vision Transformers with Cross-Modal Adaptation,
+CVPR Workshops 2024.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, cast
+
+from torch import Tensor, nn
+
+from adapters.parts import Bottleneck, Gate, blocks_of, cross_attend, each_modality, stages
+from adapters.scheme import AdapterScheme
+from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
+from registry import UserError, register_adapter
+from registry.errors import unknown
+from registry.vocabulary import PARTNER, Streams
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+    from backbones.block import Block
+
+Position = Literal["none", "embedding", "bias"]
+
+
+def exchange_codes(codes: Streams, gates: nn.ModuleDict) -> Streams:
+    """Each modality's codes attend to the partner's, both as they were: {m: (…, L, D)} -> same."""
+    return {m: code + gates[m](cross_attend(code, codes[PARTNER[m]])) for m, code in codes.items()}
+
+
+class CrossModalAdapter(nn.Module):
+    """One bottleneck per modality; inside it, hidden codes attend to the partner's hidden codes."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.bottleneck = each_modality(lambda: Bottleneck(dim, hidden))
+
+    def forward(self, updates: Streams, gates: nn.ModuleDict | None, block: Block | None = None) -> Streams:
+        """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}
+
+        Codes are exchanged where there are gates and both modalities; within the groups of `block`, if it is given.
+        """
+        bottleneck = cast("Mapping[str, Bottleneck]", self.bottleneck)
+        codes = {m: bottleneck[m].code(x) for m, x in updates.items()}
+        if gates is not None and len(codes) == 2:
+            group, ungroup = (block.group, block.ungroup) if block is not None else (_same, _same)
+            heard = exchange_codes({m: group(code) for m, code in codes.items()}, gates)
+            codes = {m: ungroup(code) for m, code in heard.items()}
+        return {m: bottleneck[m].up(code) for m, code in codes.items()}
+
+
+class BlockAdapter(nn.Module):
+    """Everything that STG-CMA adds to one block; the gates are shared by both exchanges."""
+
+    def __init__(
+        self, dim: int, hidden: int, *, temporal: Callable[[], TemporalAdapter] | None, exchange: bool
+    ) -> None:
+        super().__init__()
+        self.temporal = each_modality(temporal) if temporal is not None else None
+        self.spatial = CrossModalAdapter(dim, hidden)
+        self.joint = CrossModalAdapter(dim, hidden)
+        self.gates = each_modality(Gate) if exchange else None
+
+    def forward(self, block: Block, streams: Streams) -> Streams:
+        """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
+        if self.temporal is not None:
+            streams = {m: x + self.temporal[m](x, block) for m, x in streams.items()}
+        update = {m: block.attend(x) for m, x in streams.items()}
+        adapted = self.spatial(update, self.gates, block)
+        streams = {m: x + update[m] + adapted[m] for m, x in streams.items()}
+        update = {m: block.feed_forward(x) for m, x in streams.items()}
+        adapted = self.joint(update, self.gates)
+        return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+
+
+@register_adapter("stg_cma")
+class StgCma(AdapterScheme):
+    """Bottlenecks over time, space and MLP; audio and sight exchange their hidden codes inside them.
+
+    The published settings for ten segments (learning settings belong to the recipe):
+
+    - CLIP: `stg_cma(position='embedding', drop_path=0.2)`
+    - Swin-L: `stg_cma(ratio=(0.5, 0.25, 0.125, 0.0625), every=2, position='bias', drop_path=0.2)`
+
+    Args:
+        backbone: read for widths and heads of its blocks.
+        ratio: hidden width as a share of the block's width, rounded down; one number, or one for each stage.
+        every: attention along time in each block whose place within its stage this divides.
+        position: how attention along time tells segments apart: not at all, by an embedding added to the tokens
+            before the first block, or by a bias for each distance, head, block and modality.
+        segments: T, used by `position` only; the benchmark sets it to the task's number of segments.
+        exchange: whether hidden codes are exchanged; without it there are no gates.
+        drop_path: stochastic depth of the update along time, rising from 0 in the first block to this in the last.
+
+    Raises:
+        UserError: an option out of range, or a ratio that leaves no hidden channel.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        ratio: float | Sequence[float] = 0.0625,
+        every: int = 1,
+        position: Position = "none",
+        segments: int = 10,
+        exchange: bool = True,
+        drop_path: float = 0.0,
+    ) -> None:
+        super().__init__(backbone)
+        _check(every, position, segments, drop_path)
+        blocks = blocks_of(backbone)
+        places = stages(block.dim for block in blocks)
+        hidden = hidden_widths([block.dim for block in blocks], [stage for stage, _ in places], ratio)
+        self.embedding = (
+            each_modality(lambda: TemporalEmbedding(segments, blocks[0].dim)) if position == "embedding" else None
+        )
+
+        def adapter(index: int) -> BlockAdapter:
+            dim, heads, width = blocks[index].dim, blocks[index].heads, hidden[index]
+            drop = drop_path * index / max(1, len(blocks) - 1)
+
+            def temporal() -> TemporalAdapter:
+                bias = TemporalBias(segments, heads) if position == "bias" else None
+                return TemporalAdapter(dim, width, bias, drop)
+
+            along_time = places[index][1] % every == 0
+            return BlockAdapter(dim, width, temporal=temporal if along_time else None, exchange=exchange)
+
+        self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
+
+    def enter(self, streams: Streams) -> Streams:
+        if self.embedding is None:
+            return streams
+        return {m: self.embedding[m](x) for m, x in streams.items()}
+
+    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+        return self.blocks[index](block, streams)
+
+
+def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:
+    """The hidden width of each block.
+
+    Raises:
+        UserError: not one ratio for each stage, or a ratio that leaves no hidden channel.
+    """
+    count = stage[-1] + 1
+    ratios = [ratio] * count if isinstance(ratio, int | float) else list(ratio)
+    if len(ratios) != count:
+        raise UserError(f"ratio={ratio} has {len(ratios)} values for {count} stages; give one number, or {count}.")
+    for dim, place in zip(dims, stage, strict=True):
+        if int(dim * ratios[place]) < 1:
+            least = math.ceil(1e4 / dim) / 1e4
+            raise UserError(
+                f"ratio={ratios[place]} leaves no hidden channel at width {dim}; set it to {least} or more."
+            )
+    return [int(dim * ratios[place]) for dim, place in zip(dims, stage, strict=True)]
+
+
+def _check(every: int, position: str, segments: int, drop_path: float) -> None:
+    if position not in ("none", "embedding", "bias"):
+        raise unknown("position", str(position), ("none", "embedding", "bias"))
+    for name, value in (("every", every), ("segments", segments)):
+        if value < 1:
+            raise UserError(f"{name}={value} must be at least 1.")
+    if not 0 <= drop_path < 1:
+        raise UserError(f"drop_path={drop_path} must be at least 0 and below 1.")
+
+
+def _same(x: Tensor) -> Tensor:
+    return x

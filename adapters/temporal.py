@@ -1,0 +1,68 @@
+"""What STG-CMA adds along time: a bottleneck over reused attention, and two ways to tell segments apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from adapters.parts import Bottleneck, drop_path
+from registry import UserError
+
+if TYPE_CHECKING:
+    from backbones.block import Block
+
+
+class TemporalEmbedding(nn.Module):
+    """A learned vector for each segment, zero at start, added to all tokens of that segment."""
+
+    def __init__(self, segments: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(segments, 1, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, L, D) -> (B, T, L, D)"""
+        _check_segments(x, len(self.weight))
+        return x + self.weight.to(x.dtype)
+
+
+class TemporalBias(nn.Module):
+    """A learned bias for each head and each distance in time, between -(T - 1) and T - 1 segments."""
+
+    def __init__(self, segments: int, heads: int) -> None:
+        super().__init__()
+        self.segments = segments
+        self.table = nn.Parameter(torch.empty(2 * segments - 1, heads))
+        nn.init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The bias for the segments of x (B, T, L, D): (H, T, T), query before key."""
+        _check_segments(x, self.segments)
+        segment = torch.arange(self.segments, device=self.table.device)
+        distance = segment[:, None] - segment[None, :] + self.segments - 1
+        return self.table[distance].permute(2, 0, 1)
+
+
+class TemporalAdapter(nn.Module):
+    """A bottleneck over the block's frozen attention, run along time instead of space."""
+
+    def __init__(self, dim: int, hidden: int, bias: TemporalBias | None = None, drop: float = 0.0) -> None:
+        super().__init__()
+        self.bottleneck = Bottleneck(dim, hidden)
+        self.bias = bias
+        self.drop = drop
+
+    def forward(self, x: Tensor, block: Block) -> Tensor:
+        """The update of x: (B, T, L, D) -> (B, T, L, D)"""
+        bias = None if self.bias is None else self.bias(x)
+        update = self.bottleneck(block.attend_over_time(x, bias=bias))
+        return drop_path(update, self.drop, self.training)
+
+
+def _check_segments(x: Tensor, segments: int) -> None:
+    if x.shape[1] != segments:
+        raise UserError(
+            f"clips have {x.shape[1]} segments, but the adapter was built for segments={segments}; "
+            f"set segments={x.shape[1]}."
+        )

@@ -1,0 +1,134 @@
+"""Multi-head self-attention on pretrained projections, over the tokens of a group or over time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backbones.kernel import attend_in_groups
+from backbones.sites import UNCHANGED, Delta, project
+
+LARGEST_LOGIT_SCALE = math.log(100)
+"""Where Swin v2 clamps its learned temperature (arXiv 2111.09883, section 3.3)."""
+
+
+class DotProduct(nn.Module):
+    """Queries and keys compared by their scaled dot product, each normalised first where the model does so."""
+
+    def __init__(self, scale: float, q_norm: nn.Module | None = None, k_norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.scale = scale
+        self.q_norm, self.k_norm = q_norm or nn.Identity(), k_norm or nn.Identity()
+
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
+        return self.q_norm(q), self.k_norm(k)
+
+
+class CosineSimilarity(nn.Module):
+    """Queries and keys compared by their cosine, times a learned and clamped temperature for each head (Swin v2)."""
+
+    scale = 1.0
+
+    def __init__(self, logit_scale: nn.Parameter) -> None:
+        super().__init__()
+        self.logit_scale = logit_scale
+
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
+        temperature = self.logit_scale.clamp(max=LARGEST_LOGIT_SCALE).exp()
+        return (F.normalize(q, dim=-1) * temperature).to(q.dtype), F.normalize(k, dim=-1).to(k.dtype)
+
+
+class QueryValueBiasLinear(nn.Linear):
+    """A fused query, key, value projection whose keys have no bias (Swin v2)."""
+
+    def __init__(self, weight: nn.Parameter, q_bias: nn.Parameter, v_bias: nn.Parameter) -> None:
+        super().__init__(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        self.weight, self.q_bias, self.v_bias = weight, q_bias, v_bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) -> (…, 3D)"""
+        return F.linear(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
+
+
+def linear_of(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
+    """An `nn.Linear` on parameters that live elsewhere; nothing is copied."""
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+    linear.weight = weight
+    linear.register_parameter("bias", bias)
+    return linear
+
+
+class Attention(nn.Module):
+    """Frozen multi-head self-attention.
+
+    Args:
+        qkv: D -> 3 · H · d; rows are queries, keys, values, each with its heads one after the other.
+        proj: H · d -> D.
+        compare: `DotProduct` or `CosineSimilarity`.
+        position: called once without arguments for the pretrained position bias (H, l, l) inside a group.
+        mask: (G, l, l), added to the bias of every head.
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        qkv: nn.Linear,
+        proj: nn.Linear,
+        heads: int,
+        *,
+        compare: DotProduct | CosineSimilarity,
+        position: nn.Module | None = None,
+        mask: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.qkv, self.proj, self.heads = qkv, proj, heads
+        self.compare, self.position = compare, position
+        with torch.no_grad():
+            bias = None if position is None else position()
+            bias = bias if mask is None else (0 if bias is None else bias) + mask[:, None].expand(-1, heads, -1, -1)
+        self.register_buffer("bias", bias, persistent=False)
+
+    def forward(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """Tokens attend to the tokens of their group: (B, T, G, l, D) -> (B, T, G, l, D).
+
+        Args:
+            context: (P, D) tokens that every token may also attend to, without position bias.
+        """
+        q, k, v = self._heads(x.flatten(0, 1), delta)
+        bias = self.bias
+        if context is not None:
+            _, more_k, more_v = self._heads(context[None, None], delta)
+            k, v = _append(k, more_k), _append(v, more_v)
+            bias = None if bias is None else F.pad(bias, (0, len(context)))
+        q, k = self.compare(q, k)
+        mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
+        return project("proj", self.proj, mixed.transpose(2, 3).flatten(3), delta).unflatten(0, x.shape[:2])
+
+    def over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """Each token position attends along T: (B, T, L, D) -> (B, T, L, D).
+
+        Args:
+            bias: (H, T, T), added to the logits in place of the pretrained bias.
+        """
+        # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
+        q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
+        q, k = self.compare(q, k)
+        mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
+        return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
+
+    def _heads(self, x: Tensor, delta: Delta) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, G, l, D) -> queries, keys, values (N, G, H, l, d), as views of one product."""
+        qkv = project("qkv", self.qkv, x, delta).unflatten(-1, (3, self.heads, -1))
+        q, k, v = qkv.permute(3, 0, 1, 4, 2, 5)
+        return q, k, v
+
+
+def _append(tokens: Tensor, more: Tensor) -> Tensor:
+    """(N, G, H, l, d), (1, 1, H, P, d) -> (N, G, H, l + P, d)"""
+    return torch.cat((tokens, more.to(tokens.dtype).expand(*tokens.shape[:2], -1, -1, -1)), dim=3)

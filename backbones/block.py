@@ -1,0 +1,121 @@
+"""The frozen transformer block, read as two residual branches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from backbones.attention import Attention
+from backbones.groups import Groups, WholePicture
+from backbones.sites import UNCHANGED, Delta, project
+
+__all__ = ["UNCHANGED", "Block", "Delta", "Mlp", "Pair"]
+
+
+class Pair(NamedTuple):
+    """What stands before, or after, the core of each branch: a norm, a layer-scale or nothing."""
+
+    attention: nn.Module
+    mlp: nn.Module
+
+
+class Mlp(nn.Module):
+    """Two frozen projections with an activation between; `norm` follows the activation where the model has one."""
+
+    def __init__(self, fc1: nn.Linear, activation: nn.Module, fc2: nn.Linear, *, norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.fc1, self.activation, self.fc2 = fc1, activation, fc2
+        self.norm = norm or nn.Identity()
+
+    def forward(self, x: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
+        """(…, D) -> (…, D)"""
+        hidden = self.norm(self.activation(project("fc1", self.fc1, x, delta)))
+        return project("fc2", self.fc2, hidden, delta)
+
+
+class Block(nn.Module):
+    """A frozen transformer block, read as two residual branches.
+
+    `x + attend(x)`, then `x + feed_forward(x)`, is the pretrained block. Norms, layer-scale, windows and position
+    bias live inside the branches, so callers never see which family they are adapting.
+    """
+
+    dim: int
+    """D, the width of this block's tokens."""
+    heads: int
+    """H"""
+    sites: dict[str, tuple[int, int]]
+    """Input and output width of the projections that a delta may change: `qkv`, `proj`, `fc1`, `fc2`."""
+
+    def __init__(
+        self,
+        attention: Attention,
+        mlp: Mlp,
+        *,
+        before: Pair,
+        after: Pair,
+        groups: Groups | None = None,
+        enter: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention, self.mlp = attention, mlp
+        self.before_attention, self.before_mlp = before
+        self.after_attention, self.after_mlp = after
+        self.groups = groups or WholePicture()
+        self.entrance = enter or nn.Identity()
+        linears = {"qkv": attention.qkv, "proj": attention.proj, "fc1": mlp.fc1, "fc2": mlp.fc2}
+        self.sites = {site: (linear.in_features, linear.out_features) for site, linear in linears.items()}
+        self.dim, self.heads = self.sites["qkv"][0], attention.heads
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Bring tokens to this block's width and resolution: (B, T, L', D') -> (B, T, L, D).
+
+        The identity, except where a stage begins by merging patches.
+        """
+        return self.entrance(x)
+
+    def attend(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """The spatial self-attention branch: (B, T, L, D) -> (B, T, L, D).
+
+        Args:
+            context: (P, D) tokens that every token may also attend to, carried through the same frozen norm and
+                projections, without position bias, in each group. As deep prompts are (arXiv 2203.12119, equation 4).
+            delta: per site, a module whose output is added to that frozen projection.
+        """
+        self._check(delta)
+        context = None if context is None else self.before_attention(context)
+        mixed = self.attention(self.group(self.before_attention(x)), context=context, delta=delta)
+        return self.after_attention(self.ungroup(mixed))
+
+    def attend_over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """The same frozen attention, run along T for each token position: (B, T, L, D) -> (B, T, L, D).
+
+        Args:
+            bias: (H, T, T), added to the attention logits; the pretrained spatial bias does not apply.
+            delta: per site, a module whose output is added to that frozen projection.
+        """
+        self._check(delta)
+        return self.after_attention(self.attention.over_time(self.before_attention(x), bias=bias, delta=delta))
+
+    def feed_forward(self, x: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
+        """The MLP branch: (B, T, L, D) -> (B, T, L, D).
+
+        Args:
+            delta: per site, a module whose output is added to that frozen projection.
+        """
+        self._check(delta)
+        return self.after_mlp(self.mlp(self.before_mlp(x), delta=delta))
+
+    def group(self, x: Tensor) -> Tensor:
+        """Tokens in the sets that attend to each other: (B, T, L, D) -> (B, T, G, L / G, D)."""
+        return self.groups.split(x)
+
+    def ungroup(self, groups: Tensor) -> Tensor:
+        """The inverse of `group`: (B, T, G, L / G, D) -> (B, T, L, D)."""
+        return self.groups.join(groups)
+
+    def _check(self, delta: Delta) -> None:
+        wrong = set(delta.keys()) - self.sites.keys()
+        if wrong:
+            raise KeyError(f"no site {', '.join(sorted(wrong))}; a block has {', '.join(self.sites)}")

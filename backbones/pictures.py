@@ -1,0 +1,76 @@
+"""What a backbone's pictures look like: the frames it sees and the spectrograms it hears."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from registry.errors import UserError, unknown
+
+Channels = Literal["sum", "mean"]
+
+
+@dataclass(frozen=True)
+class SoundPicture:
+    """How one segment of sound becomes a picture of `frames` rows (time) and `mel_bands` columns.
+
+    Log-mel values become (value - mean) / (2 · std); rows are cut or zero-padded after that.
+    """
+
+    mel_bands: int
+    """F"""
+    frame_shift_ms: float
+    frames: int
+    mean: float
+    std: float
+    window_ms: float = 25.0
+    channels: Channels = "sum"
+    """One channel repeated over RGB, which meets the sum of the stem's colour weights, or a third of it: their mean."""
+
+    def __post_init__(self) -> None:
+        for name in ("mel_bands", "frame_shift_ms", "frames", "std", "window_ms"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"sound {name}={getattr(self, name)!r} must be more than 0.")
+        if self.channels not in get_args(Channels):
+            raise unknown("sound channels", str(self.channels), get_args(Channels))
+
+    def override(self, values: Mapping[str, Any] | None) -> SoundPicture:
+        """The same picture with these fields changed.
+
+        Raises:
+            UserError: an unknown field or an impossible value.
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for name in values or {}:
+            if name not in known:
+                raise unknown("option of sound", name, known)
+        return dataclasses.replace(self, **(values or {}))
+
+
+@dataclass(frozen=True)
+class PictureSpec:
+    """What the pretrained stem expects of a picture."""
+
+    size: int
+    """S, the side of a frame in pixels."""
+    mean: tuple[float, ...]
+    """Per colour, of values in 0..1."""
+    std: tuple[float, ...]
+    sound: SoundPicture
+
+
+AUDIOSET_MEAN, AUDIOSET_STD = -4.1426, 3.2001
+"""Log-mel statistics with which STG-CMA and LAVISH (on ViT) normalise sound."""
+
+VIT_SOUND = SoundPicture(128, 10.0, 102, AUDIOSET_MEAN, AUDIOSET_STD)
+"""One second for ViT and CLIP, as in STG-CMA and LAVISH."""
+
+
+def square_sound(size: int, mean: float, std: float, channels: Channels = "sum") -> SoundPicture:
+    """A square picture of one second, for stems that take one size only.
+
+    The shift is 1 s / size cut to tenths of a millisecond: 4.4 ms at 224 (STG-CMA), 5.2 ms at 192 (LAVISH).
+    """
+    return SoundPicture(size, (10_000 // size) / 10, size, mean, std, channels=channels)

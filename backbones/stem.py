@@ -1,0 +1,83 @@
+"""From pixels to the first tokens: patches, prefix tokens, positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from backbones.positions import Positions
+from registry.errors import UserError
+
+
+class PatchStem(nn.Module):
+    """The pretrained stem of a vision transformer.
+
+    Rows and columns that fill no patch are dropped, as both papers do with sound pictures of 102 rows.
+
+    Args:
+        project: one token for each patch, kernel equal to stride.
+        patch_norm: over the tokens of patches.
+        prefix: class and register tokens, each (…, D).
+        positions: added to patches, and to prefix tokens where the table has entries for them.
+        norm: over all tokens.
+        exact: rows and columns of the only pictures taken; None takes any of at least one patch.
+    """
+
+    def __init__(
+        self,
+        project: nn.Conv2d,
+        *,
+        patch_norm: nn.Module | None = None,
+        prefix: Sequence[nn.Parameter] = (),
+        positions: Positions | None = None,
+        norm: nn.Module | None = None,
+        exact: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.project, self.prefix, self.positions = project, nn.ParameterList(prefix), positions
+        self.patch_norm, self.norm = patch_norm or nn.Identity(), norm or nn.Identity()
+        self.exact = exact
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(N, 3, S, S') -> (N, L, D)"""
+        self.check(pictures.shape[-2], pictures.shape[-1])
+        patches = self.project(pictures)
+        grid = (patches.shape[-2], patches.shape[-1])
+        patches = self.patch_norm(patches.flatten(2).transpose(1, 2))
+        prefix = [token.reshape(-1, patches.shape[-1]) for token in self.prefix]
+        if self.positions is not None:
+            prefix_positions, patch_positions = self.positions(grid)
+            patches = patches + patch_positions
+            prefix = [torch.cat(prefix) + prefix_positions] if len(prefix_positions) else prefix
+        tokens = [token.expand(len(patches), -1, -1) for token in prefix]
+        return self.norm(torch.cat([*tokens, patches], dim=1))
+
+    def check(self, rows: int, columns: int) -> None:
+        """Refuse pictures that this stem cannot embed.
+
+        Raises:
+            UserError: naming the sizes that it takes.
+        """
+        if self.exact is not None and (rows, columns) != self.exact:
+            expected = f"{self.exact[0]} x {self.exact[1]} (rows x columns); set size, or frames and mel_bands of sound"
+        elif rows < self.project.kernel_size[0] or columns < self.project.kernel_size[1]:
+            expected = f"at least one patch of {self.project.kernel_size[0]} x {self.project.kernel_size[1]}"
+        else:
+            return
+        raise UserError(f"a picture of {rows} x {columns} does not fit this backbone, which takes {expected}.")
+
+
+def refuse_indivisible(size: int, divides: int) -> None:
+    """Refuse a picture whose side is no whole number of patches.
+
+    Raises:
+        UserError: naming the nearest sizes that are.
+    """
+    if size < divides or size % divides:
+        below = size // divides * divides
+        fitting = [str(s) for s in (below, below + divides) if s]
+        raise UserError(
+            f"picture size {size} is not a multiple of the patch size {divides}; use {' or '.join(fitting)}."
+        )

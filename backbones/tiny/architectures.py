@@ -1,0 +1,50 @@
+"""The library modules behind the embedded default: ordinary timm and open_clip classes at a tiny size."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+PICTURE_SIDE = 32
+WIDTH = 64
+
+
+def build_vit() -> nn.Module:
+    """timm `VisionTransformer`: 4 x 4 patches, 4 blocks, 0.2 M parameters."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(
+        img_size=PICTURE_SIDE, patch_size=8, embed_dim=WIDTH, depth=4, num_heads=4, num_classes=0, global_pool="avg", fc_norm=False
+    )
+
+
+def build_swin() -> nn.Module:
+    """timm `SwinTransformer` (v1): 8 x 8 then 4 x 4 tokens, windows of 4, shifted in every second block."""
+    from timm.models.swin_transformer import SwinTransformer
+
+    return SwinTransformer(
+        img_size=PICTURE_SIDE, patch_size=4, embed_dim=32, depths=(2, 2), num_heads=(2, 4), window_size=4, num_classes=0
+    )
+
+
+def build_clip() -> Any:
+    """open_clip `VisionTransformer`: class token, norm before the blocks, QuickGELU."""
+    from open_clip.transformer import QuickGELU, VisionTransformer
+
+    return VisionTransformer(
+        image_size=PICTURE_SIDE,
+        patch_size=8,
+        width=WIDTH,
+        layers=4,
+        heads=4,
+        mlp_ratio=4.0,
+        output_dim=WIDTH,
+        act_layer=QuickGELU,
+        norm_layer=partial(nn.LayerNorm, eps=1e-5),
+        output_tokens=True,
+    )
+
+
+BUILDERS = {"tiny_vit": build_vit, "tiny_swin": build_swin, "tiny_clip": build_clip}

@@ -1,0 +1,69 @@
+"""The tiny backbones by name, read by the same readers as the large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backbones.backbone import Backbone, PictureSpec, SoundPicture
+from backbones.clip import read_clip
+from backbones.swin import read_swin
+from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE
+from backbones.vit import read_vit
+from backbones.weights import WeightFile, load_checked, local_file, wants_no_weights
+from registry.errors import UserError
+from registry.registries import register_backbone
+
+EMBEDDED = "embedded"
+"""The value of `weights` that names the file beside this module."""
+
+# Frames as in pre-training (mean 0.4, deviation 0.25). Sound: 32 rows of 31.25 ms fill one second; its mean is that of
+# the procedural world's training clips, its deviation such that sound pictures have the contrast of painted ones.
+PICTURE = PictureSpec(
+    size=PICTURE_SIDE,
+    mean=(0.4, 0.4, 0.4),
+    std=(0.25, 0.25, 0.25),
+    sound=SoundPicture(mel_bands=32, frame_shift_ms=31.25, frames=32, mean=-3.4, std=2.2),
+)
+
+
+@register_backbone("tiny_vit")
+def tiny_vit(weights: str = EMBEDDED) -> Backbone:
+    """A timm ViT of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
+    return _build("tiny_vit", read_vit, weights)
+
+
+@register_backbone("tiny_swin")
+def tiny_swin(weights: str = EMBEDDED) -> Backbone:
+    """A timm Swin of 0.1 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
+    return _build("tiny_swin", read_swin, weights)
+
+
+@register_backbone("tiny_clip")
+def tiny_clip(weights: str = EMBEDDED) -> Backbone:
+    """An open_clip ViT tower of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
+    return _build("tiny_clip", read_clip, weights)
+
+
+def _build(name: str, read: Callable[..., Backbone], weights: str) -> Backbone:
+    model: Any = BUILDERS[name]()
+    if wants_no_weights(weights):
+        return read(model, PICTURE)
+    file = _embedded_file(name) if weights == EMBEDDED else local_file(weights, name)
+    load_checked(file, name, lambda path: _load(model, path))
+    return read(model, PICTURE, weight_files=file.digest())
+
+
+def _embedded_file(name: str) -> WeightFile:
+    path = Path(__file__).with_name(f"{name}.safetensors")
+    if not path.is_file():
+        raise UserError(f"embedded weights {path.name} are missing; make them with: python -m benchmark pretrain {name}")
+    return WeightFile(path.name, path)
+
+
+def _load(model: Any, path: str) -> Any:
+    from safetensors.torch import load_file
+
+    model.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
+    return model

@@ -1,0 +1,38 @@
+"""`python -m benchmark`: reads the command line and hands over to a verb."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from benchmark.cli.parser import build_parser
+from registry.errors import UserError
+
+USERS_MISTAKE = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 where a cell failed, 2 for a user's mistake."""
+    parser = build_parser()
+    try:
+        parsed = parser.parse_args(arguments)
+        if parsed.act is None:
+            parser.print_help()
+            return 0
+        return int(parsed.act(parsed))
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return USERS_MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output, `head` for example, has seen enough; nothing more may be flushed into the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""`status`: where the grid stands that an output folder was last asked for."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+
+from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output
+from registry.errors import UserError
+
+ORDER = ("running", "waiting", "failed", "done")
+
+
+def add_to(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs, "status", "show which cells of the last grid are done, failed, running or waiting", act,
+        examples="status\nstatus --output runs/pilot --json",
+    )  # fmt: skip
+    add_output(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def act(arguments: argparse.Namespace) -> int:
+    from benchmark.plan import read_plan, standing
+    from results.store import Store
+
+    output = existing_output(arguments.output)
+    planned = read_plan(output)
+    if not planned:
+        raise UserError(f"{output} has no plan.json, so no grid was run there; see python -m benchmark run --help.")
+    store = Store(output)
+    rows = [(cell, *standing(store, cell)) for cell in planned]
+    if arguments.json:
+        cells = [{"slug": cell.slug, "hash": cell.hash, "standing": at, "note": note} for cell, at, note in rows]
+        print(json.dumps(cells, indent=2))
+        return 0
+    counts = Counter(at for _, at, _ in rows)
+    print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]))
+    for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
+        print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _log(at, cell.slug)])))
+    return 0
+
+
+def _log(at: str, slug: str) -> str:
+    return f"(logs/{slug}.log)" if at in ("running", "failed") else ""

@@ -1,0 +1,96 @@
+"""What a cell would be, parameters by role and operations per clip, without weights, data or training."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmark.assembly import build_model, build_task
+from benchmark.front_end import FrontEnd
+from benchmark.model import AudioVisualModel
+from benchmark.parameters import count_parameters
+from registry import BACKBONES, Component, look_up
+from registry.component import option_defaults
+from registry.vocabulary import Inputs
+from tasks.task import Task
+
+logger = logging.getLogger(__name__)
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
+    """Facts of a cell by name, in plain values.
+
+    `backbone` (frozen), `adapter`, `head`, `trainable`, `total` (parameters), `trainable_percent`, `gflops` (forward
+    operations of one clip, 2 for a multiply-add, in 10^9; None where they cannot be counted), `segments`, and the
+    sides of the pictures, `visual_picture` and `audio_picture`.
+
+    Raises:
+        UserError: an unknown name or an option that a part refuses.
+    """
+    return dict(_describe(backbone, adapter, task))
+
+
+def count_gflops(backbone: Component, adapter: Component, task: Component) -> float | None:
+    """Forward operations of one clip, 2 for a multiply-add, in 10^9; None where they cannot be counted."""
+    gflops: float | None = _describe(backbone, adapter, task)["gflops"]
+    return gflops
+
+
+@lru_cache(maxsize=256)
+def _describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
+    asked = build_task(task)
+    model = _without_storage(lambda: build_model(_without_weights(backbone), adapter, asked, seed=0, precision="fp32"))
+    parameters, picture = count_parameters(model), model.encoder.backbone.picture
+    return {
+        "backbone": parameters.backbone,
+        "adapter": parameters.adapter,
+        "head": parameters.head,
+        "trainable": parameters.trainable,
+        "total": parameters.total,
+        "trainable_percent": parameters.trainable_percent,
+        "gflops": _gflops(model.eval(), asked),
+        "segments": asked.segments,
+        "visual_picture": [picture.size, picture.size],
+        "audio_picture": [picture.sound.frames, picture.sound.mel_bands],
+    }
+
+
+def _without_weights(backbone: Component) -> Component:
+    known = option_defaults(look_up(BACKBONES, backbone.name))
+    return backbone.with_options(weights="none") if "weights" in known else backbone
+
+
+def _without_storage(build: Callable[[], Module]) -> Module:
+    """The module on the meta device; one that must compute with real numbers while it is built moves there after."""
+    state = torch.get_rng_state()
+    try:
+        with torch.device("meta"):
+            return build()
+    except (NotImplementedError, RuntimeError):
+        return build().to("meta")
+    finally:
+        torch.set_rng_state(state)
+
+
+def _gflops(model: AudioVisualModel, task: Task) -> float | None:
+    # On CPU the counter misses fused attention; on the meta device it sees every product.
+    inputs = {name: value.to("meta") for name, value in _example(model, task).items()}
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            model.head(model.encoder, inputs)
+    except (NotImplementedError, RuntimeError) as error:
+        logger.warning("operations cannot be counted: %s", error)
+        return None
+    return counter.get_total_flops() / 1e9
+
+
+def _example(model: AudioVisualModel, task: Task) -> Inputs:
+    return FrontEnd(model.encoder.backbone.picture)(task.example_inputs(1))

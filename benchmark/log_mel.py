@@ -1,0 +1,72 @@
+"""Log-mel pictures of many waveforms at once, equal to Kaldi's filter banks."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchaudio.compliance.kaldi import get_mel_banks
+
+from registry.vocabulary import SAMPLE_RATE
+
+PREEMPHASIS = 0.97
+LOWEST_HZ = 20.0
+# What a filter without energy shows: the logarithm of the smallest step of a float near one, as in Kaldi.
+FLOOR = torch.finfo(torch.float32).eps
+
+
+class LogMel(nn.Module):
+    """Waveforms to log-mel energies: (..., samples) -> (..., frames, F).
+
+    The numbers of `torchaudio.compliance.kaldi.fbank` (htk_compat, Hann window, no dither, no energy, snipped edges),
+    which takes one waveform at a time. Frames beyond `frames` are never computed; where the sound is too short for
+    that many, fewer are returned.
+
+    Args:
+        bands: F, mel filters from 20 Hz to half the sample rate.
+        shift_ms: from the start of one frame to the next.
+        window_ms: length of one frame.
+        frames: the most frames to return.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, bands: int, shift_ms: float, window_ms: float, frames: int) -> None:
+        super().__init__()
+        # The order of the factors decides how 5.2 ms is rounded; this is Kaldi's.
+        self.shift = int(SAMPLE_RATE * shift_ms * 0.001)
+        self.width = int(SAMPLE_RATE * window_ms * 0.001)
+        self.frames = frames
+        self.spectrum = 1 << (self.width - 1).bit_length()
+        self.register_buffer("window", torch.hann_window(self.width, periodic=False), persistent=False)
+        self.register_buffer("filters", _filters(bands, self.spectrum), persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(..., samples) in -1..1 -> (..., at most `frames`, F)."""
+        if waveform.shape[-1] < self.width:
+            return waveform.new_zeros(*waveform.shape[:-1], 0, self.filters.shape[1])
+        return self._energies(self._framed(waveform)).clamp_min(FLOOR).log()
+
+    def _framed(self, waveform: Tensor) -> Tensor:
+        """Frames without their mean, pre-emphasised, windowed, padded: (..., samples) -> (..., frames, spectrum)."""
+        frames = waveform.unfold(-1, self.width, self.shift)[..., : self.frames, :]
+        frames = frames - frames.mean(dim=-1, keepdim=True)
+        # Padding here spares the transform a copy, which costs as much as the transform.
+        padded = frames.new_zeros(*frames.shape[:-1], self.spectrum)
+        emphasised = padded[..., : self.width]
+        torch.sub(frames[..., 1:], frames[..., :-1], alpha=PREEMPHASIS, out=emphasised[..., 1:])
+        # The first sample has no predecessor and is set against itself.
+        torch.mul(frames[..., 0], 1 - PREEMPHASIS, out=emphasised[..., 0])
+        emphasised.mul_(self.window)
+        return padded
+
+    def _energies(self, frames: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(frames)
+        return (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+
+
+def _filters(bands: int, spectrum: int) -> Tensor:
+    """Triangular mel filters over the bins of a real spectrum: (spectrum / 2 + 1, F)."""
+    filters, _ = get_mel_banks(bands, spectrum, float(SAMPLE_RATE), LOWEST_HZ, 0.0, 100.0, -500.0, 1.0)
+    # The filters leave out the bin at half the sample rate.
+    return nn.functional.pad(filters, (0, 1)).T.contiguous()

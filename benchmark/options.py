@@ -1,0 +1,56 @@
+"""Checking a component's options before anything is built."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from mmengine.registry import Registry
+
+from registry import Component, UserError, look_up
+
+
+def checked(registry: Registry, component: Component) -> Component:
+    """The component in canonical form, its name, option names and option values checked against the registered class.
+
+    Raises:
+        UserError: an unknown name, an unknown option or a value of the wrong type.
+    """
+    build = look_up(registry, component.name)
+    canonical = component.without_defaults(build)
+    hints = _hints(build)
+    for name, value in canonical.options.items():
+        if name in hints and not _fits(value, hints[name]):
+            expected = " or ".join(_words(hints[name]))
+            raise UserError(f"option {name}={value!r} of {component.name} is not {expected}.")
+    return canonical
+
+
+def _hints(build: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(build.__init__ if isinstance(build, type) else build)
+    except NameError:  # a plug-in that imports its types for the checker only
+        return {}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, member) for member in get_args(hint))
+    if origin is Literal:
+        return value in get_args(hint)
+    if hint in (int, float):
+        return isinstance(value, int | hint) and not isinstance(value, bool)
+    if origin in (list, tuple, Sequence):
+        return isinstance(value, list | tuple)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _words(hint: Any) -> list[str]:
+    if get_origin(hint) in (Union, types.UnionType):
+        return [word for member in get_args(hint) for word in _words(member)]
+    if get_origin(hint) is Literal:
+        return [repr(choice) for choice in get_args(hint)]
+    named = {int: "a whole number", float: "a number", bool: "True or False", str: "text", types.NoneType: "None"}
+    return [named.get(hint, f"a {getattr(hint, '__name__', hint)}")]

@@ -1,0 +1,142 @@
+"""The one place that builds mmengine's Runner, and keeps it quiet, alone and quick."""
+
+from __future__ import annotations
+
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import Runner
+from mmengine.utils import ManagerMixin
+from torch.utils.data import DataLoader, Dataset
+
+from benchmark.grid import RunSpec
+from benchmark.model import AudioVisualModel
+from benchmark.optimizer import Steps, build_optimizer, build_schedule
+from benchmark.seeding import EpochOrder
+from registry.vocabulary import Prediction
+from tasks.task import Evaluation, Task
+
+_SINGLETONS: tuple[type[ManagerMixin], ...] = (MMLogger, MessageHub)
+
+
+class TaskMetric(BaseMetric):
+    """Collects the predictions of a split and lets the task score them, whichever task it is."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._task = task
+        self.evaluation: Evaluation | None = None
+        """Of the last split that was scored."""
+
+    def process(self, data_batch: Any, data_samples: Sequence[Prediction]) -> None:
+        self.results.extend(data_samples)
+
+    def compute_metrics(self, results: list[Prediction]) -> dict[str, float]:
+        self.evaluation = self._task.evaluate(results)
+        return dict(self.evaluation.scores)
+
+
+def build_runner(
+    spec: RunSpec, task: Task, model: AudioVisualModel, hooks: Sequence[Hook], *, name: str, folder: Path
+) -> tuple[Runner, TaskMetric]:
+    """A Runner that trains and validates a cell on `train()`, and the metric that holds the outcome of `test()`.
+
+    Args:
+        name: from `alone`.
+        folder: where mmengine may leave empty folders.
+    """
+    recipe, device = spec.recipe, next(model.parameters()).device
+    metric = TaskMetric(task)
+    loaders = {split: _loader(task, split, spec, device) for split in ("train", _selected_on(spec), "test")}
+    optimizer = build_optimizer(model, recipe)
+    runner = _QuietRunner(
+        model=model,
+        work_dir=str(folder),
+        train_dataloader=loaders["train"],
+        val_dataloader=loaders[_selected_on(spec)],
+        test_dataloader=loaders["test"],
+        train_cfg={"by_epoch": True, "max_epochs": recipe.epochs},
+        val_cfg={},
+        test_cfg={},
+        optim_wrapper=Steps(optimizer, recipe.accumulate, recipe.clip_norm),
+        param_scheduler=build_schedule(optimizer, recipe, len(loaders["train"])),
+        val_evaluator=[TaskMetric(task)],
+        test_evaluator=[metric],
+        default_hooks=dict.fromkeys(("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")),
+        custom_hooks=list(hooks),
+        default_scope=None,
+        experiment_name=name,
+    )
+    return runner, metric
+
+
+@contextmanager
+def alone(slug: str) -> Iterator[str]:
+    """A name for mmengine's global objects, which are silent within and gone afterwards.
+
+    mmengine keeps loggers and message hubs by name for the life of the process, and parts of it take the latest one.
+    """
+    name = f"{slug}-{uuid.uuid4().hex}"
+    before = {kind: dict(kind._instance_dict) for kind in _SINGLETONS}
+    MMLogger.get_instance(name).handlers.clear()
+    MessageHub.get_instance(name)
+    try:
+        with warnings.catch_warnings():
+            # Said of every run that accumulates gradients: its first iterations are no steps of the optimiser.
+            warnings.filterwarnings("ignore", message="Detected call of `scheduler.step")
+            yield name
+    finally:
+        for kind, instances in before.items():
+            kind._instance_dict.clear()
+            kind._instance_dict.update(instances)
+
+
+class _QuietRunner(Runner):
+    """A Runner without the parts that this project does itself: seeds, devices, logs and a dump of the environment."""
+
+    def setup_env(self, env_cfg: dict[str, Any]) -> None:
+        self._rank, self._world_size = 0, 1
+        self._timestamp = time.strftime("%Y%m%d_%H%M%S")
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        self._seed, self._deterministic = seed, deterministic
+
+    def build_logger(self, log_level: int | str = "INFO", log_file: str | None = None, **kwargs: Any) -> MMLogger:
+        return MMLogger.get_current_instance()
+
+    def build_visualizer(self, visualizer: Any = None) -> None:
+        return None
+
+    def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
+        return model
+
+    def dump_config(self) -> None:
+        return None
+
+    def _log_env(self, env_cfg: dict[str, Any]) -> None:
+        return None
+
+
+def _selected_on(spec: RunSpec) -> Any:
+    """The split that selects the best state; the protocol `paper` selects on test, as the papers do."""
+    return "test" if spec.protocol == "paper" else "validation"
+
+
+def _loader(task: Task, split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:
+    dataset: Dataset[Any] = task.dataset(split)
+    return DataLoader(
+        dataset,
+        batch_size=spec.recipe.batch_size,
+        sampler=EpochOrder(dataset, spec.seed) if split == "train" else None,  # type: ignore[arg-type]
+        num_workers=spec.recipe.workers,
+        pin_memory=device.type == "cuda",
+    )

@@ -1,0 +1,102 @@
+"""Which source files a cell runs through, found by reading imports, and what those sources mean."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+OWN_PACKAGES = frozenset({"registry", "backbones", "adapters", "tasks", "benchmark"})
+# They choose, place and describe cells; a cell's numbers do not depend on them.
+NOT_DECISIVE = (
+    "benchmark.cli",
+    "benchmark.describe",
+    "benchmark.environment",
+    "benchmark.expansion",
+    "benchmark.grid",
+    "benchmark.identity",
+    "benchmark.launch",
+    "benchmark.options",
+    "benchmark.progress",
+    "benchmark.sources",
+    "registry.component",
+    "registry.errors",
+    "registry.plugins",
+    "registry.registries",
+)
+
+
+def reached_from(files: Iterable[tuple[str, Path]], modules: Iterable[str]) -> dict[str, Path]:
+    """Every decisive module that these reach by imports, themselves included, with its file.
+
+    Args:
+        files: modules by name and file, for those that are not importable by name, such as a plug-in's file.
+        modules: modules by name.
+    """
+    waiting = [*files, *((name, path) for name in modules if (path := _file_of(name)))]
+    reached: dict[str, Path] = {}
+    while waiting:
+        name, path = waiting.pop()
+        if name not in reached and not _is_or_within(name, NOT_DECISIVE):
+            reached[name] = path
+            waiting += _imports(name, path)
+    return reached
+
+
+@cache
+def meaning(path: Path) -> str:
+    """The syntax tree of a source without docstrings, as text."""
+    tree = ast.parse(path.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [child for child in node.body if not _is_text(child)]
+    return ast.dump(tree)
+
+
+@cache
+def _imports(name: str, path: Path) -> list[tuple[str, Path]]:
+    followed = OWN_PACKAGES | {name.partition(".")[0]}
+    found = {module for module in _imported_names(name, path) if module.partition(".")[0] in followed}
+    return [(module, file) for module in sorted(found) if (file := _file_of(module))]
+
+
+def _imported_names(name: str, path: Path) -> Iterator[str]:
+    """Names that may be modules: for `from a import b` both `a.b` and, where that is no module, `a`."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                yield inner if _file_of(inner) else base
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+@cache
+def _file_of(module: str) -> Path | None:
+    if module.partition(".")[0] == "":
+        return None
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    origin = Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+    return origin if origin and origin.is_file() else None
+
+
+def _is_or_within(name: str, modules: Iterable[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,0 +1,122 @@
+"""One cell from its components to its record: train, select on validation, read the test split once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmark.assembly import build_model, build_task
+from benchmark.checkpoints import restore
+from benchmark.describe import count_gflops
+from benchmark.environment import environment
+from benchmark.grid import RunSpec
+from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
+from benchmark.measure import PeakMemory
+from benchmark.model import AudioVisualModel
+from benchmark.parameters import count_with_idle
+from benchmark.runner import alone, build_runner
+from benchmark.seeding import choose_repeatable_kernels
+from results.record import Parameters, RunRecord
+from tasks.task import Evaluation, ItemScore, Task
+
+logger = logging.getLogger(__name__)
+
+
+def train(
+    spec: RunSpec, *, run_hash: str, device: str, report: Report, work_dir: Path | None = None
+) -> tuple[RunRecord, list[ItemScore]]:
+    """Run a cell and return its record and the outcome of every test item.
+
+    The same spec gives the same numbers each time on the same machine, whatever ran before in this process.
+
+    Args:
+        device: where torch computes, such as `cpu` or `cuda:0`.
+        report: is told where the cell stands, a few times a second at most.
+        work_dir: where the best adapter and head are kept as `best.safetensors`; None keeps nothing.
+
+    Raises:
+        UserError: a mistake in the spec, weights or data that are not there.
+        NonFiniteLossError: the training loss is no longer finite.
+        Exception: whatever a component raises; `benchmark.failures.classify` tells what kind of failure it is.
+    """
+    started, memory = _now(), PeakMemory(device)
+    reporter = Reporter(report, spec.slug, spec.recipe.epochs)
+    reporter.tell()
+    choose_repeatable_kernels(device)
+    task = build_task(spec.task)
+    model = build_model(spec.backbone, spec.adapter, task, seed=spec.seed, precision=spec.recipe.precision).to(device)
+    outcome = _Outcome(spec, task, model, reporter, work_dir)
+    outcome.run()
+    peak = memory.read()
+    record = RunRecord(
+        hash=run_hash,
+        slug=spec.slug,
+        backbone=str(spec.backbone),
+        adapter=str(spec.adapter),
+        task=str(spec.task),
+        seed=spec.seed,
+        recipe=spec.recipe.as_dict(),
+        protocol=spec.protocol,
+        status="completed",
+        data=task.data_identity(),
+        weights=dict(model.encoder.backbone.weight_files),
+        labels=_labels(task, model),
+        environment=environment(device),
+        primary_metric=task.primary_metric,
+        history=outcome.story.history,
+        best_epoch=outcome.best.epoch,
+        validation=outcome.best.scores,
+        scores=outcome.evaluation.scores,
+        parameters=outcome.parameters,
+        gflops=count_gflops(spec.backbone, spec.adapter, spec.task),
+        peak_memory_mb=peak,
+        ms_per_clip=outcome.clock.ms_per_clip,
+        train_seconds=outcome.train_seconds,
+        started=started,
+        finished=_now(),
+    )
+    return record, outcome.evaluation.items
+
+
+class _Outcome:
+    """The run itself, and what it leaves behind for the record."""
+
+    evaluation: Evaluation
+    parameters: Parameters
+    train_seconds: float
+
+    def __init__(
+        self, spec: RunSpec, task: Task, model: AudioVisualModel, reporter: Reporter, work_dir: Path | None
+    ) -> None:
+        self._spec, self._task, self._model, self._reporter = spec, task, model, reporter
+        self.story = EpochStory(reporter, task.primary_metric)
+        path = work_dir / "best.safetensors" if work_dir else None
+        self.best = BestState(task.primary_metric, spec.recipe.patience, path)
+        self.clock = InferenceClock(spec.recipe.batch_size)
+
+    def run(self) -> None:
+        """Train, restore the best state, measure the test split once."""
+        hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock]
+        with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
+            runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
+            begun = time.perf_counter()
+            runner.train()
+            self.train_seconds = time.perf_counter() - begun
+            self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
+            restore(self._model, self.best.state)
+            self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
+            runner.test()
+        assert metric.evaluation is not None
+        self.evaluation = metric.evaluation
+
+
+def _labels(task: Task, model: AudioVisualModel) -> list[str]:
+    synthetic = ["synthetic data"] if task.is_synthetic else []
+    return synthetic + (["random weights"] if model.encoder.backbone.random_weights else [])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""Numbers as a person reads them in a table."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+_STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def count(value: float | None) -> str:
+    """A count in at most four figures: 987, 12.3 k, 1.2 M."""
+    if value is None:
+        return UNKNOWN
+    for size, letter in _STEPS:
+        # 999,950 is the least that would be written 1000.0 k.
+        if value >= size * 0.99995 and value >= 1000:
+            return f"{value / size:.1f} {letter}"
+    return f"{value:.0f}"
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A number with fixed decimals."""
+    return UNKNOWN if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def significant(value: float | None) -> str:
+    """A number in three significant figures, without an exponent: 0.0123, 1.23, 123, 12345."""
+    if value is None:
+        return UNKNOWN
+    if value == 0:
+        return "0"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{float(f'{value:.3g}'):g}"
+
+
+def score(mean: float | None, std: float | None) -> str:
+    """Mean, and standard deviation where there is more than one seed: 71.23 ± 0.52."""
+    return number(mean, 2) if std is None else f"{number(mean, 2)} ± {std:.2f}"
+
+
+def gain(value: float | None, half_width: float | None) -> str:
+    """A signed difference with its interval: +4.10 ± 0.92."""
+    if value is None:
+        return UNKNOWN
+    text = f"{round(value, 2) + 0.0:+.2f}"
+    return text if half_width is None else f"{text} ± {half_width:.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """45 s, 12.5 min, 3.2 h."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

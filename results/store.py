@@ -1,0 +1,166 @@
+"""The folder of records: one JSON file for each run, its test items beside it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from results.files import unwritable, write_atomically
+from results.record import ItemResult, RunRecord
+from results.serialise import RecordError, from_json, to_json
+
+
+class ScoredItem(Protocol):
+    """Anything with an item's name, its score in 0..1 and its kind, such as a task's own item scores."""
+
+    @property
+    def item(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def kind(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file in the store that is no readable record, and why."""
+
+    path: Path
+    reason: str
+
+
+class Records(list[RunRecord]):
+    """The readable records of a store, ordered by hash, with the files that could not be read."""
+
+    def __init__(self, records: Iterable[RunRecord] = (), unreadable: Iterable[Unreadable] = ()) -> None:
+        super().__init__(records)
+        self.unreadable = list(unreadable)
+
+
+class Store:
+    """Records under `<output>/records`, items under `<output>/items`. Making one touches no disk."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = Path(output)
+
+    def prepare(self) -> None:
+        """Make the folders and prove that they can be written, so that a long run does not fail at its end.
+
+        Raises:
+            UserError: the output cannot be written.
+        """
+        probe = self.output / "records" / ".writable"
+        write_atomically(probe, b"")
+        try:
+            probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(probe, error) from None
+
+    def write(self, record: RunRecord, items: Iterable[ScoredItem] = ()) -> bool:
+        """Keep a record, its items first: a record that can be read is whole.
+
+        A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
+        moved aside to `<hash>.json.unreadable`.
+
+        Returns:
+            Whether it was written; False where a completed record stands already.
+
+        Raises:
+            RecordError: the record or an item holds what JSON cannot say.
+            UserError: the output cannot be written.
+        """
+        text = to_json(record)
+        path = self._record_path(record.hash)
+        if self.completed(record.hash):
+            return False
+        if content := _items_to_bytes(items, record.hash):
+            write_atomically(self._items_path(record.hash), content)
+        _move_aside_if_unreadable(path)
+        write_atomically(path, text.encode())
+        return True
+
+    def read(self, run_hash: str) -> RunRecord | None:
+        """The record of this hash, or None where there is none.
+
+        Raises:
+            RecordError: the file is there but is no record of this hash.
+        """
+        path = self._record_path(run_hash)
+        return _read(path) if path.is_file() else None
+
+    def load(self) -> Records:
+        """Every record that can be read; `.unreadable` lists the files that cannot, so that none vanishes unseen."""
+        records, unreadable = [], []
+        for path in sorted((self.output / "records").glob("*.json")):
+            try:
+                records.append(_read(path))
+            except RecordError as error:
+                unreadable.append(Unreadable(path, str(error)))
+        return Records(records, unreadable)
+
+    def items(self, run_hash: str) -> list[ItemResult]:
+        """The scored test items of a run; empty where none were kept.
+
+        Raises:
+            RecordError: the file is there but cannot be read.
+        """
+        path = self._items_path(run_hash)
+        if not path.is_file():
+            return []
+        try:
+            entries = json.loads(gzip.decompress(path.read_bytes()))
+            return [ItemResult(str(e["item"]), float(e["score"]), str(e["kind"])) for e in entries]
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"{path}: not a readable list of items ({error})") from None
+
+    def completed(self, run_hash: str) -> bool:
+        """Whether this run has a completed record; one that cannot be read does not count."""
+        try:
+            record = self.read(run_hash)
+        except RecordError:
+            return False
+        return record is not None and record.status == "completed"
+
+    def missing(self, hashes: Iterable[str]) -> list[str]:
+        """Those that have no completed record, in the given order."""
+        return [run_hash for run_hash in hashes if not self.completed(run_hash)]
+
+    def _record_path(self, run_hash: str) -> Path:
+        return self.output / "records" / f"{run_hash}.json"
+
+    def _items_path(self, run_hash: str) -> Path:
+        return self.output / "items" / f"{run_hash}.json.gz"
+
+
+def _read(path: Path) -> RunRecord:
+    try:
+        record = from_json(path.read_bytes(), str(path))
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror or error}") from None
+    if record.hash != path.stem:
+        # A copy under another name would count one run twice.
+        raise RecordError(f"{path}: holds the record {record.hash}")
+    return record
+
+
+def _move_aside_if_unreadable(path: Path) -> None:
+    try:
+        if path.is_file():
+            _read(path)
+    except RecordError:
+        os.replace(path, path.with_name(f"{path.name}.unreadable"))
+
+
+def _items_to_bytes(items: Iterable[ScoredItem], run_hash: str) -> bytes:
+    entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
+    if not entries:
+        return b""
+    try:
+        return gzip.compress(json.dumps(entries, allow_nan=False).encode(), mtime=0)
+    except ValueError as error:
+        raise RecordError(f"items of {run_hash}: {error}") from None

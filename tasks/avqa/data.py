@@ -1,0 +1,190 @@
+"""MUSIC-AVQA on disk: templated questions about videos of musical performances."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from registry.errors import UserError
+from registry.vocabulary import Split
+from tasks.media.annotations import digest, read_text, unique_names
+from tasks.media.library import MediaFolder, find_data_root
+
+SEGMENTS = 10
+LONGEST = 14
+"""W, the words of the longest question."""
+PAD = "<pad>"
+KINDS = (
+    "Audio Counting",
+    "Audio Comparative",
+    "Visual Counting",
+    "Visual Location",
+    "Audio-Visual Existential",
+    "Audio-Visual Counting",
+    "Audio-Visual Location",
+    "Audio-Visual Comparative",
+    "Audio-Visual Temporal",
+)
+_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
+_FOLDERS = ("json", "data/json")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row of an annotation file."""
+
+    clip: str
+    number: str
+    kind: str
+    words: tuple[str, ...]
+    answer: str
+
+
+class MusicAvqaFolder:
+    """The annotations of a MUSIC-AVQA folder, and data sets over its questions.
+
+    The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`), beside the media (see
+    `MediaFolder`). Words and answers are numbered in the order of their first appearance in the training file.
+
+    Args:
+        data: the folder, or one that has it as `music_avqa`.
+        side: frames are fitted to this many pixels, squared.
+
+    Raises:
+        UserError: an annotation file that is missing or malformed, or a word or answer that training does not have.
+    """
+
+    segments = SEGMENTS
+    kinds = KINDS
+    question_shape = (1, LONGEST)
+
+    def __init__(self, data: str | Path, side: int = 224) -> None:
+        self.root = find_data_root(data, "music_avqa")
+        self.side = side
+        self._rows = {
+            split: parse_questions(read_text(self.root, name, _FOLDERS), name) for split, name in _FILES.items()
+        }
+        train = self._rows["train"]
+        self.words = tuple(dict.fromkeys([PAD, *(word for row in train for word in row.words)]))
+        self.answers = tuple(dict.fromkeys(row.answer for row in train))
+        for split, name in _FILES.items():
+            self._check_vocabulary(split, name)
+
+    @cached_property
+    def media(self) -> MediaFolder:
+        """The clips' files."""
+        return MediaFolder(self.root)
+
+    def questions(self, split: Split) -> list[Question]:
+        """The questions of a split, in the order of its file."""
+        return self._rows[split]
+
+    def clips(self, split: Split) -> MusicAvqaClips:
+        """Every question of a split, each with its clip.
+
+        Raises:
+            UserError: clips whose media are not there.
+        """
+        return MusicAvqaClips(self, self.questions(split))
+
+    def check(self) -> None:
+        """Look for the media of all splits.
+
+        Raises:
+            UserError: clips whose media are not there.
+        """
+        self.media.require(row.clip for rows in self._rows.values() for row in rows)
+
+    def identity(self) -> str:
+        """`music_avqa@<hash of what the annotations say>`."""
+        return "music_avqa@" + digest(self._rows.items())
+
+    def _check_vocabulary(self, split: Split, name: str) -> None:
+        words, answers = set(self.words), set(self.answers)
+        for row in self._rows[split]:
+            strange = [f"word {word!r}" for word in row.words if word not in words]
+            strange += [f"answer {row.answer!r}"] if row.answer not in answers else []
+            if strange:
+                raise UserError(f"{name} question {row.number}: {strange[0]} does not occur in {_FILES['train']}.")
+
+
+class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
+    """Questions with their clips, decoded on demand.
+
+    Inputs: `frames` (10, 3, side, side) uint8, `waveform` (10, 16000) float32, `questions` (1, 14) int64. Targets:
+    `answers` (1,) and `kinds` (1,) int64; `id` str, the clip and the question's number, unique in the split.
+    """
+
+    def __init__(self, folder: MusicAvqaFolder, rows: list[Question]) -> None:
+        self.folder, self.rows = folder, rows
+        self.ids = unique_names(f"{row.clip}:{row.number}" for row in rows)
+        self._word = {word: i for i, word in enumerate(folder.words)}
+        folder.media.require(row.clip for row in rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
+        row = self.rows[index]
+        clip = self.folder.media.read(row.clip, SEGMENTS, size=self.folder.side)
+        words = torch.zeros(1, LONGEST, dtype=torch.int64)
+        words[0, : len(row.words)] = torch.tensor([self._word[word] for word in row.words])
+        answer, kind = self.folder.answers.index(row.answer), KINDS.index(row.kind)
+        targets = {"answers": torch.tensor([answer]), "kinds": torch.tensor([kind]), "id": self.ids[index]}
+        return {"inputs": {**clip.inputs(), "questions": words}, "targets": targets}
+
+
+def parse_questions(text: str, name: str) -> list[Question]:
+    """Read an annotation file.
+
+    Raises:
+        UserError: not a JSON list of questions, naming file and question.
+    """
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"annotation file {name} is not JSON: {error}.") from None
+    if not isinstance(rows, list) or not rows:
+        raise UserError(f"annotation file {name} is not a list of questions.")
+    return [_parse(row, f"{name} entry {i}") for i, row in enumerate(rows)]
+
+
+def tokenise(content: str, values: list[str]) -> tuple[str, ...]:
+    """Words of a question, with its placeholders filled from left to right.
+
+    The data set's own rule: single blanks part words, the last character (a question mark) goes, and any word with `<`
+    is a placeholder.
+
+    Raises:
+        ValueError: more placeholders than values.
+    """
+    words = content.rstrip().split(" ")
+    words[-1] = words[-1][:-1]
+    placeholders = [i for i, word in enumerate(words) if "<" in word]
+    if len(placeholders) > len(values):
+        raise ValueError(f"has {len(placeholders)} placeholders and {len(values)} values")
+    for i, value in zip(placeholders, values, strict=False):
+        words[i] = value
+    return tuple(words)
+
+
+def _parse(row: Any, where: str) -> Question:
+    try:
+        # `type` and `templ_values` are text that holds JSON; the answer's key is spelt so in every release.
+        kind = " ".join(json.loads(row["type"]))
+        words = tokenise(row["question_content"], [str(value) for value in json.loads(row["templ_values"])])
+        question = Question(str(row["video_id"]), str(row["question_id"]), kind, words, str(row["anser"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"has no {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
+        raise UserError(f"{where} {what}; expected a question in the layout of MUSIC-AVQA.") from None
+    if kind not in KINDS:
+        raise UserError(f"{where} has type {kind!r}; known: {', '.join(KINDS)}.")
+    if len(words) > LONGEST:
+        raise UserError(f"{where} has {len(words)} words; at most {LONGEST} are taken.")
+    return question

@@ -1,0 +1,79 @@
+"""The default head of AVQA: a linear read-out of both streams whose weights the question chooses.
+
+Given the question, the answer logits are linear in the features and modalities only add up. Telling which object
+sounds is therefore beyond the head, and shows whether the adapter brought sound and sight together.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Targets
+from tasks.task import Head
+
+NO_ANSWER = -100
+"""The answer of a padding question."""
+
+
+class QuestionEncoder(nn.Module):
+    """Word embeddings and a one-layer LSTM, as in the ST-AVQA baseline of MUSIC-AVQA, at a width of our choice."""
+
+    def __init__(self, words: int, width: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(words, width, padding_idx=0)
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+
+    def forward(self, questions: Tensor) -> Tensor:
+        """Word numbers (N, W), 0 for padding -> (N, width), the state after the last word."""
+        # Questions come from few templates, so a batch repeats most of them: each is read once.
+        distinct, position = torch.unique(questions, dim=0, return_inverse=True)
+        states, _ = self.lstm(self.embed(distinct))
+        last = (distinct > 0).sum(1).clamp(min=1) - 1
+        return states[torch.arange(len(distinct), device=states.device), last][position]
+
+
+class QuestionReadout(Head):
+    """Answers from features: the question weighs segments and hidden units; nothing else multiplies."""
+
+    def __init__(self, dim: int, segments: int, words: int, answers: int, width: int = 64) -> None:
+        super().__init__()
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.read = nn.Linear(2 * dim, width)
+        self.question = QuestionEncoder(words, width)
+        self.over_time = nn.Linear(width, segments)
+        self.over_units = nn.Linear(width, width)
+        self.answer = nn.Linear(2 * width, answers)
+
+    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
+        """Pictures (B, T, 3, S, S) of both modalities and `questions` (B, Q, W) -> `logits` (B, Q, answers)."""
+        features = encode({m: inputs[m] for m in MODALITIES})
+        both = torch.cat([self.norm[m](features[m].pooled.float()) for m in MODALITIES], dim=-1)
+        questions = inputs["questions"]
+        asked = self.question(questions.flatten(0, 1)).unflatten(0, questions.shape[:2])
+        # Weights over segments may be negative: "first" is read off as early minus late.
+        when = 1 / both.shape[1] + self.over_time(asked)
+        read = torch.einsum("bqt,btw->bqw", when, self.read(both))
+        return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Cross-entropy over real questions; `answers` (B, Q)."""
+        logits, answers = outputs["logits"].flatten(0, 1), targets["answers"].flatten()
+        return {"cross_entropy": F.cross_entropy(logits, answers, ignore_index=NO_ANSWER)}
+
+    def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
+        """For each clip, the predicted and true answer and the kind of each of its questions."""
+        predicted, answers, kinds = (
+            tensor.cpu() for tensor in (outputs["logits"].argmax(-1), targets["answers"], targets["kinds"])
+        )
+        real = answers != NO_ANSWER
+        return [
+            {
+                "id": clip,
+                "predicted": predicted[i][real[i]].tolist(),
+                "answers": answers[i][real[i]].tolist(),
+                "kinds": kinds[i][real[i]].tolist(),
+            }
+            for i, clip in enumerate(targets["id"])
+        ]

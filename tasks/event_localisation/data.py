@@ -1,0 +1,164 @@
+"""AVE on disk: clips of ten seconds with one event, visible and audible in a span of whole seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from registry.errors import UserError
+from registry.vocabulary import Split
+from tasks.media.annotations import digest, read_text, unique_names
+from tasks.media.library import MediaFolder, find_data_root
+
+SEGMENTS = 10
+"""Segments of a clip, one second each."""
+_ALL = "Annotations.txt"
+_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
+_FOLDERS = ("data",)
+_HINT = "; the *_order.h5 index lists are not read, take the split files of the data set's archive"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One line: the event's category, the clip, and the seconds [start, end) in which the event is seen and heard."""
+
+    category: str
+    clip: str
+    start: int
+    end: int
+
+    def labels(self, category: int, background: int) -> torch.Tensor:
+        """The class of each second: -> (10,) int64."""
+        labels = torch.full((SEGMENTS,), background)
+        labels[self.start : self.end] = category
+        return labels
+
+
+class AveFolder:
+    """The annotations of an AVE folder, and data sets over its clips.
+
+    The folder holds Annotations.txt (with or without its header line), trainSet.txt, valSet.txt and testSet.txt, beside
+    the media (see `MediaFolder`).
+
+    Args:
+        data: the folder, or one that has it as `ave`.
+        side: frames are fitted to this many pixels, squared.
+
+    Raises:
+        UserError: an annotation file that is missing or cannot be read as one.
+    """
+
+    segments = SEGMENTS
+
+    def __init__(self, data: str | Path, side: int = 224) -> None:
+        self.root = find_data_root(data, "ave")
+        self.side = side
+        everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
+        self.classes = tuple(dict.fromkeys(row.category for row in everything))
+        """Categories in order of first appearance; background is the class after the last one."""
+        self._rows = {split: self._read_split(name) for split, name in _FILES.items()}
+
+    @cached_property
+    def media(self) -> MediaFolder:
+        """The clips' files."""
+        return MediaFolder(self.root)
+
+    def annotations(self, split: Split) -> list[Annotation]:
+        """The rows of a split, in the order of its file."""
+        return self._rows[split]
+
+    def clips(self, split: Split) -> AveClips:
+        """Every clip of a split.
+
+        Raises:
+            UserError: clips whose media are not there.
+        """
+        return AveClips(self, self.annotations(split))
+
+    def pairs(self, split: Split) -> AveClips:
+        """The clips of a split for retrieval: each once, and none that an earlier split has (AVE repeats some).
+
+        Raises:
+            UserError: clips whose media are not there.
+        """
+        earlier = list(_FILES)[: list(_FILES).index(split)]
+        known = {row.clip for other in earlier for row in self.annotations(other)}
+        first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
+        return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
+
+    def check(self) -> None:
+        """Look for the media of all splits.
+
+        Raises:
+            UserError: clips whose media are not there.
+        """
+        self.media.require(row.clip for rows in self._rows.values() for row in rows)
+
+    def identity(self) -> str:
+        """`ave@<hash of what the annotations say>`: a header line or line ends make no difference."""
+        return "ave@" + digest([self.classes, *self._rows.items()])
+
+    def _read_split(self, name: str) -> list[Annotation]:
+        rows = parse_annotations(read_text(self.root, name, _FOLDERS, _HINT), name)
+        strangers = sorted({row.category for row in rows} - set(self.classes))
+        if strangers:
+            raise UserError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
+        return rows
+
+
+class AveClips(Dataset[dict[str, dict[str, Any]]]):
+    """Clips decoded on demand.
+
+    Inputs: `frames` (10, 3, side, side) uint8, `waveform` (10, 16000) float32. Targets: `labels` (10,) int64, the class
+    of each second; `category` int, the event's class; `id` str, unique in the split.
+    """
+
+    def __init__(self, folder: AveFolder, rows: list[Annotation]) -> None:
+        self.folder, self.rows = folder, rows
+        self.ids = unique_names(row.clip for row in rows)
+        folder.media.require(row.clip for row in rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
+        row, classes = self.rows[index], self.folder.classes
+        category = classes.index(row.category)
+        clip = self.folder.media.read(row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side)
+        labels = row.labels(category, background=len(classes))
+        return {"inputs": clip.inputs(), "targets": {"labels": labels, "category": category, "id": self.ids[index]}}
+
+
+def parse_annotations(text: str, name: str) -> list[Annotation]:
+    """Read lines `category&clip&quality&start&end`, with or without a header line.
+
+    Raises:
+        UserError: a line of another form, naming file and line; or no line at all.
+    """
+    rows = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split("&")
+        if number == 1 and fields[1:2] == ["VideoID"]:
+            continue
+        if line.strip():
+            rows.append(_parse(fields, f"{name} line {number}"))
+    if not rows:
+        raise UserError(f"annotation file {name} has no clips.")
+    return rows
+
+
+def _parse(fields: list[str], where: str) -> Annotation:
+    try:
+        category, clip, _, start, end = fields
+        row = Annotation(category, clip, int(start), int(end))
+    except ValueError:
+        row = None
+    if row is None or not 0 <= row.start <= row.end <= SEGMENTS:
+        form = f"category&clip&quality&start&end with 0 <= start <= end <= {SEGMENTS}"
+        raise UserError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
+    return row

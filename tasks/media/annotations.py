@@ -1,0 +1,41 @@
+"""What the annotation readers of all data sets share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from registry.errors import UserError
+
+
+def read_text(root: Path, name: str, folders: tuple[str, ...], hint: str = "") -> str:
+    """The text of an annotation file, looked for in the root and in these folders of it.
+
+    Raises:
+        UserError: it is in none of them, or it is not text.
+    """
+    for folder in ("", *folders):
+        path = root / folder / name
+        if path.is_file():
+            try:
+                return path.read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UserError(f"cannot read annotation file {path}: {error}.") from None
+    raise UserError(f"annotation file {name} is missing under {root}{hint}.")
+
+
+def digest(rows: Iterable[object]) -> str:
+    """Eight hexadecimal digits over rows that print the same for the same annotations."""
+    return hashlib.sha256("\n".join(map(repr, rows)).encode()).hexdigest()[:8]
+
+
+def unique_names(names: Iterable[str]) -> list[str]:
+    """The names, with `+2`, `+3`, … after those that came before."""
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[name] += 1
+        result.append(name if seen[name] == 1 else f"{name}+{seen[name]}")
+    return result

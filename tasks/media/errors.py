@@ -1,0 +1,41 @@
+"""What is wrong with a media file, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from registry.errors import UserError
+
+
+class MediaError(UserError):
+    """A clip that cannot be read: the file, the reason, the mend.
+
+    A data loader's worker process re-raises an exception as the same class around its printed stack trace, so only the
+    last line is kept: the message stays one line wherever the clip was decoded.
+    """
+
+    def __init__(self, message: str) -> None:
+        lines = message.strip().splitlines() or [""]
+        super().__init__(lines[-1].removeprefix(f"{__name__}.{type(self).__name__}: "))
+
+
+def damaged(path: Path, reason: str) -> MediaError:
+    """The error for a file that is there but cannot be used."""
+    return MediaError(f"cannot decode {path}: {reason}; replace the file or take its id out of the annotations.")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn whatever FFmpeg and PyAV raise inside the block into a `MediaError` that names the file."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise MediaError(f"media file {path} is missing.") from None
+    except av.FFmpegError as error:
+        raise damaged(path, error.strerror or type(error).__name__) from None
+    except (ValueError, OSError, ArithmeticError, LookupError, EOFError, MemoryError, RuntimeError) as error:
+        raise damaged(path, " ".join(str(error).split()) or type(error).__name__) from None

@@ -1,0 +1,85 @@
+"""A clip from a folder of pictures and a sound file: the layout that the papers' own scripts extract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from registry.vocabulary import SAMPLE_RATE
+from tasks.media.clip import Clip, middles, windows
+from tasks.media.decode import SoundCollector, open_media, to_rgb
+from tasks.media.errors import damaged, naming
+
+_CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".png": "png"}
+_ENDLESS = float("inf")
+
+
+def read_frames(
+    frames: str | Path,
+    sound: str | Path | None,
+    segments: int,
+    seconds: float | None = None,
+    size: int | None = None,
+    window: float = 1.0,
+) -> Clip:
+    """Read a clip from a folder of pictures and a sound file.
+
+    The pictures, in order of name, are taken to be spread evenly over the clip, whatever their number; the clip lasts
+    `seconds`, or without it as long as the sound. Everything else follows the rules of `tasks.media.decode`.
+
+    Raises:
+        MediaError: no picture in the folder, or a file that cannot be decoded.
+    """
+    folder = Path(frames)
+    samples = read_sound(Path(sound)) if sound else None
+    length = seconds or (len(samples) / SAMPLE_RATE if samples is not None and len(samples) else segments * window)
+    pictures = _pictures(folder)
+    chosen = [pictures[int(moment)] for moment in middles(len(pictures), segments)]
+    heard = windows(np.zeros(0, np.float32) if samples is None else samples, 0.0, length, segments, window)
+    return Clip(_read_pictures(chosen, size), heard, samples is not None)
+
+
+def read_sound(path: Path) -> np.ndarray:
+    """All sound of a file at 16 kHz, one channel: -> (samples,) float32.
+
+    Raises:
+        MediaError: the file is missing, damaged or without sound.
+    """
+    with naming(path), open_media(path) as container:
+        if not container.streams.audio:
+            raise damaged(path, "it has no sound track")
+        sound = SoundCollector(_ENDLESS)
+        for frame in container.decode(audio=0):
+            sound.offer(frame, 0.0)
+        return sound.samples()
+
+
+def _pictures(folder: Path) -> list[Path]:
+    with naming(folder):
+        found = [path for path in folder.iterdir() if path.suffix.lower() in _CODECS]
+    if not found:
+        raise damaged(folder, "it holds no .jpg or .png picture")
+    # Names of unequal length, 1.jpg … 10.jpg, are numbers without leading zeros.
+    return sorted(found, key=lambda path: (len(path.stem), path.stem))
+
+
+def _read_pictures(paths: list[Path], size: int | None) -> torch.Tensor:
+    shape = (size, size) if size else None
+    read = []
+    for path in paths:
+        frame = _read_picture(path)
+        shape = shape or (frame.height, frame.width)
+        read.append(to_rgb(frame, shape))
+    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).contiguous()
+
+
+def _read_picture(path: Path) -> av.VideoFrame:
+    with naming(path):
+        decoder = av.CodecContext.create(_CODECS[path.suffix.lower()], "r")
+        frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
+    if not frames:
+        raise damaged(path, "it is not a whole picture")
+    return frames[0]  # type: ignore[return-value]

@@ -1,0 +1,48 @@
+"""The head of retrieval: each modality is encoded alone and projected to a shared space."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Targets
+from tasks.task import Head
+
+LARGEST_SCALE = 100.0
+"""The bound on the inverse temperature, as in CLIP."""
+
+
+class SharedSpace(Head):
+    """A linear projection for each modality, trained by symmetric InfoNCE with a learnable temperature."""
+
+    def __init__(self, dim: int, width: int = 64) -> None:
+        super().__init__()
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
+        self.project = nn.ModuleDict({m: nn.Linear(dim, width) for m in MODALITIES})
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
+        """Pictures (B, T, 3, S, S) -> unit vectors `visual` and `audio` (B, width), neither seeing the other's input."""
+        embedded = {}
+        for m in MODALITIES:
+            features = encode({m: inputs[m]})[m].pooled.float().mean(1)
+            embedded[m] = F.normalize(self.project[m](self.norm[m](features)), dim=-1)
+        return {"visual": embedded["visual"], "audio": embedded["audio"]}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Symmetric InfoNCE over the pairs of the batch."""
+        scale = self.log_scale.exp().clamp(max=LARGEST_SCALE)
+        logits = scale * outputs["visual"] @ outputs["audio"].T
+        pair = torch.arange(len(logits), device=logits.device)
+        return {"info_nce": (F.cross_entropy(logits, pair) + F.cross_entropy(logits.T, pair)) / 2}
+
+    def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
+        """Both embeddings of each clip."""
+        visual, audio = outputs["visual"].float().cpu(), outputs["audio"].float().cpu()
+        return [
+            {"id": clip, "visual": v.numpy(), "audio": a.numpy()}
+            for clip, v, a in zip(targets["id"], visual, audio, strict=True)
+        ]

@@ -1,0 +1,85 @@
+"""The procedural world as torch data sets, one for each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from registry.vocabulary import Split
+from tasks.synthetic import store
+from tasks.synthetic.questions import ANSWERS, KINDS, LONGEST, Question, ask, words
+from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
+
+QUESTIONS = 11
+"""Q, the most questions that a scene gives: one for each template."""
+NO_ANSWER = -100
+"""The answer of a padding question; cross-entropy ignores it."""
+
+Item = dict[str, dict[str, Any]]
+
+
+class SyntheticClips(Dataset[Item]):
+    """Rendered clips with their scenes; subclasses add what their task asks."""
+
+    kind: Kind = "event"
+
+    def __init__(self, split: Split) -> None:
+        self.scenes: list[Scene] = [make_scene(seed, kind=self.kind) for seed in store.seeds(split)]
+        self.frames, self.sound = store.load(self.kind, split)
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def __getitem__(self, index: int) -> Item:
+        return {
+            "inputs": {
+                "frames": torch.from_numpy(np.array(self.frames[index])),
+                "waveform": torch.from_numpy(np.array(self.sound[index])),
+            },
+            "targets": {"id": f"synthetic-{self.scenes[index].seed}"},
+        }
+
+
+class SyntheticEvents(SyntheticClips):
+    """Targets: `labels` (T,) int64, the class of each second or `len(CLASSES)` for background; `category` int."""
+
+    def __getitem__(self, index: int) -> Item:
+        item, scene = super().__getitem__(index), self.scenes[index]
+        item["targets"] |= {"labels": torch.from_numpy(scene.labels()), "category": scene.event.category}
+        return item
+
+
+class SyntheticQuestions(SyntheticClips):
+    """Inputs: `questions` (Q, W) int64. Targets: `answers` (Q,) and `kinds` (Q,) int64; padding has no answer."""
+
+    kind = "ensemble"
+
+    def __init__(self, split: Split) -> None:
+        super().__init__(split)
+        number = {word: i for i, word in enumerate(words())}
+        self._asked = [self._encode(ask(scene, seed=0), number) for scene in self.scenes]
+
+    def __getitem__(self, index: int) -> Item:
+        item = super().__getitem__(index)
+        questions, answers, kinds = self._asked[index]
+        item["inputs"]["questions"] = questions
+        item["targets"] |= {"answers": answers, "kinds": kinds}
+        return item
+
+    @staticmethod
+    def _encode(asked: list[Question], number: dict[str, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        questions = torch.zeros(QUESTIONS, LONGEST, dtype=torch.int64)
+        answers = torch.full((QUESTIONS,), NO_ANSWER)
+        kinds = torch.zeros(QUESTIONS, dtype=torch.int64)
+        for i, question in enumerate(asked):
+            row = [number[word] for word in question.text.split()]
+            questions[i, : len(row)] = torch.tensor(row)
+            answers[i] = ANSWERS.index(question.answer)
+            kinds[i] = KINDS.index(question.kind)
+        return questions, answers, kinds
+
+
+CLASS_NAMES = (*CLASSES, "background")

@@ -1,0 +1,73 @@
+"""A very small model of each family, read by its reader, with noise on every parameter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from adapters.toy import ToyBackbone
+from backbones.backbone import Backbone
+from backbones.clip import read_clip
+from backbones.pictures import PictureSpec, square_sound
+from backbones.swin import read_swin
+from backbones.swin_v2 import read_swin_v2
+from backbones.vit import read_vit
+
+
+def tiny_vit() -> Backbone:
+    from timm.models.vision_transformer import VisionTransformer
+
+    return read_vit(VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=4), _picture(16))
+
+
+def tiny_clip() -> Backbone:
+    from open_clip.transformer import VisionTransformer
+
+    tower = VisionTransformer(
+        image_size=16, patch_size=8, width=32, layers=2, heads=4, mlp_ratio=2.0, output_dim=8, final_ln_after_pool=True
+    )
+    return read_clip(tower, _picture(16))
+
+
+def tiny_swin() -> Backbone:
+    from timm.models.swin_transformer import SwinTransformer
+
+    return read_swin(SwinTransformer(**_two_stages()), _picture(32))
+
+
+def tiny_swin_v2() -> Backbone:
+    from timm.models.swin_transformer_v2 import SwinTransformerV2
+
+    return read_swin_v2(SwinTransformerV2(**_two_stages()), _picture(32))
+
+
+FAMILIES = {"toy": ToyBackbone, "vit": tiny_vit, "clip": tiny_clip, "swin": tiny_swin, "swin_v2": tiny_swin_v2}
+
+
+@pytest.fixture(params=FAMILIES)
+def backbone(request) -> Backbone:
+    """A frozen backbone of one family. Unperturbed, Swin v2's branches would be zero and hide every mistake."""
+    torch.manual_seed(0)
+    built = FAMILIES[request.param]()
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return built
+
+
+@pytest.fixture
+def pictures(backbone) -> dict[str, torch.Tensor]:
+    """Two clips of three segments, {modality: (2, 3, 3, S, S)}."""
+    side = backbone.picture.size if isinstance(backbone.picture, PictureSpec) else backbone.picture
+    return {m: torch.randn(2, 3, 3, side, side) for m in ("visual", "audio")}
+
+
+def _two_stages() -> dict[str, object]:
+    # Windows of 4 on an 8 x 8 grid: the second block is shifted and masked.
+    return {"img_size": 32, "embed_dim": 32, "depths": (2, 1), "num_heads": (2, 4), "window_size": 4, "num_classes": 0,
+            "norm_layer": nn.LayerNorm}  # fmt: skip
+
+
+def _picture(side: int) -> PictureSpec:
+    return PictureSpec(side, (0.5,) * 3, (0.5,) * 3, square_sound(side, 0.0, 1.0))

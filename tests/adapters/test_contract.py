@@ -1,0 +1,119 @@
+"""Every registered adapter scheme takes the exam of `adapters.contract` on every family; the exam finds offenders."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from adapters import contract
+from adapters.contract import CHECKS
+from adapters.parts import each_modality
+from adapters.scheme import AdapterScheme
+from adapters.toy import ToyBackbone
+from registry import ADAPTERS, look_up, names
+from registry.vocabulary import PARTNER
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", names(ADAPTERS))
+def test_scheme_keeps_the_contract(name, check, backbone, pictures):
+    check(look_up(ADAPTERS, name), backbone, pictures)
+
+
+class WithLinear(AdapterScheme):
+    """What the offenders below share: one linear map for each modality."""
+
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        self.maps = each_modality(lambda: nn.Linear(backbone.dim, backbone.dim))
+
+
+class DropsTokens(AdapterScheme):
+    def leave(self, streams, finish):
+        return {m: finish(x[:, :, 1:]) for m, x in streams.items()}
+
+
+class ChangesTypes(AdapterScheme):
+    def forward_block(self, index, block, streams):
+        return {m: x.float() for m, x in super().forward_block(index, block, streams).items()}
+
+
+class IsNotTheIdentity(WithLinear):
+    def leave(self, streams, finish):
+        return {m: finish(self.maps[m](x)) for m, x in streams.items()}
+
+
+class ForgetsAudio(WithLinear):
+    def leave(self, streams, finish):
+        return {m: finish(x + self.maps["visual"](x) if m == "visual" else x) for m, x in streams.items()}
+
+
+class KeepsTheBackbone(WithLinear):
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        self.kept = backbone
+
+
+class TrainsTheBackbone(AdapterScheme):
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        backbone.blocks[0].requires_grad_(True)
+
+
+class NeedsAPartner(WithLinear):
+    def enter(self, streams):
+        return {m: x + streams[PARTNER[m]].mean() for m, x in streams.items()}
+
+
+class RemembersThePartner(WithLinear):
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        self.seen = {}
+
+    def enter(self, streams):
+        self.seen.update({m: x.detach().mean() for m, x in streams.items()})
+        return {m: x + self.seen.get(PARTNER[m], 0.0) for m, x in streams.items()}
+
+
+class MixesClips(AdapterScheme):
+    def leave(self, streams, finish):
+        return {m: finish(x - x.mean(dim=0)) for m, x in streams.items()}
+
+
+class MovesOneModalityFirst(AdapterScheme):
+    def enter(self, streams):
+        moved = dict(streams)
+        for m in streams:
+            moved[m] = moved[m] + moved[PARTNER[m]].mean(dim=2, keepdim=True)
+        return moved
+
+
+class ReachesIntoTheBlock(AdapterScheme):
+    def forward_block(self, index, block, streams):
+        list(block.parameters())
+        return super().forward_block(index, block, streams)
+
+
+@pytest.mark.parametrize(
+    ("offender", "check", "error", "words"),
+    [
+        (DropsTokens, contract.keeps_shapes_and_types, AssertionError, "tokens changed"),
+        (ChangesTypes, contract.keeps_shapes_and_types, AssertionError, "changed its type"),
+        (IsNotTheIdentity, contract.starts_as_promised, AssertionError, "promised the identity"),
+        (ForgetsAudio, contract.trains_its_own_parameters_only, AssertionError, "no gradient reaches maps.audio"),
+        (KeepsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "keeps a reference"),
+        (TrainsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "trains the backbone's blocks.0"),
+        (NeedsAPartner, contract.accepts_a_lone_stream, KeyError, "audio"),
+        (RemembersThePartner, contract.accepts_a_lone_stream, AssertionError, "remembers"),
+        (MixesClips, contract.keeps_clips_apart, AssertionError, "not close"),
+        (MovesOneModalityFirst, contract.keeps_clips_apart, AssertionError, "not close"),
+        (ReachesIntoTheBlock, contract.uses_the_protocol_only, AttributeError, "'parameters' is not in the block"),
+    ],
+)
+def test_the_exam_finds_an_offender(offender, check, error, words):
+    torch.manual_seed(0)
+    toy = ToyBackbone()
+    pictures = {m: torch.randn(2, 3, 3, toy.picture, toy.picture) for m in ("visual", "audio")}
+    with pytest.raises(error, match=words):
+        check(offender, toy, pictures)

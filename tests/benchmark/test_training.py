@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from training_fakes import FakeTask, registered
+
+from benchmark.checkpoints import load
+from benchmark.failures import NonFiniteLossError
+from benchmark.grid import RunSpec
+from benchmark.training import train
+from registry import Component
+from registry.errors import UserError
+from tasks.recipe import Recipe
+
+RECIPE = Recipe(epochs=4, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="fp32", workers=0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _fakes():
+    with registered():
+        yield
+
+
+def spec(seed: int = 0, adapter: str = "fake_adapter", task: str = "fake_task", **recipe: object) -> RunSpec:
+    components = (Component.parse(text) for text in ("fake_backbone", adapter, task))
+    return RunSpec(*components, seed=seed, recipe=RECIPE.override(recipe))
+
+
+def run(cell: RunSpec, **options):
+    return train(cell, run_hash="0123", device="cpu", report=lambda progress: None, **options)
+
+
+def numbers(record) -> dict:
+    """Everything of a record that may not differ between two runs of the same cell."""
+    measured = ("peak_memory_mb", "ms_per_clip", "train_seconds", "started", "finished", "history")
+    history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
+    return {k: v for k, v in dataclasses.asdict(record).items() if k not in measured} | {"history": history}
+
+
+def test_a_learnable_task_is_learnt_and_told():
+    record, items = run(spec(epochs=8))
+    assert record.status == "completed"
+    assert record.hash == "0123"
+    assert record.scores["accuracy"] >= 80.0
+    assert record.scores["accuracy"] == pytest.approx(100 * sum(i.score for i in items) / len(items))
+    assert [i.item for i in items] == [f"clip{i}" for i in range(20)]
+    assert record.history[-1]["train_loss"] < record.history[0]["train_loss"] / 2
+    assert [epoch["epoch"] for epoch in record.history] == list(range(1, 9))
+    assert record.labels == ["synthetic data", "random weights"]
+    assert record.data == "synthetic@fake"
+
+
+def test_costs_are_measured():
+    record, _ = run(spec())
+    assert record.peak_memory_mb > 50
+    assert 0 < record.ms_per_clip < 1000
+    assert sum(epoch["seconds"] for epoch in record.history) <= record.train_seconds
+    assert record.gflops > 0
+    assert record.parameters.idle == 3
+    assert record.environment["threads"] == torch.get_num_threads()
+
+
+def test_the_same_seed_gives_the_same_numbers_whatever_ran_before():
+    first, first_items = run(spec(seed=1))
+    run(spec(seed=2))
+    torch.randn(5)
+    again, again_items = run(spec(seed=1))
+    assert numbers(first) == numbers(again)
+    assert first_items == again_items
+
+
+def test_seeds_differ():
+    assert numbers(run(spec(seed=1))[0])["history"] != numbers(run(spec(seed=2))[0])["history"]
+
+
+def test_the_selected_state_is_the_one_tested(tmp_path):
+    record, _ = run(spec(epochs=6), work_dir=tmp_path)
+    best = max(record.history, key=lambda epoch: epoch["accuracy"])
+    assert record.best_epoch == best["epoch"]
+    assert record.validation["accuracy"] == best["accuracy"]
+    state, facts = load(tmp_path / "best.safetensors")
+    assert facts["epoch"] == str(record.best_epoch)
+    assert not any("backbone" in name for name in state)
+    assert any("running_mean" in name for name in state)
+
+
+def test_each_test_clip_is_read_once():
+    run(spec())
+    assert FakeTask.made["test"].reads == len(FakeTask.made["test"])
+    assert FakeTask.made["validation"].reads == RECIPE.epochs * len(FakeTask.made["validation"])
+
+
+def test_protocol_paper_selects_on_test():
+    record, _ = run(dataclasses.replace(spec(), protocol="paper"))
+    assert record.scores == record.validation
+    assert record.protocol == "paper"
+
+
+def test_bf16_learns_as_well():
+    record, _ = run(spec(epochs=8, precision="bf16"))
+    assert record.scores["accuracy"] >= 80.0
+
+
+def test_accumulation_and_clipping_change_the_course():
+    plain = numbers(run(spec(epochs=1))[0])["history"]
+    assert numbers(run(spec(epochs=1, accumulate=3))[0])["history"] != plain
+    assert numbers(run(spec(epochs=1, clip_norm=1e-3))[0])["history"] != plain
+
+
+def test_patience_stops_early():
+    record, _ = run(spec(epochs=30, adapter_lr=0.0, head_lr=0.0, patience=2))
+    assert len(record.history) == record.best_epoch + 2 < 30
+
+
+def test_a_lost_loss_stops_the_run():
+    with pytest.raises(NonFiniteLossError, match="epoch 1"):
+        run(spec(task="fake_task(poison=True)"))
+
+
+def test_missing_data_is_told():
+    with pytest.raises(UserError, match="no clips"):
+        run(spec(task="fake_task(data='missing')"))
+
+
+def test_progress_reaches_the_launcher_in_order():
+    told = []
+    train(spec(), run_hash="", device="cpu", report=told.append)
+    assert told[0].phase == "build"
+    assert told[-1].phase == "test"
+    assert {p.phase for p in told} == {"build", "train", "validate", "test"}
+    assert [p.fraction for p in told] == sorted(p.fraction for p in told)
+    assert max(p.epoch for p in told) == told[0].epochs == RECIPE.epochs
+    assert told[-1].score == pytest.approx(max(p.score for p in told if p.score is not None))
+
+
+def test_nothing_is_printed_and_nothing_global_stays(capfd, caplog):
+    before = len(MMLogger._instance_dict), len(MessageHub._instance_dict)
+    with caplog.at_level(logging.INFO, logger="benchmark"):
+        run(spec())
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+    assert sum("epoch" in line for line in caplog.messages) == RECIPE.epochs
+    assert (len(MMLogger._instance_dict), len(MessageHub._instance_dict)) == before

@@ -1,0 +1,52 @@
+"""The question head is blind to binding on purpose, and scores are micro averages."""
+
+import pytest
+import torch
+
+from registry.vocabulary import Features
+from tasks.avqa.head import NO_ANSWER, QuestionEncoder, QuestionReadout
+from tasks.avqa.task import Avqa
+
+
+def as_features(streams):
+    return {m: Features(None, x) for m, x in streams.items()}
+
+
+def test_logits_are_additive_in_the_modalities_given_the_question():
+    """Sound may not change how sight moves an answer, else the head could bind them without an adapter."""
+    torch.manual_seed(0)
+    head = QuestionReadout(8, segments=3, words=10, answers=4)
+    sight, sound = torch.randn(2, 1, 3, 8), torch.randn(2, 1, 3, 8)
+    questions = torch.tensor([[[1, 2, 3, 0]]])
+
+    def logits(i, j):
+        return head(as_features, {"visual": sight[i], "audio": sound[j], "questions": questions})["logits"]
+
+    assert torch.allclose(logits(1, 0) - logits(0, 0), logits(1, 1) - logits(0, 1), atol=1e-5)
+    assert (logits(1, 0) - logits(0, 0)).abs().max() > 1e-3
+
+
+def test_padding_words_and_questions_do_not_count():
+    torch.manual_seed(0)
+    encoder = QuestionEncoder(10, 6)
+    short, padded = encoder(torch.tensor([[4, 5]])), encoder(torch.tensor([[4, 5, 0, 0]]))
+    assert torch.allclose(short, padded)
+    head = QuestionReadout(8, segments=3, words=10, answers=4)
+    logits = torch.randn(1, 2, 4)
+    loss = head.loss({"logits": logits}, {"answers": torch.tensor([[1, NO_ANSWER]])})["cross_entropy"]
+    assert loss == pytest.approx(float(torch.nn.functional.cross_entropy(logits[:, 0], torch.tensor([1]))))
+
+
+def test_accuracy_is_a_micro_average_over_questions():
+    kinds = Avqa().kinds
+    audio, both = kinds.index("Audio Counting"), kinds.index("Audio-Visual Location")
+    predictions = [
+        {"id": "a", "predicted": [1, 2, 3], "answers": [1, 2, 0], "kinds": [audio, audio, both]},
+        {"id": "b", "predicted": [4], "answers": [4], "kinds": [both]},
+    ]
+    evaluation = Avqa().evaluate(predictions)
+    assert evaluation.scores["answer_accuracy"] == 75.0
+    assert evaluation.scores["audio"] == 100.0
+    assert evaluation.scores["audio_visual_location"] == 50.0
+    assert "visual" not in evaluation.scores
+    assert [item.item for item in evaluation.items] == ["a#0", "a#1", "a#2", "b#0"]
