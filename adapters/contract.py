@@ -109,7 +109,7 @@ def accepts_a_lone_stream(make: MakeScheme, backbone: Any, pictures: Streams) ->
 
 
 def keeps_clips_apart(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """Out of training, a clip's features depend neither on the other clips of its batch nor on which modality is first."""
+    """Out of training, a clip's features depend neither on its batch nor on which modality comes first."""
     scheme = perturbed(make(backbone))
     together = encode(scheme, backbone, pictures)
     first = encode(scheme, backbone, {m: pictures[m][:1] for m in reversed(MODALITIES) if m in pictures})
@@ -123,6 +123,14 @@ def uses_the_protocol_only(make: MakeScheme, backbone: Any, pictures: Streams) -
     assert _same(encode(scheme, backbone, pictures, protocol_only=True), encode(scheme, backbone, pictures))
 
 
+def runs_without_data(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """On the meta device the scheme builds and runs, so that parameters and operations are counted in seconds."""
+    with torch.device("meta"):
+        frozen = copy.deepcopy(backbone).to("meta")
+        features = encode(make(frozen), frozen, {m: picture.to("meta") for m, picture in pictures.items()})
+    assert all(f.pooled.is_meta for f in features.values()), "creates tensors on a fixed device"
+
+
 CHECKS: tuple[Check, ...] = (
     keeps_shapes_and_types,
     starts_as_promised,
@@ -130,6 +138,7 @@ CHECKS: tuple[Check, ...] = (
     accepts_a_lone_stream,
     keeps_clips_apart,
     uses_the_protocol_only,
+    runs_without_data,
 )
 
 

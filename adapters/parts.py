@@ -59,8 +59,9 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
 
 
 def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
-    half = tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled(tokens.device.type)
-    return half and tokens.device.type == "cpu" and query.shape[-2] * tokens.shape[-2] <= _SHORT
+    if tokens.device.type != "cpu" or query.shape[-2] * tokens.shape[-2] > _SHORT:
+        return False
+    return tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
 
 
 def drop_path(update: Tensor, rate: float, training: bool) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from torch import nn
+import torch
 
 from backbones.weights import WeightFile, hub_file, load_checked, local_file, unknown_model, wants_no_weights
 from registry.errors import UserError
@@ -30,11 +31,27 @@ def load_timm(model: str, weights: str, size: int | None) -> tuple[Any, dict[str
     if wants_no_weights(weights):
         return timm.create_model(model, pretrained=False, **options), {}
     file = _hub(model) if weights == "hub" else local_file(weights, model)
+    tower = timm.create_model(model, pretrained=False, **options)
+    return load_checked(file, model, lambda path: _fill(tower, path)), file.digest()
 
-    def build(path: str) -> nn.Module:
-        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"file": path}, **options)
 
-    return load_checked(file, model, build), file.digest()
+def _fill(model: Any, path: str) -> Any:
+    """Load a file of weights as timm does, and refuse one that leaves a parameter out.
+
+    Without a classifier timm loads leniently: a foreign file would leave random weights that pass for pretrained ones.
+    """
+    from timm.models import load_pretrained
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    config = {**model.pretrained_cfg, "file": path, "source": "", "custom_load": path.endswith(".npz")}
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    load_pretrained(model, config, num_classes=0, filter_fn=convert)
+    missing = [name for name, parameter in model.named_parameters() if parameter.isnan().any()]
+    if missing:
+        raise ValueError(f"no values for {len(missing)} parameters, the first is {missing[0]}")
+    return model
 
 
 def own_statistics(model: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:

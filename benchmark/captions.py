@@ -7,17 +7,20 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
-from benchmark.collages import MOST_THINGS, NONE, Collages
-from tasks.synthetic.paint import Things
-from tasks.synthetic.scene import CLASSES, COLOURS, TEXTURES
+from benchmark.collages import NONE, Collages
+from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, TEXTURES
 
 # The end word has the highest number, where open_clip's text tower reads the sentence off.
-_WORDS = ("<pad>", "nothing", "and", *COLOURS, *TEXTURES, *CLASSES, "<end>")
+_WORDS = ("<pad>", "nothing", *COLOURS, *TEXTURES, *CLASSES, *PLACES, "<end>")
 _NUMBER = {word: number for number, word in enumerate(_WORDS)}
-_LONGEST = 4 * MOST_THINGS
+_LONGEST = 5
 
-CAPTIONS = [f"{colour} {texture} {shape}" for shape, colour, texture in product(CLASSES, COLOURS, TEXTURES)] + ["nothing"]
-"""Every thing there can be, shapes outermost, and the empty patch."""
+CAPTIONS = [
+    f"{colour} {texture} {shape} {place}" for shape, colour, texture, place in product(CLASSES, COLOURS, TEXTURES, PLACES)
+]
+"""Every thing there can be and where; shapes vary slowest."""
+NOTHING = len(CAPTIONS)
+CAPTIONS.append("nothing")
 
 
 def text_tower(width: int) -> nn.Module:
@@ -29,26 +32,21 @@ def text_tower(width: int) -> nn.Module:
     )
 
 
-def encode_captions(captions: list[str]) -> Tensor:
-    """Word numbers, padded to the longest caption there can be: -> (N, W) int64."""
-    rows = [[_NUMBER[word] for word in f"{caption} <end>".split()] for caption in captions]
+def encode_captions() -> Tensor:
+    """Word numbers of every caption: -> (N, W) int64."""
+    rows = [[_NUMBER[word] for word in f"{caption} <end>".split()] for caption in CAPTIONS]
     return torch.tensor([row + [0] * (_LONGEST - len(row)) for row in rows])
 
 
 def caption_index(batch: Collages) -> Tensor:
-    """The number in `CAPTIONS` of what each patch shows; patches of unknown colour are ignored: -> (N, P, P)."""
-    index = (batch.shape * len(COLOURS) + batch.colour) * len(TEXTURES) + batch.texture
-    index = torch.where(batch.shape == len(CLASSES), len(CAPTIONS) - 1, index)
+    """The caption of what each patch shows; patches of unknown colour are ignored: -> (N, P, P)."""
+    index = batch.shape
+    for label, values in ((batch.colour, COLOURS), (batch.texture, TEXTURES), (batch.place, PLACES)):
+        index = index * len(values) + label
+    index = torch.where(batch.shape == len(CLASSES), NOTHING, index)
     return torch.where(batch.colour == NONE, NONE, index)
 
 
-def picture_captions(things: Things) -> list[str]:
-    """One caption for each picture, naming its things in their order."""
-    return [
-        " and ".join(
-            f"{COLOURS[things.colour[n, k]]} {TEXTURES[things.texture[n, k]]} {CLASSES[things.category[n, k]]}"
-            for k in range(MOST_THINGS)
-            if things.radius[n, k] > 0
-        )
-        for n in range(len(things.category))
-    ]
+def shape_of_caption(index: Tensor) -> Tensor:
+    """The class that a caption names, `len(CLASSES)` for `nothing`."""
+    return torch.where(index == NOTHING, len(CLASSES), index // (len(COLOURS) * len(TEXTURES) * len(PLACES)))

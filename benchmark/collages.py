@@ -29,9 +29,11 @@ class Collages:
     """(N, P, P) int64, as `shape`; ignored in grey pictures."""
     texture: Tensor
     """(N, P, P) int64, as `shape`."""
+    place: Tensor
+    """(N, P, P) int64: left, middle or right, where the thing of a patch has its centre."""
     present: Tensor
-    """(N, 3, C) float32: 1 where a thing of the class stands in the left, middle or right third."""
-    things: Things
+    """(N, 3, C + colours) float32: 1 where a thing of the class or colour stands in the left, middle or right third;
+    no colour is present in grey pictures."""
 
 
 def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int) -> Collages:
@@ -42,7 +44,7 @@ def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int)
     picture = painted.astype(np.float32)
     grey = rng.random(count) < GREY_SHARE
     picture[grey] = picture[grey].mean(-1, keepdims=True)
-    # Sound pictures have other contrasts than painted ones, and negatives keep the stem from relying on polarity.
+    # Pictures of many contrasts and of both polarities leave features that do not rely on either.
     contrast = rng.uniform(0.5, 1.5, (count, 1, 1, 1)) * rng.choice([1, 1, 1, -1], (count, 1, 1, 1))
     picture = (picture / 255 - 0.4) / 0.25 * contrast
     owner = _owner_of_patches(pixels, patches)
@@ -53,8 +55,8 @@ def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int)
         shape=torch.from_numpy(_labels(things.category, owner, len(CLASSES))),
         colour=torch.from_numpy(colour),
         texture=torch.from_numpy(_labels(things.texture, owner, len(TEXTURES))),
-        present=torch.from_numpy(_presence(things)),
-        things=things,
+        place=torch.from_numpy(_labels(third_of(things.x), owner, 0)),
+        present=torch.from_numpy(_presence(things, grey)),
     )
 
 
@@ -88,10 +90,17 @@ def _labels(values: np.ndarray, owner: np.ndarray, none: int) -> np.ndarray:
     return np.where(owner >= 0, picked, none).astype(np.int64)
 
 
-def _presence(things: Things) -> np.ndarray:
-    present = np.zeros((len(things.x), 3, len(CLASSES)), dtype=np.float32)
-    third = np.clip((things.x * 3).astype(np.int64), 0, 2)
+def third_of(x: np.ndarray) -> np.ndarray:
+    """0, 1 or 2: the left, middle or right third in which a place lies."""
+    return np.clip((x * 3).astype(np.int64), 0, 2)
+
+
+def _presence(things: Things, grey: np.ndarray) -> np.ndarray:
+    present = np.zeros((len(things.x), 3, len(CLASSES) + len(COLOURS)), dtype=np.float32)
+    third = third_of(things.x)
     rows = np.broadcast_to(np.arange(len(third))[:, None], third.shape)
     there = things.radius > 0
     present[rows[there], third[there], things.category[there]] = 1
+    coloured = there & ~grey[:, None]
+    present[rows[coloured], third[coloured], len(CLASSES) + things.colour[coloured]] = 1
     return present

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark.assembly import build_model, build_task
@@ -17,7 +19,7 @@ from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_parameters
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
-from registry.vocabulary import Inputs
+from registry.vocabulary import Features, Modality, Streams
 from tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,11 @@ def count_gflops(backbone: Component, adapter: Component, task: Component) -> fl
 
 @lru_cache(maxsize=256)
 def _describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
+    with torch.random.fork_rng(devices=[]):
+        return _facts(backbone, adapter, task)
+
+
+def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
     asked = build_task(task)
     model = _without_storage(lambda: build_model(_without_weights(backbone), adapter, asked, seed=0, precision="fp32"))
     parameters, picture = count_parameters(model), model.encoder.backbone.picture
@@ -70,27 +77,43 @@ def _without_weights(backbone: Component) -> Component:
 
 def _without_storage(build: Callable[[], Module]) -> Module:
     """The module on the meta device; one that must compute with real numbers while it is built moves there after."""
-    state = torch.get_rng_state()
     try:
         with torch.device("meta"):
             return build()
     except (NotImplementedError, RuntimeError):
         return build().to("meta")
-    finally:
-        torch.set_rng_state(state)
 
 
 def _gflops(model: AudioVisualModel, task: Task) -> float | None:
-    # On CPU the counter misses fused attention; on the meta device it sees every product.
-    inputs = {name: value.to("meta") for name, value in _example(model, task).items()}
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            model.head(model.encoder, inputs)
-    except (NotImplementedError, RuntimeError) as error:
-        logger.warning("operations cannot be counted: %s", error)
-        return None
+    """The encoder is counted on the meta device, where the counter sees every product; on CPU it misses fused ones.
+
+    The head works on real zeros, because heads may look at values (at words that are not padding, for example).
+    """
+    encoder, head = model.encoder, task.head(model.encoder.backbone.dim).eval()
+
+    def encode(pictures: Streams) -> dict[Modality, Features]:
+        features = encoder({m: picture.to("meta") for m, picture in pictures.items()})
+        return {m: Features(_zeros_like(f.tokens), _zeros_like(f.pooled)) for m, f in features.items()}
+
+    inputs = FrontEnd(encoder.backbone.picture)(task.example_inputs(1))
+    with torch.no_grad(), _without_fused_recurrence(), FlopCounterMode(display=False) as counter:
+        try:
+            head(encode, inputs)
+        except (NotImplementedError, RuntimeError) as error:
+            logger.warning("operations cannot be counted: %s", error)
+            return None
     return counter.get_total_flops() / 1e9
 
 
-def _example(model: AudioVisualModel, task: Task) -> Inputs:
-    return FrontEnd(model.encoder.backbone.picture)(task.example_inputs(1))
+@contextmanager
+def _without_fused_recurrence() -> Iterator[None]:
+    """oneDNN's recurrent kernels would be missed by the counter as well."""
+    with warnings.catch_warnings():
+        # Reading the flags for restoring them warns of Intel GPUs.
+        warnings.filterwarnings("ignore", message="TF32 acceleration")
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+
+
+def _zeros_like(meta: Tensor) -> Tensor:
+    return torch.zeros(meta.shape, dtype=meta.dtype)

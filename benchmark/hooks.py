@@ -103,7 +103,7 @@ class EpochStory(Hook):
         """Over the steps of this epoch so far; a single loss that is not finite stays in the sum."""
         mean = float(self._total) / self._steps
         if not math.isfinite(mean):
-            raise NonFiniteLossError(f"the loss became {mean} in epoch {runner.epoch + 1}; a lower learning rate may help.")
+            raise NonFiniteLossError(f"the loss became {mean} in epoch {runner.epoch + 1}; try a lower rate.")
         return mean
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmark.expansion import REGISTRIES, build_task
 from benchmark.grid import ROLES, RunSpec
+from benchmark.options import callables_behind
 from benchmark.sources import meaning, reached_from
 from registry import BACKBONES, Component, look_up
 from tasks.task import Task
@@ -64,8 +66,8 @@ def run_hash(spec: RunSpec, task: Task, weights: Mapping[str, str], code: str) -
 def weight_identity(backbone: Component) -> dict[str, str]:
     """sha256 of each file that initialises a backbone, by file name; empty for random weights.
 
-    A registered backbone says so through an attribute `weight_identity(**options)`; one without it is built and asked
-    for its `weights`.
+    A registered backbone may say so without being built, through an attribute `weight_identity(**options)`; any other
+    is built and asked for its `weight_files`.
 
     Raises:
         UserError: a weight file that is not there.
@@ -73,7 +75,7 @@ def weight_identity(backbone: Component) -> dict[str, str]:
     build = look_up(BACKBONES, backbone.name)
     if hasattr(build, "weight_identity"):
         return dict(build.weight_identity(**backbone.options))
-    return dict(getattr(build(**backbone.options), "weights", {}))
+    return dict(getattr(build(**backbone.options), "weight_files", {}))
 
 
 def code_identity(spec: RunSpec) -> str:
@@ -84,13 +86,13 @@ def code_identity(spec: RunSpec) -> str:
     where is left out, see `benchmark.sources`.
     """
     registered = [look_up(registry, getattr(spec, role).name) for role, registry in REGISTRIES.items()]
-    sources = reached_from([_source_of(build) for build in registered], [TRAINING])
+    files = [_source_of(function) for build in registered for function in callables_behind(build)]
+    sources = reached_from(files, [TRAINING])
     digest = hashlib.sha256()
     for name in sorted(sources):
         digest.update(f"{name}\n{meaning(sources[name])}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _source_of(build: object) -> tuple[str, Path]:
-    original = inspect.unwrap(build)  # type: ignore[arg-type]
-    return original.__module__, Path(inspect.getfile(original))  # type: ignore[arg-type]
+def _source_of(function: Callable[..., Any]) -> tuple[str, Path]:
+    return function.__module__, Path(inspect.getfile(function))

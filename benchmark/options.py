@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mmengine.registry import Registry
@@ -27,11 +29,19 @@ def checked(registry: Registry, component: Component) -> Component:
     return canonical
 
 
+def callables_behind(build: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """A registered callable and the functions that it closes over, as a preset closes over its builder."""
+    cells = getattr(build, "__closure__", None) or ()
+    return [build, *(cell.cell_contents for cell in cells if inspect.isfunction(cell.cell_contents))]
+
+
 def _hints(build: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return get_type_hints(build.__init__ if isinstance(build, type) else build)
-    except NameError:  # a plug-in that imports its types for the checker only
-        return {}
+    hints: dict[str, Any] = {}
+    for function in reversed(callables_behind(build)):
+        # A plug-in may import its types for the checker only.
+        with suppress(NameError):
+            hints |= get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    return hints
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -15,6 +15,7 @@ NOT_DECISIVE = (
     "benchmark.describe",
     "benchmark.environment",
     "benchmark.expansion",
+    "benchmark.failures",
     "benchmark.grid",
     "benchmark.identity",
     "benchmark.launch",

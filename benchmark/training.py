@@ -48,8 +48,8 @@ def train(
     choose_repeatable_kernels(device)
     task = build_task(spec.task)
     model = build_model(spec.backbone, spec.adapter, task, seed=spec.seed, precision=spec.recipe.precision).to(device)
-    outcome = _Outcome(spec, task, model, reporter, work_dir)
-    outcome.run()
+    run = _Run(spec, task, model, reporter, work_dir)
+    run.execute()
     peak = memory.read()
     record = RunRecord(
         hash=run_hash,
@@ -66,22 +66,22 @@ def train(
         labels=_labels(task, model),
         environment=environment(device),
         primary_metric=task.primary_metric,
-        history=outcome.story.history,
-        best_epoch=outcome.best.epoch,
-        validation=outcome.best.scores,
-        scores=outcome.evaluation.scores,
-        parameters=outcome.parameters,
+        history=run.story.history,
+        best_epoch=run.best.epoch,
+        validation=run.best.scores,
+        scores=run.evaluation.scores,
+        parameters=run.parameters,
         gflops=count_gflops(spec.backbone, spec.adapter, spec.task),
         peak_memory_mb=peak,
-        ms_per_clip=outcome.clock.ms_per_clip,
-        train_seconds=outcome.train_seconds,
+        ms_per_clip=run.clock.ms_per_clip,
+        train_seconds=run.train_seconds,
         started=started,
         finished=_now(),
     )
-    return record, outcome.evaluation.items
+    return record, run.evaluation.items
 
 
-class _Outcome:
+class _Run:
     """The run itself, and what it leaves behind for the record."""
 
     evaluation: Evaluation
@@ -97,7 +97,7 @@ class _Outcome:
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
         self.clock = InferenceClock(spec.recipe.batch_size)
 
-    def run(self) -> None:
+    def execute(self) -> None:
         """Train, restore the best state, measure the test split once."""
         hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock]
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:

@@ -1,15 +1,19 @@
 """Everything heavy that a cell's process needs, imported once: the module a forkserver preloads.
 
-Processes forked from one that imported this start at once. Nothing here starts a thread, because threads do not
-survive a fork.
+Processes forked from one that imported this start at once. Nothing here starts a thread of ours, because threads do not
+survive a fork; libraries of linear algebra that keep some at the ready obey `OMP_NUM_THREADS` and
+`OPENBLAS_NUM_THREADS`.
 """
 
 from __future__ import annotations
 
+import open_clip
+import timm
+
 import benchmark.training
 from registry.registries import ADAPTERS, BACKBONES, TASKS
 
-__all__ = ["benchmark"]
+__all__ = ["benchmark", "open_clip", "timm"]
 
 for _registry in (BACKBONES, ADAPTERS, TASKS):
     _registry.import_from_location()

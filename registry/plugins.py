@@ -1,4 +1,4 @@
-"""Third-party components: installed packages speak through entry points, single files and modules through `--plugin`."""
+"""Third-party components: installed packages by entry point, files and modules by `--plugin`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def _load_requested(name: str) -> None:
         _loaded[key] = _import_file(Path(key)) if is_file else importlib.import_module(name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name == name:
-            raise UserError(f"plug-in module {name} is not importable; give a file as --plugin path/to/{name}.py.") from None
+            raise UserError(
+                f"plug-in module {name} is not importable; give a file as --plugin path/to/{name}.py."
+            ) from None
         raise UserError(f"plug-in {name} failed: {_what(error, key)}") from error
 
 

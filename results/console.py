@@ -16,9 +16,7 @@ from results.row import Board, Row, by_board, shared_labels
 
 _WIDE = 100
 """Characters in a line from which the costs are shown as well."""
-_NAME_WIDTH = 24
-"""Characters up to which a name is not folded on a narrow screen."""
-_LEFT = {FRONT, "backbone", "adapter", "remarks"}
+_LEFT = {FRONT, "backbone", "adapter"}
 
 
 def show(rows: Sequence[Row], console: Console | None = None) -> None:
@@ -41,14 +39,11 @@ def _table(board: Board, rows: Sequence[Row], labels: Sequence[str], wide: bool)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.title, table.title_justify, table.title_style = escape(title), "left", "bold"
     lines = [_cells(row, rows, labels, wide) for row in rows]
-    # A column without a word (no remarks, no front) only takes room.
-    for name in [name for name in lines[0] if any(line[name] for line in lines)]:
+    for name in lines[0]:
         left = name in _LEFT
-        whole = min(max(len(line[name]) for line in lines), _NAME_WIDTH) if name != "remarks" else 1
-        table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold", min_width=whole)
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for row, line in zip(rows, lines, strict=True):
-        cells = [Text(line[str(column.header)]) for column in table.columns]
-        table.add_row(*cells, style="bold" if row.pareto else None)
+        table.add_row(*map(Text, line.values()), style="bold" if row.pareto else None)
     return table
 
 
@@ -56,7 +51,7 @@ def _cells(row: Row, board: Sequence[Row], labels: Sequence[str], wide: bool) ->
     narrow = {
         FRONT: FRONT if row.pareto else "",
         "backbone": row.backbone,
-        "adapter": row.adapter,
+        "adapter": "\n  ".join([row.adapter, *remarks(row, board, labels)]),
         "score": readable.score(row.mean, row.std),
         "gain": readable.gain(row.gain_over_linear_probe, None),
         "trainable": readable.count(row.trainable_parameters),
@@ -67,4 +62,4 @@ def _cells(row: Row, board: Sequence[Row], labels: Sequence[str], wide: bool) ->
         "ms/clip": readable.significant(row.ms_per_clip),
         "training": readable.duration(row.train_seconds),
     }
-    return narrow | (costs if wide else {}) | {"remarks": "; ".join(remarks(row, board, labels))}
+    return narrow | costs if wide else narrow

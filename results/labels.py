@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
+from matplotlib.backend_bases import RendererBase
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
@@ -28,16 +28,17 @@ _PLACES = tuple(
 )
 
 
-def place_labels(ax: Axes, texts: Mapping[Point, str], marks: Iterable[tuple[float, float, float]]) -> list[Annotation]:
+def place_labels(
+    ax: Axes, renderer: RendererBase, texts: Mapping[Point, str], marks: Iterable[tuple[float, float, float]]
+) -> list[Annotation]:
     """Write each text beside its point, both in data coordinates; one that finds no free place is left out.
 
     Args:
-        ax: the panel, whose limits are final.
+        ax: the panel, drawn once, so that its limits and its place are final.
+        renderer: measures text.
         texts: by the point that each belongs to.
         marks: (x, y, half a bar's length) of every marker; markers are never covered, bars only in need.
     """
-    # The layout moves the panel when it is drawn, so the boxes are only right afterwards.
-    renderer = _drawn(ax)
     marks = list(marks)
     taken = [_marker_box(ax, x, y) for x, y, _ in marks]
     bars = [_bar_box(ax, x, y, half) for x, y, half in marks]
@@ -51,14 +52,6 @@ def place_labels(ax: Axes, texts: Mapping[Point, str], marks: Iterable[tuple[flo
         else:
             annotation.remove()
     return placed
-
-
-def _drawn(ax: Axes) -> RendererAgg:
-    canvas = ax.figure.canvas
-    if not isinstance(canvas, FigureCanvasAgg):
-        raise TypeError("labels are measured on an Agg canvas")
-    canvas.draw()
-    return canvas.get_renderer()
 
 
 def _annotation(ax: Axes, point: Point, text: str) -> Annotation:
@@ -79,7 +72,7 @@ def _annotation(ax: Axes, point: Point, text: str) -> Annotation:
     return annotation
 
 
-def _settle(annotation: Annotation, renderer: RendererAgg, taken: Sequence[Bbox], bounds: Bbox) -> bool:
+def _settle(annotation: Annotation, renderer: RendererBase, taken: Sequence[Bbox], bounds: Bbox) -> bool:
     for dx, dy, horizontal, vertical in _PLACES:
         annotation.set_position((dx, dy))
         annotation.set(horizontalalignment=horizontal, verticalalignment=vertical)
@@ -90,7 +83,7 @@ def _settle(annotation: Annotation, renderer: RendererAgg, taken: Sequence[Bbox]
     return False
 
 
-def _text_box(annotation: Annotation, renderer: RendererAgg) -> Bbox:
+def _text_box(annotation: Annotation, renderer: RendererBase) -> Bbox:
     """The text alone: the annotation's own extent includes the line to its point."""
     annotation.update_positions(renderer)
     return Text.get_window_extent(annotation, renderer)

@@ -149,7 +149,7 @@ def _status(cell: Cell) -> str:
     kinds = ", ".join(sorted({run.failure.kind for run in cell.failed if run.failure}))
     if not cell.completed:
         return f"failed: {kinds}"
-    return f"partial: {len(cell.failed)} of {len(cell.failed) + len(cell.completed)} failed, {kinds}"
+    return f"partial: {len(cell.failed)} of {len(cell.failed) + len(cell.completed)} failed ({kinds})"
 
 
 def _failure_line(run: RunRecord) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -74,7 +75,7 @@ def _figure(boards: dict[Board, list[Row]]) -> Figure:
     columns = min(COLUMNS, len(boards))
     lines = math.ceil(len(boards) / columns)
     figure = Figure(figsize=(5.0 * columns + 2.2, 4.8 * lines + 0.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(lines, columns, squeeze=False).flatten()
     panels = dict(zip(boards, axes, strict=False))
     for board, ax in panels.items():
@@ -85,8 +86,10 @@ def _figure(boards: dict[Board, list[Row]]) -> Figure:
         ax.remove()
     figure.suptitle(_title(boards), x=0.01, ha="left", fontsize=13, fontweight="bold")
     _legend(figure, looks)
+    # The layout moves the panels when they are drawn; labels are placed where the panels then stand.
+    figure.draw_without_rendering()
     for board, ax in panels.items():
-        _label_front(ax, boards[board])
+        _label_front(ax, canvas.get_renderer(), boards[board])
     return figure
 
 
@@ -124,13 +127,13 @@ def _frame(ax: Axes, rows: Sequence[Row]) -> None:
 
 def _shifts(rows: Sequence[Row]) -> list[float]:
     """Steps aside, in typographic points, so that bars of rows of one size stand side by side; the front stays."""
-    seen: dict[float, int] = {}
-    shifts = []
+    places: dict[float, int] = {}
+    shifts: dict[int, float] = {}
     for row in sorted(rows, key=lambda row: not row.pareto):
-        place = seen[_x(row)] = seen.get(_x(row), -1) + 1
-        shifts.append((id(row), 9.0 * ((place + 1) // 2) * (-1 if place % 2 else 1)))
-    by_row = dict(shifts)
-    return [by_row[id(row)] for row in rows]
+        place = places[_x(row)] = places.get(_x(row), -1) + 1
+        side = -1 if place % 2 else 1
+        shifts[id(row)] = 9.0 * side * ((place + 1) // 2) if _bar(row) else 0.0
+    return [shifts[id(row)] for row in rows]
 
 
 def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
@@ -192,9 +195,9 @@ def _count_axis(ax: Axes) -> None:
     ax.set_xlabel("trainable parameters (log scale)")
 
 
-def _label_front(ax: Axes, rows: Sequence[Row]) -> None:
+def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
     texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in rows if row.pareto}
-    place_labels(ax, texts, [(_x(row), _y(row), _bar(row)) for row in rows])
+    place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in rows])
 
 
 def _legend(figure: Figure, looks: Looks) -> None:
@@ -220,8 +223,9 @@ def _swatch(marker: str, colour: str) -> Line2D:
 
 def _title(boards: dict[Board, list[Row]]) -> str:
     labels = shared_labels(row for rows in boards.values() for row in rows)
-    note = f" ({', '.join(labels)})" if labels else ""
-    return f"What a score costs in trainable parameters{note}"
+    # Over a single panel one line would run into the legend.
+    between = "\n" if len(boards) == 1 else " "
+    return "Score against trainable parameters" + (f"{between}({', '.join(labels)})" if labels else "")
 
 
 def _panel_title(board: Board, boards: Iterable[Board]) -> str:

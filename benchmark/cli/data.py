@@ -18,7 +18,7 @@ def add_to(verbs: Verbs) -> None:
         "what", choices=["sample"], help="sample: mp4 clips of the synthetic world, annotated as AVE and MUSIC-AVQA are"
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
-    parser.add_argument("--clips", type=at_least(1), default=60, metavar="N", help="how many clips (default: 60)")
+    parser.add_argument("--clips", type=at_least(1), default=24, metavar="N", help="clips of each split (default: 24)")
     parser.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="which clips (default: 0)")
 
 
@@ -26,5 +26,6 @@ def act(arguments: argparse.Namespace) -> int:
     from tasks.synthetic.export import export_sample
 
     export_sample(arguments.folder, arguments.clips, arguments.seed)
-    print(f"written: {arguments.clips} clips under {arguments.folder}")
+    folder = arguments.folder
+    print(f"written: {folder}, {arguments.clips} clips in each split; to train from it: --set data={folder}")
     return 0

@@ -23,11 +23,12 @@ def act(arguments: argparse.Namespace) -> int:
 
 def show_leaderboard(output: Path) -> None:
     """Write the leaderboard's files, print its table and name the files."""
+    from benchmark.cli.screen import screen
     from results import console, leaderboard
     from results.store import Store
 
     board = leaderboard.write(output, Store(output))
-    console.show(board.rows)
+    console.show(board.rows, screen())
     for unreadable in board.unreadable:
         warn(f"{unreadable.path} was left out: {unreadable.reason}")
     if not board.rows:

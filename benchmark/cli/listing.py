@@ -47,11 +47,12 @@ def components(kind: str) -> list[dict[str, Any]]:
 
 
 def _show(listed: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    from benchmark.cli.screen import screen
+
+    console = screen()
     for kind, entries in listed.items():
         table = Table(title=kind, title_justify="left", header_style="bold", box=None, padding=(0, 2, 0, 0))
         table.add_column("name", no_wrap=True)

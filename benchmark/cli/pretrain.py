@@ -25,17 +25,17 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     from backbones import tiny
-    from benchmark.pretraining import STEPS, pretrain
+    from backbones.tiny.architectures import BUILDERS
+    from benchmark.pretraining import pretrain
     from results.files import write_atomically
 
-    if arguments.name not in (None, *STEPS):
-        raise unknown("tiny backbone", arguments.name, STEPS)
+    if arguments.name not in (None, *BUILDERS):
+        raise unknown("tiny backbone", arguments.name, BUILDERS)
     output = arguments.output or Path(tiny.__path__[0])
-    for name in [arguments.name] if arguments.name else STEPS:
-        write_atomically(output / f".{name}", b"")
+    for name in [arguments.name] if arguments.name else BUILDERS:
         reached = pretrain(name, output, steps=arguments.steps, seed=arguments.seed, report=_line_reporter(name))
         write_atomically(output / f"{name}.json", f"{json.dumps(reached, indent=2)}\n".encode())
-        print(f"written: {output / name}.safetensors, {name}.json")
+        print(f"written: {output / name}.safetensors and .json")
     return 0
 
 

@@ -35,7 +35,7 @@ def act(arguments: argparse.Namespace) -> int:
         cells = [{"slug": cell.slug, "hash": cell.hash, "standing": at, "note": note} for cell, at, note in rows]
         print(json.dumps(cells, indent=2))
         return 0
-    counts = Counter(at for _, at, _ in rows)
+    counts = Counter[str](at for _, at, _ in rows)
     print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]))
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
         print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _log(at, cell.slug)])))

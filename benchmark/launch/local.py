@@ -21,14 +21,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
+from benchmark.launch.child import Broken, Finished, Job, Message, Train, last_lines, work
 from benchmark.plan import Cell, Marker
 from benchmark.progress import Progress
-from benchmark.worker import Broken, Finished, Job, Message, Train, last_lines, work
 from results.record import Failure, RunRecord
 from results.serialise import RecordError
 from results.store import ScoredItem, Store
 
-HEAVY_PARTS = ["backbones", "adapters", "tasks", "benchmark.training"]
+HEAVY_PARTS = ["benchmark.worker"]
 SECONDS_TO_END = 10.0
 
 
@@ -115,7 +115,7 @@ class _Queue:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
         self._context: Any = multiprocessing.get_context("spawn" if placement.device == "cuda" else "forkserver")
         if placement.device != "cuda":
-            self._context.set_forkserver_preload(HEAVY_PARTS if train is None else ["torch"])
+            self._context.set_forkserver_preload(HEAVY_PARTS)
         self.running: list[_Running] = []
         self.outcome = Outcome()
 
@@ -162,7 +162,6 @@ class _Queue:
         self._observer.progressed(running.cell, message)
 
     def _settle(self, running: _Running) -> None:
-        running.process.join(SECONDS_TO_END)
         _end(running.process)
         self.running.remove(running)
         running.connection.close()
@@ -184,12 +183,11 @@ class _Queue:
 
 
 def _outcome(running: _Running) -> tuple[RunRecord, Sequence[ScoredItem]]:
-    log = last_lines(running.log)
     if isinstance(running.last, Finished):
         return replace(running.last.record, code=running.cell.code), running.last.items
     if isinstance(running.last, Broken):
-        return _failed(running, Failure(running.last.kind, running.last.message, log)), ()
-    return _failed(running, _silent_death(running.process.exitcode, log)), ()
+        return _failed(running, running.last.failure), ()
+    return _failed(running, _silent_death(running.process.exitcode, last_lines(running.log))), ()
 
 
 def _silent_death(exit_code: int | None, log: str) -> Failure:

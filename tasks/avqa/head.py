@@ -41,7 +41,8 @@ class QuestionReadout(Head):
         super().__init__()
         self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
         self.read = nn.Linear(2 * dim, width)
-        self.question = QuestionEncoder(words, width)
+        # Normed, since the states of a fresh LSTM are small and would all but close the gates that they set.
+        self.question = nn.Sequential(QuestionEncoder(words, width), nn.LayerNorm(width))
         self.over_time = nn.Linear(width, segments)
         self.over_units = nn.Linear(width, width)
         self.answer = nn.Linear(2 * width, answers)
@@ -53,7 +54,7 @@ class QuestionReadout(Head):
         questions = inputs["questions"]
         asked = self.question(questions.flatten(0, 1)).unflatten(0, questions.shape[:2])
         # Weights over segments may be negative: "first" is read off as early minus late.
-        when = 1 / both.shape[1] + self.over_time(asked)
+        when = (1 + self.over_time(asked)) / both.shape[1]
         read = torch.einsum("bqt,btw->bqw", when, self.read(both))
         return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
 

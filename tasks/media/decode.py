@@ -5,13 +5,13 @@ Rules, for whatever the file holds:
 - of each segment the frame on screen at its middle is taken, whatever the frame rate;
 - a video that is shorter than the clip holds its last frame, and a shorter sound is followed by silence;
 - sound of any rate and layout is resampled to 16 kHz and becomes the mean of its channels; without a track: silence;
-- a track that ends more than half a second before its own header says is a damaged file, and so is any decoding error.
+- a file or track that ends more than half a second before its header says is damaged; so is any decoding error.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -111,20 +111,17 @@ class SoundCollector:
     def __init__(self, length: float) -> None:
         self.length = length
         self.begin = 0.0
+        self.found = False
         self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
-        self._pieces: list[np.ndarray] = []
-
-    @property
-    def found(self) -> bool:
-        """Whether any sound was decoded."""
-        return bool(self._pieces)
+        self._pieces: list[np.ndarray] = [np.zeros(0, dtype=np.float32)]
 
     def offer(self, frame: av.AudioFrame, time: float) -> None:
         """Add the next piece of sound, which begins at `time`; only the first piece's time is used."""
+        if time >= self.length:
+            return
         if not self.found:
-            self.begin = time
-        if time < self.length:
-            self._add(frame)
+            self.begin, self.found = time, True
+        self._add(frame)
 
     def samples(self) -> np.ndarray:
         """All sound so far: -> (samples,) float32.
@@ -132,9 +129,8 @@ class SoundCollector:
         Raises:
             ValueError: the sound holds infinities or NaN.
         """
-        if not self.found:
-            return np.zeros(0, dtype=np.float32)
-        self._add(None)
+        if self.found:
+            self._add(None)
         sound = np.concatenate(self._pieces)
         if not np.isfinite(sound).all():
             raise ValueError("its sound holds values that are not finite numbers")
@@ -153,31 +149,43 @@ def read_tracks(
         MediaError: a track ends before its header says.
     """
     tracks = [*container.streams.video[:1], *container.streams.audio[:1]]
-    # Loaders decode in several processes already.
     for track in tracks:
+        if track.codec_context is None:
+            raise damaged(path, f"its {track.type} is in a format that FFmpeg does not know")
+        # Loaders decode in several processes already.
         track.codec_context.thread_count = 1
     origin = (container.start_time or 0) / av.time_base
-    ends = dict.fromkeys((track.index for track in tracks), 0.0)
+    ends = {track.index: 0.0 for track in tracks}
     for packet in container.demux(tracks):
         track = packet.stream
-        if packet.pts is not None:
-            ends[track.index] = max(ends[track.index], _seconds(track, packet.pts + (packet.duration or 0)) - origin)
-        if track.type == "video" and not pictures.done:
-            for frame in packet.decode():
-                pictures.offer(frame, (frame.time or 0.0) - origin)
-        elif track.type == "audio":
-            for frame in packet.decode():
-                sound.offer(frame, (frame.time or 0.0) - origin)
-        if min(ends.values()) > length + 1 and pictures.done:
+        ends[track.index] = max(ends[track.index], _end(packet) - origin)
+        for frame in packet.decode() if track.type == "audio" or not pictures.done else ():
+            if isinstance(frame, av.VideoFrame):
+                pictures.offer(frame, _begin(frame) - origin)
+            elif isinstance(frame, av.AudioFrame):
+                sound.offer(frame, _begin(frame) - origin)
+        if pictures.done and min(ends.values()) > length + 1:
             return
-    for track in tracks:
-        said = min(length, _seconds(track, track.duration or 0))
-        if ends[track.index] < said - _TOLERANCE:
-            raise damaged(path, f"its {track.type} ends at {ends[track.index]:.1f} of {said:.1f} s")
+    said = {f"its {track.type}": (ends[track.index], _seconds(track.duration, track.time_base)) for track in tracks}
+    # Matroska tells the length of the whole file only.
+    said["it"] = (max(ends.values()), _announced(container))
+    for what, (end, announced) in said.items():
+        if end < min(length, announced) - _TOLERANCE:
+            raise damaged(path, f"{what} ends at {end:.1f} of {announced:.1f} s")
 
 
-def _seconds(track: Any, ticks: int) -> float:
-    return float(ticks * track.time_base) if track.time_base else 0.0
+def _begin(frame: av.VideoFrame | av.AudioFrame) -> float:
+    # AVI files carry decoding times only.
+    return _seconds(frame.dts if frame.pts is None else frame.pts, frame.time_base)
+
+
+def _end(packet: av.Packet) -> float:
+    begin = packet.dts if packet.pts is None else packet.pts
+    return 0.0 if begin is None else _seconds(begin + (packet.duration or 0), packet.time_base)
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float:
+    return float(ticks * time_base) if ticks and time_base else 0.0
 
 
 def _announced(container: av.container.InputContainer) -> float:
@@ -187,5 +195,4 @@ def _announced(container: av.container.InputContainer) -> float:
 def _scanned(path: Path) -> float:
     """The end of the last packet: for files whose header does not say how long they are."""
     with open_media(path) as container:
-        ends = [_seconds(p.stream, p.pts + (p.duration or 0)) for p in container.demux() if p.pts is not None]
-        return max(ends, default=0.0) - (container.start_time or 0) / av.time_base
+        return max(map(_end, container.demux()), default=0.0) - (container.start_time or 0) / av.time_base

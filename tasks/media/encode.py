@@ -14,7 +14,9 @@ from registry.vocabulary import SAMPLE_RATE
 _X264 = {"crf": "18", "preset": "veryfast", "threads": "1"}
 
 
-def encode_clip(path: Path, frames: np.ndarray, fps: int, sound: np.ndarray | None, rate: int = SAMPLE_RATE) -> None:
+def encode_clip(
+    path: Path, frames: np.ndarray, fps: int | Fraction, sound: np.ndarray | None, rate: int = SAMPLE_RATE
+) -> None:
     """Write an mp4 file.
 
     Args:

@@ -35,6 +35,8 @@ def naming(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise MediaError(f"media file {path} is missing.") from None
+    except av.InvalidDataError:
+        raise damaged(path, "its data are invalid or cut short") from None
     except av.FFmpegError as error:
         raise damaged(path, error.strerror or type(error).__name__) from None
     except (ValueError, OSError, ArithmeticError, LookupError, EOFError, MemoryError, RuntimeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -78,8 +79,8 @@ def _read_pictures(paths: list[Path], size: int | None) -> torch.Tensor:
 
 def _read_picture(path: Path) -> av.VideoFrame:
     with naming(path):
-        decoder = av.CodecContext.create(_CODECS[path.suffix.lower()], "r")
+        decoder = cast(av.VideoCodecContext, av.CodecContext.create(_CODECS[path.suffix.lower()], "r"))
         frames = [*decoder.decode(av.Packet(path.read_bytes())), *decoder.decode(None)]
     if not frames:
         raise damaged(path, "it is not a whole picture")
-    return frames[0]  # type: ignore[return-value]
+    return frames[0]

@@ -76,8 +76,7 @@ def export_sample(root: Path, clips: int = 24, seed: int = 0, size: int = 128, f
     try:
         if readme.parent.exists() and any(readme.parent.iterdir()) and not _is_ours(readme):
             raise UserError(f"folder {root} holds other files; give a new one.")
-        for folder in _FOLDERS.values():
-            (readme.parent / folder / "videos").mkdir(parents=True, exist_ok=True)
+        _make_folders(readme.parent)
         _write_text(readme, _README.format(seed=seed, clips=clips, size=size, fps=fps))
         jobs = [*_jobs(readme.parent, clips, seed, size, fps)]
         _write_clips(jobs)
@@ -103,6 +102,14 @@ def _is_ours(readme: Path) -> bool:
     return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(first)
 
 
+def _make_folders(root: Path) -> None:
+    for folder in _FOLDERS.values():
+        (root / folder / "videos").mkdir(parents=True, exist_ok=True)
+        # Whatever interrupts the writing, old annotations never lie beside new clips.
+        for name in (*_AVE_FILES.values(), *_AVQA_FILES.values(), "Annotations.txt"):
+            (root / folder / name).unlink(missing_ok=True)
+
+
 def _jobs(root: Path, clips: int, seed: int, size: int, fps: int) -> Iterator[_Job]:
     for kind, folder in _FOLDERS.items():
         for number, split in enumerate(SPLITS):
@@ -115,7 +122,8 @@ def _jobs(root: Path, clips: int, seed: int, size: int, fps: int) -> Iterator[_J
 
 def _write_clips(jobs: list[_Job]) -> None:
     console = Console(stderr=True)
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("forkserver")) as pool:
+    workers = min(os.cpu_count() or 1, len(jobs))
+    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
         written = pool.map(_write_clip, jobs)
         for _ in track(written, "writing clips", len(jobs), console=console, disable=not console.is_terminal):
             pass

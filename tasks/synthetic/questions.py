@@ -70,7 +70,7 @@ def words() -> list[str]:
     return ["<pad>", *sorted(fixed | set(CLASSES) | set(COLOURS) | set(PLACES) | {"first", "last"})]
 
 
-LONGEST = 12
+LONGEST = 13
 """Words of the longest question."""
 
 
@@ -112,9 +112,9 @@ def _about_both(seen: list[Thing], heard: list[Thing]) -> Iterator[Question]:
     for a, b in permutations(seen, 2):
         level_a, level_b = (thing.loudness if thing.heard else 0.0 for thing in (a, b))
         if level_a != level_b:
-            colours = (COLOURS[a.colour], COLOURS[b.colour])
-            template = "Is the <Colour> object louder than the <Colour> object ?"
-            yield Question("Audio-Visual Comparative", template, colours, _yes(level_a > level_b))
+            places = (PLACES[a.place], PLACES[b.place])
+            template = "Is the object on the <LR> louder than the one on the <LR> ?"
+            yield Question("Audio-Visual Comparative", template, places, _yes(level_a > level_b))
     if len(sounding) == 2 and sounding[0].heard[0] != sounding[1].heard[0]:  # type: ignore[index]
         first, last = sorted(sounding, key=lambda thing: thing.heard)  # type: ignore[arg-type, return-value]
         for word, thing in (("first", first), ("last", last)):

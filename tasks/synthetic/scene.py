@@ -7,6 +7,7 @@ nuisance. A thing that is seen and heard is the event; things may also be silent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -104,9 +105,9 @@ def make_scene(seed: int, segments: int = SEGMENTS, kind: Kind = "event") -> Sce
     categories = rng.permutation(len(CLASSES))
     colours = rng.permutation(len(COLOURS))
     places = rng.permutation(len(PLACES))
-    loudness = rng.permutation([1.0, 0.45, 0.2]) * rng.uniform(0.85, 1.0)
+    loudness = rng.permutation([1.0, 0.6, 0.36, 0.2]) * rng.uniform(0.85, 1.0)
     things = [
-        _thing(rng, int(categories[i]), int(colours[i]), int(places[i % 3]), seen, heard, float(loudness[i % 3]))
+        _thing(rng, int(categories[i]), int(colours[i]), int(places[i % 3]), seen, heard, float(loudness[i]))
         for i, (seen, heard) in enumerate(spans)
     ]
     order = rng.permutation(len(things))
@@ -139,14 +140,16 @@ def _event_spans(rng: np.random.Generator, segments: int) -> list[tuple[Span | N
 
 
 def _ensemble_spans(rng: np.random.Generator, segments: int) -> list[tuple[Span | None, Span | None]]:
-    visible = int(rng.choice([1, 2, 3], p=[0.2, 0.4, 0.4]))
-    sounding = min(int(rng.choice(3, p=[0.25, 0.4, 0.35])), visible)
-    hidden = int(rng.integers(0 if sounding else 1, 3 - sounding if sounding < 2 else 2))
+    """Things that come by one after the other, neighbours overlapping by a second at times; half of them sound."""
+    visible = int(rng.choice([1, 2, 3], p=[0.1, 0.45, 0.45]))
+    cuts = np.linspace(0, segments, visible + 1).round().astype(int)
     spans: list[tuple[Span | None, Span | None]] = []
-    for i in range(visible):
-        seen = _span(rng, segments, 2)
-        spans.append((seen, _span(rng, seen[1] - seen[0], 2, seen[0]) if i < sounding else None))
-    return spans + [(None, _span(rng, segments, 2)) for _ in range(hidden)]
+    for start, end in pairwise(cuts.tolist()):
+        seen = (max(start - int(rng.integers(2)), 0), max(end - int(rng.integers(2)), start + 1))
+        spans.append((seen, seen if rng.random() < 0.5 else None))
+    if rng.random() < 0.3 or not any(heard for _, heard in spans):
+        spans.append((None, _span(rng, segments, 2)))
+    return spans
 
 
 def _span(rng: np.random.Generator, length: int, shortest: int, offset: int = 0) -> Span:

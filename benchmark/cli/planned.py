@@ -1,0 +1,45 @@
+"""The plan of a grid on screen: what `run --dry-run` shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.cli.screen import screen
+from benchmark.describe import describe
+from benchmark.plan import Cell, standing
+from results.readable import count, number
+from results.store import Store
+
+
+def show_plan(cells: Sequence[Cell], store: Store) -> None:
+    """Print every cell with its parameters by role and where it stands.
+
+    Raises:
+        UserError: an option that a part refuses.
+    """
+    console = screen()
+    table = Table(header_style="bold")
+    for name in ("backbone", "adapter", "task"):
+        table.add_column(name, overflow="fold")
+    for name in ("seed", "adapter", "head", "trainable", "%"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state")
+    standings = Counter[str]()
+    for cell in cells:
+        at, note = standing(store, cell)
+        standings[at] += 1
+        table.add_row(*map(Text, [*_facts(cell), " ".join(filter(None, [at, note]))]))
+    console.print(table)
+    console.print(f"{len(cells)} cells: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items())))
+
+
+def _facts(cell: Cell) -> list[str]:
+    spec = cell.spec
+    facts = describe(spec.backbone, spec.adapter, spec.task)
+    counts = [count(facts[role]) for role in ("adapter", "head", "trainable")]
+    components = [str(spec.backbone), str(spec.adapter), str(spec.task), str(spec.seed)]
+    return [*components, *counts, number(facts["trainable_percent"], 2)]

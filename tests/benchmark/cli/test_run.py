@@ -1,0 +1,177 @@
+"""`run`, from the words of the command line to its exit status; training only pretends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fake_train
+import pytest
+
+from benchmark.__main__ import main
+from benchmark.launch import local
+from benchmark.launch.local import Outcome
+from results.store import Store
+
+Run = Callable[..., int]
+CELL = ("--backbone", "fake_backbone", "--adapter", "fake_adapter", "--task", "fake_task")
+
+
+@pytest.fixture
+def run(fakes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`python -m benchmark run --output OUT …` in this process, without children."""
+
+    def launch(cells: Any, store: Store, placement: Any, observer: Any, train: Any = None) -> Outcome:
+        outcome = Outcome()
+        for cell in cells:
+            observer.started(cell)
+            record, items = fake_train.train(cell.spec, run_hash=cell.hash, device="cpu", report=lambda progress: None)
+            store.write(record, items)
+            observer.ended(cell, record)
+            outcome.completed += 1
+        return outcome
+
+    monkeypatch.setattr(local, "launch", launch)
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
+    return lambda *words: main(["run", "--output", str(tmp_path / "out"), "--device", "cpu", "--plugin", fakes, *words])
+
+
+@pytest.fixture
+def grid_file(tmp_path: Path) -> str:
+    path = tmp_path / "grid.toml"
+    path.write_text(
+        'backbones = ["fake_backbone"]\nadapters = ["fake_adapter", "other_adapter"]\n'
+        'tasks = ["fake_task"]\nseeds = [0, 1]\n'
+    )
+    return str(path)
+
+
+def test_a_grid_trains_then_has_nothing_to_train(run: Run, grid_file: str, capsys, tmp_path: Path) -> None:
+    assert run("--grid", grid_file) == 0
+    out = capsys.readouterr().out
+    assert "4 cells: 0 done, 4 to train on cpu" in out
+    assert "[4/4] fake_backbone × other_adapter × fake_task, seed 1: accuracy 51.0" in out
+    assert "leaderboard.csv" in out
+    assert (tmp_path / "out" / "leaderboard.csv").is_file()
+    assert run("--grid", grid_file) == 0
+    assert "4 cells: 4 done, nothing to train" in capsys.readouterr().out
+
+
+def test_a_wider_grid_trains_what_is_missing(run: Run, grid_file: str, capsys) -> None:
+    run("--grid", grid_file, "--adapters", "other_adapter", "--seeds", "0", "0")
+    assert "1 cell: 0 done, 1 to train on cpu, 1 at a time" in capsys.readouterr().out
+    run("--grid", grid_file, "--jobs", "3")
+    assert "4 cells: 1 done, 3 to train on cpu, 3 at a time" in capsys.readouterr().out
+
+
+def test_another_recipe_is_another_cell(run: Run, capsys) -> None:
+    for epochs in ("1", "2"):
+        assert run(*CELL, "--set", f"epochs={epochs}") == 0
+        assert "1 cell: 0 done, 1 to train" in capsys.readouterr().out
+
+
+def test_a_component_of_a_plugin_joins_the_embedded_grid(run: Run, capsys) -> None:
+    words = (
+        "--grid",
+        "--backbones",
+        "fake_backbone",
+        "--tasks",
+        "fake_task",
+        "--adapters",
+        "linear_probe,fake_adapter",
+    )
+    assert run(*words) == 0
+    assert "2 cells: 0 done" in capsys.readouterr().out
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(
+    run: Run, grid_file: str, capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmark.cli import planned
+
+    facts = {"adapter": 1200, "head": 34, "trainable": 1234, "trainable_percent": 5.5}
+    monkeypatch.setattr(planned, "describe", lambda backbone, adapter, task: facts)
+    assert run("--grid", grid_file, "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "4 cells: 4 waiting" in out
+    assert "1.2 k" in out
+    assert not (tmp_path / "out").exists()
+    run("--grid", grid_file, "--seeds", "0")
+    capsys.readouterr()
+    assert run("--grid", grid_file, "--dry-run") == 0
+    assert "4 cells: 2 done, 2 waiting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "nothing to run; write --grid"),
+        (CELL[:2], "one cell also needs --adapter and --task"),
+        (("--grid", *CELL), "--grid and --backbone exclude each other; write --grid --backbones"),
+        (("--grid", "absent.toml"), "cannot read grid file absent.toml"),
+        ((*CELL[:4], "--task", "fake_tusk"), "unknown task 'fake_tusk'. Did you mean fake_task"),
+        ((*CELL, "--set", "epochs=zero"), "recipe epochs=zero is not a whole number"),
+        ((*CELL, "--plugin", "nowhere.py"), "plug-in file nowhere.py does not exist"),
+        ((*CELL, "--jobs", "0"), "argument --jobs: 0 is less than 1"),
+        ((*CELL, "--seeds", "-1"), "argument --seeds"),
+        ((*CELL, "--sets", "x"), "unrecognized arguments: --sets"),
+        (("--backbone", "fake_backbone(weights='lost')", *CELL[2:]), "weights file lost is missing."),
+        (("--backbone", "fake_backbone(", *CELL[2:]), "cannot read component"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_status_2(run: Run, capsys, words: tuple[str, ...], expected: str) -> None:
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert expected in error
+
+
+def test_an_output_that_cannot_be_written(run: Run, capsys, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert run(*CELL, "--output", str(tmp_path / "file" / "out")) == 2
+    error = capsys.readouterr().err
+    assert "cannot write" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"), [(Outcome(1, 0), 0), (Outcome(1, 2), 1), (Outcome(1, 2, 1), 1), (Outcome(0, 2, 2), 2)]
+)
+def test_status_tells_failures_from_mistakes(
+    run: Run, capsys, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, status: int
+) -> None:
+    monkeypatch.setattr(local, "launch", lambda *rest, **more: outcome)
+    assert run(*CELL) == status
+    assert ("failed; the logs are in" in capsys.readouterr().err) == bool(outcome.failed)
+
+
+def test_an_interruption_says_how_to_continue(
+    run: Run, grid_file: str, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = local.launch
+
+    def interrupted(cells: Any, *rest: Any, **more: Any) -> None:
+        launch(cells[:1], *rest, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "launch", interrupted)
+    assert run("--grid", grid_file) == 130
+    captured = capsys.readouterr()
+    assert "interrupted: 1 of 4 cells done; the same command continues." in captured.err
+    assert "leaderboard.csv" not in captured.out
+
+
+def test_status_follows_the_last_grid(run: Run, grid_file: str, capsys, tmp_path: Path, monkeypatch) -> None:
+    launch = local.launch
+    monkeypatch.setattr(local, "launch", lambda cells, *rest: launch(cells[:1], *rest))
+    run("--grid", grid_file)
+    capsys.readouterr()
+    assert main(["status", "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.startswith("4 cells: 3 waiting, 1 done\nwaiting  fake_backbone")
+    assert main(["status", "--output", str(tmp_path / "out"), "--json"]) == 0
+    standings = [cell["standing"] for cell in json.loads(capsys.readouterr().out)]
+    assert [len(list(same)) for _, same in itertools.groupby(sorted(standings))] == [1, 3]

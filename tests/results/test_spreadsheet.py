@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from results.leaderboard import build
+from results.spreadsheet import COLUMNS, harmless, to_csv
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_columns_and_their_order_are_stable() -> None:
+    assert COLUMNS == (
+        "task",
+        "data",
+        "backbone",
+        "adapter",
+        "metric",
+        "mean",
+        "std",
+        "seeds",
+        "interval",
+        "gain_over_linear_probe",
+        "adapter_parameters",
+        "head_parameters",
+        "trainable_parameters",
+        "total_parameters",
+        "trainable_percent",
+        "gflops",
+        "peak_memory_mb",
+        "ms_per_clip",
+        "train_seconds",
+        "pareto",
+        "status",
+        "labels",
+        "protocol",
+        "recipe",
+        "gain_interval",
+        "weights",
+        "code",
+    )
+
+
+def test_a_row_in_text(record) -> None:
+    (line,) = read(to_csv(build([record(labels=["synthetic data", "random weights"])])))
+    assert line | {"recipe": ""} == {
+        "task": "avqa",
+        "data": "synthetic@1",
+        "backbone": "tiny_vit",
+        "adapter": "linear_probe",
+        "metric": "accuracy",
+        "mean": "50.0000",
+        "std": "",
+        "seeds": "1",
+        "interval": "",
+        "gain_over_linear_probe": "",
+        "adapter_parameters": "0",
+        "head_parameters": "2000",
+        "trainable_parameters": "2000",
+        "total_parameters": "1002000",
+        "trainable_percent": "0.1996",
+        "gflops": "0.250000",
+        "peak_memory_mb": "300.0",
+        "ms_per_clip": "4.000",
+        "train_seconds": "20.0",
+        "pareto": "true",
+        "status": "completed",
+        "labels": "random weights; synthetic data",
+        "protocol": "validation",
+        "recipe": "",
+        "gain_interval": "",
+        "weights": "",
+        "code": "",
+    }
+    assert len(line["recipe"]) == 8
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n@x", "  =cmd|'/c calc'!A0"])
+def test_no_text_starts_a_formula(record, text) -> None:
+    assert harmless(text)[0] == "'"
+    (line,) = read(to_csv(build([record(adapter=text, data=text, labels=[text], hash="a")])))
+    assert all(line[name][0] == "'" for name in ("adapter", "data", "labels"))
+
+
+def test_a_loss_stays_a_number_and_text_stays_on_its_line(record) -> None:
+    rows = build([record(), record(adapter="a,b\nc", scores={"accuracy": 48.0}, hash="a")])
+    text = to_csv(rows)
+    assert text.count("\n") == 3
+    assert "\r" not in text
+    assert [line["gain_over_linear_probe"] for line in read(text)] == ["", "-2.0000"]
+    assert read(text)[1]["adapter"] == "a,b c"

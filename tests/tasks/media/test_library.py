@@ -1,0 +1,90 @@
+"""Clips are found by id, whatever the layout, and never outside of their folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.errors import UserError
+from registry.vocabulary import SAMPLE_RATE
+from tasks.media.encode import encode_clip
+from tasks.media.library import MediaFolder, find_data_root
+
+Write = Callable[..., None]
+
+
+def write_clip(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode_clip(path, np.full((8, 32, 32, 3), level, np.uint8), 8, None)
+
+
+def level(folder: MediaFolder, clip: str) -> float:
+    return float(folder.read(clip, 1).frames.float().mean())
+
+
+@pytest.mark.parametrize("place", ["videos/a-b_1.mp4", "a-b_1.mp4", "AVE/a-b_1.mp4", "videos/a-b_1.MP4"])
+def test_a_video_is_found(tmp_path: Path, place: str) -> None:
+    write_clip(tmp_path / place, 90)
+    folder = MediaFolder(tmp_path)
+    folder.require(["a-b_1"])
+    assert level(folder, "a-b_1") == pytest.approx(90, abs=2)
+
+
+def test_the_videos_folder_comes_first(tmp_path: Path) -> None:
+    write_clip(tmp_path / "c.mp4", 30)
+    write_clip(tmp_path / "videos" / "c.mp4", 90)
+    assert level(MediaFolder(tmp_path), "c") == pytest.approx(90, abs=2)
+
+
+def test_frames_and_sound_are_found(tmp_path: Path, write_pictures: Write, write_wav: Write) -> None:
+    write_pictures(tmp_path / "video_frames" / "-id", 10)
+    write_wav(tmp_path / "raw_audio" / "-id.wav", np.full((1, 10 * SAMPLE_RATE), 0.25, np.float32))
+    folder = MediaFolder(tmp_path)
+    folder.require(["-id"])
+    clip = folder.read("-id", 10, size=16)
+    assert clip.frames.shape == (10, 3, 16, 16)
+    assert clip.waveform.mean() == pytest.approx(0.25, abs=1e-3)
+
+
+def test_missing_and_empty_clips_are_listed_together(tmp_path: Path) -> None:
+    write_clip(tmp_path / "videos" / "there.mp4", 90)
+    (tmp_path / "videos" / "empty.mp4").touch()
+    with pytest.raises(UserError, match=r"2 of 3 clips are missing or empty .*: empty, gone; ") as caught:
+        MediaFolder(tmp_path).require(["there", "empty", "gone", "gone"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_long_list_is_cut(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="c0, c1, c2, c3, c4 …;"):
+        MediaFolder(tmp_path).require(f"c{i}" for i in range(100))
+
+
+@pytest.mark.parametrize("clip", ["../secret", "..", ".", "", "/etc/passwd", "a/b", "a\\b", ".hidden", "a\0b", "a\nb"])
+def test_an_id_that_is_a_path_is_refused(tmp_path: Path, clip: str) -> None:
+    write_clip(tmp_path / "secret.mp4", 90)
+    folder = MediaFolder(tmp_path / "data")
+    with pytest.raises(UserError, match="not a plain name"):
+        folder.require([clip])
+    with pytest.raises(UserError, match="not a plain name"):
+        folder.read(clip, 1)
+
+
+@given(clip=st.text(max_size=12))
+def test_every_id_is_refused_or_missing_in_an_empty_folder(clip: str) -> None:
+    with pytest.raises(UserError) as caught:
+        MediaFolder(Path("no-such-folder")).read(clip, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_data_root_is_the_folder_or_its_part(tmp_path: Path) -> None:
+    assert find_data_root(tmp_path, "ave") == tmp_path
+    (tmp_path / "ave").mkdir()
+    assert find_data_root(str(tmp_path), "ave") == tmp_path / "ave"
+    assert find_data_root(tmp_path, "music_avqa") == tmp_path
+    with pytest.raises(UserError, match="does not exist"):
+        find_data_root(tmp_path / "gone", "ave")
