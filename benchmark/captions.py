@@ -16,7 +16,8 @@ _NUMBER = {word: number for number, word in enumerate(_WORDS)}
 _LONGEST = 5
 
 CAPTIONS = [
-    f"{colour} {texture} {shape} {place}" for shape, colour, texture, place in product(CLASSES, COLOURS, TEXTURES, PLACES)
+    f"{colour} {texture} {shape} {place}"
+    for shape, colour, texture, place in product(CLASSES, COLOURS, TEXTURES, PLACES)
 ]
 """Every thing there can be and where; shapes vary slowest."""
 NOTHING = len(CAPTIONS)

@@ -1,4 +1,4 @@
-"""Procedural pictures with labels, for pre-training the tiny backbones. Pictures only: nothing here comes from sound."""
+"""Labelled procedural pictures for pre-training the tiny backbones; nothing here comes from sound."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def _owner_of_patches(owner: np.ndarray, patches: int) -> np.ndarray:
     """The thing with most pixels of each patch, -1 where none covers a fifth of it: (N, S, S) -> (N, P, P)."""
     count, size, _ = owner.shape
     side = size // patches
-    cells = owner.reshape(count, patches, side, patches, side).transpose(0, 1, 3, 2, 4).reshape(count, patches, patches, -1)
+    cells = (
+        owner.reshape(count, patches, side, patches, side).transpose(0, 1, 3, 2, 4).reshape(count, patches, patches, -1)
+    )
     shares = np.stack([(cells == k).mean(-1) for k in range(MOST_THINGS)], axis=-1)
     return np.where(shares.max(-1) > 0.2, shares.argmax(-1), -1)
 

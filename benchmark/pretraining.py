@@ -93,7 +93,9 @@ class CaptionObjective(nn.Module):
         return F.normalize(self.patch(tokens), dim=-1) @ texts.T
 
 
-def pretrain(name: str, output: Path, steps: int | None = None, seed: int = 0, report: Report | None = None) -> dict[str, Any]:
+def pretrain(
+    name: str, output: Path, steps: int | None = None, seed: int = 0, report: Report | None = None
+) -> dict[str, Any]:
     """Pre-train one tiny backbone and write `<name>.safetensors` (half precision) into `output`.
 
     Deterministic for a machine, a seed and a number of threads.
@@ -124,7 +126,7 @@ def pretrain(name: str, output: Path, steps: int | None = None, seed: int = 0, r
     }
 
 
-def features(model: nn.Module, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def features(model: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens after the final norm and their pooled form, without class tokens: (N, L, D), (N, D)."""
     if not hasattr(model, "forward_features"):  # the open_clip tower; its projection stays unused, as in the reader
         model.proj, model.output_tokens = None, True

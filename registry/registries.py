@@ -1,6 +1,6 @@
 """Three registries and the decorators that fill them.
 
-`locations` makes mmengine import the built-in packages on the first look-up only, so that importing a registry is cheap.
+`locations` makes mmengine import the built-in packages on the first look-up only: importing a registry is cheap.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class Task(ABC):
 
     @abstractmethod
     def head(self, dim: int) -> Head:
-        """The task's own layers for features of width `dim`. Needs no data on disk, so that parameters can be counted."""
+        """The task's own layers for features of width `dim`. Reads no clips, so parameters can be counted."""
 
     @abstractmethod
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:

@@ -16,7 +16,14 @@ def build_vit() -> nn.Module:
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(
-        img_size=PICTURE_SIDE, patch_size=8, embed_dim=WIDTH, depth=4, num_heads=4, num_classes=0, global_pool="avg", fc_norm=False
+        img_size=PICTURE_SIDE,
+        patch_size=8,
+        embed_dim=WIDTH,
+        depth=4,
+        num_heads=4,
+        num_classes=0,
+        global_pool="avg",
+        fc_norm=False,
     )
 
 

@@ -42,7 +42,7 @@ def tiny_swin(weights: str = EMBEDDED) -> Backbone:
 
 @register_backbone("tiny_clip")
 def tiny_clip(weights: str = EMBEDDED) -> Backbone:
-    """An open_clip ViT tower of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
+    """An open_clip tower of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
     return _build("tiny_clip", read_clip, weights)
 
 
@@ -58,7 +58,9 @@ def _build(name: str, read: Callable[..., Backbone], weights: str) -> Backbone:
 def _embedded_file(name: str) -> WeightFile:
     path = Path(__file__).with_name(f"{name}.safetensors")
     if not path.is_file():
-        raise UserError(f"embedded weights {path.name} are missing; make them with: python -m benchmark pretrain {name}")
+        raise UserError(
+            f"embedded weights {path.name} are missing; make them with: python -m benchmark pretrain {name}"
+        )
     return WeightFile(path.name, path)
 
 

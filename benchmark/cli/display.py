@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -35,6 +35,24 @@ def display(total: int, done: int, console: Console | None = None) -> Iterator[O
             yield Bars(bars, total, done)
     else:
         yield Lines(console, total, done)
+
+
+@contextmanager
+def preparation(title: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A `report(done, total)` for clips that are made ready; silent where nothing is reported."""
+    console = console or Console()
+    with _progress_bars(console) if console.is_terminal else nullcontext() as bars:
+        row: TaskID | None = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal row
+            if bars is not None:
+                row = bars.add_task(title, total=total, note="") if row is None else row
+                bars.update(row, completed=done, note=f"preparing clips {done}/{total}")
+            elif done == total:
+                console.print(f"{title}: {total} clips prepared", highlight=False, soft_wrap=True)
+
+        yield report
 
 
 class Lines:

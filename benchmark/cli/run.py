@@ -125,6 +125,7 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
     missing = [cell for cell in cells if not store.completed(cell.hash)]
     done = len(cells) - len(missing)
     if missing:
+        _prepare_data(missing)
         status = _train(missing, done, store, arguments)
     else:
         status = 0
@@ -132,6 +133,16 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
     if status != INTERRUPTED:
         show_leaderboard(store.output)
     return status
+
+
+def _prepare_data(missing: Sequence[Cell]) -> None:
+    """What every cell would wait for: clips rendered, media found."""
+    from benchmark.cli.display import preparation
+    from benchmark.expansion import build_task
+
+    for task in dict.fromkeys(cell.spec.task for cell in missing):
+        with preparation(str(task)) as report:
+            build_task(task).prepare(report)
 
 
 def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace) -> int:

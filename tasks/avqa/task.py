@@ -17,9 +17,9 @@ from tasks.synthetic import questions as world
 from tasks.synthetic import store
 from tasks.synthetic.dataset import QUESTIONS, SyntheticQuestions
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+
 if TYPE_CHECKING:
     from tasks.avqa.data import MusicAvqaFolder
-
 
 
 @register_task("avqa")
@@ -50,7 +50,9 @@ class Avqa(Task):
         items = [
             ItemScore(f"{p['id']}#{number}", float(predicted == answer), self.kinds[kind])
             for p in predictions
-            for number, (predicted, answer, kind) in enumerate(zip(p["predicted"], p["answers"], p["kinds"], strict=True))
+            for number, (predicted, answer, kind) in enumerate(
+                zip(p["predicted"], p["answers"], p["kinds"], strict=True)
+            )
         ]
         scores = {"answer_accuracy": percent([item.score for item in items])}
         for modality in ("Audio", "Visual", "Audio-Visual"):
@@ -69,6 +71,8 @@ class Avqa(Task):
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
         if self._folder is None:
             store.prepare("ensemble", report)
+        else:
+            self._folder.check()
 
 
 def _accuracy(name: str, items: list[ItemScore]) -> dict[str, float]:

@@ -16,9 +16,9 @@ from tasks.recipe import Recipe
 from tasks.synthetic import store
 from tasks.synthetic.dataset import CLASS_NAMES, SyntheticEvents
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+
 if TYPE_CHECKING:
     from tasks.event_localisation.data import AveFolder
-
 
 
 @register_task("event_localisation")
@@ -64,6 +64,8 @@ class EventLocalisation(Task):
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
         if self._folder is None:
             store.prepare("event", report)
+        else:
+            self._folder.check()
 
 
 def _open(data: str) -> AveFolder:

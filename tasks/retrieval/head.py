@@ -25,7 +25,7 @@ class SharedSpace(Head):
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Pictures (B, T, 3, S, S) -> unit vectors `visual` and `audio` (B, width), neither seeing the other's input."""
+        """Pictures (B, T, 3, S, S) -> unit vectors `visual` and `audio` (B, width), neither having seen the other."""
         embedded = {}
         for m in MODALITIES:
             features = encode({m: inputs[m]})[m].pooled.float().mean(1)

@@ -32,7 +32,7 @@ class Retrieval(Task):
     """
 
     primary_metric: ClassVar[str] = "recall_at_1"
-    # No paper of this family reports retrieval; these are the numbers of the event task with a batch that holds negatives.
+    # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
     def __init__(self, data: str = "synthetic") -> None:
@@ -70,6 +70,8 @@ class Retrieval(Task):
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
         if self._folder is None:
             store.prepare("event", report)
+        else:
+            self._folder.check()
 
 
 def _open(data: str) -> AveFolder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -28,17 +27,16 @@ class SyntheticClips(Dataset[Item]):
 
     def __init__(self, split: Split) -> None:
         self.scenes: list[Scene] = [make_scene(seed, kind=self.kind) for seed in store.seeds(split)]
-        self.frames, self.sound = store.load(self.kind, split)
+        self.split: Split = split
+        store.prepare(self.kind)
 
     def __len__(self) -> int:
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Item:
+        frames, sound = store.read(self.kind, self.split, index)
         return {
-            "inputs": {
-                "frames": torch.from_numpy(np.array(self.frames[index])),
-                "waveform": torch.from_numpy(np.array(self.sound[index])),
-            },
+            "inputs": {"frames": torch.from_numpy(frames), "waveform": torch.from_numpy(sound)},
             "targets": {"id": f"synthetic-{self.scenes[index].seed}"},
         }
 

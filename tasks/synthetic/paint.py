@@ -96,7 +96,7 @@ def _texture(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     centres = ((np.arange(size) + 0.5) / size).astype(np.float32)
-    return np.meshgrid(centres, centres, indexing="ij")  # type: ignore[return-value]
+    return np.meshgrid(centres, centres, indexing="ij")
 
 
 def _hashed(seeds: np.ndarray, count: int) -> np.ndarray:
@@ -122,7 +122,9 @@ def _outlines() -> tuple[np.ndarray, np.ndarray]:
         return size * np.cos(wedge / 2) / np.cos((angle - start) % wedge - wedge / 2)
 
     def box(width: float, height: float) -> np.ndarray:
-        return np.minimum(width / np.maximum(np.abs(np.cos(angle)), 1e-6), height / np.maximum(np.abs(np.sin(angle)), 1e-6))
+        return np.minimum(
+            width / np.maximum(np.abs(np.cos(angle)), 1e-6), height / np.maximum(np.abs(np.sin(angle)), 1e-6)
+        )
 
     up = -np.pi / 2  # rows grow downwards, so this is the top of the picture
     spikes = np.abs(((angle - up) / (2 * np.pi / 5) + 0.5) % 1 - 0.5) * 2

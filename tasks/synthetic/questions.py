@@ -6,7 +6,7 @@ colour it is. Answers of a template are balanced by keeping rarer answers more o
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,8 +104,12 @@ def _about_both(seen: list[Thing], heard: list[Thing]) -> Iterator[Question]:
     yield Question("Audio-Visual Counting", "How many of the seen objects sound ?", (), count)
     for thing in seen:
         sounds = _yes(bool(thing.heard))
-        yield Question("Audio-Visual Existential", "Is the object on the <LR> sounding ?", (PLACES[thing.place],), sounds)
-        yield Question("Audio-Visual Existential", "Is the <Colour> object sounding ?", (COLOURS[thing.colour],), sounds)
+        yield Question(
+            "Audio-Visual Existential", "Is the object on the <LR> sounding ?", (PLACES[thing.place],), sounds
+        )
+        yield Question(
+            "Audio-Visual Existential", "Is the <Colour> object sounding ?", (COLOURS[thing.colour],), sounds
+        )
     if len(sounding) == 1:
         where = PLACES[sounding[0].place]
         yield Question("Audio-Visual Location", "Where is the object that sounds ?", (), where)
@@ -129,7 +133,7 @@ def _yes(holds: bool) -> str:
 @lru_cache(maxsize=1)
 def _counts() -> dict[tuple[str, str], float]:
     """How often a scene offers each answer of each template, each scene counted as one question."""
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: defaultdict[tuple[str, str], float] = defaultdict(float)
     for seed in _CALIBRATION_SCENES:
         by_template: dict[str, list[str]] = {}
         for question in _candidates(make_scene(seed + _CALIBRATION_OFFSET, kind="ensemble")):

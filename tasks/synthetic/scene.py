@@ -98,7 +98,8 @@ def make_scene(seed: int, segments: int = SEGMENTS, kind: Kind = "event") -> Sce
     """Draw a scene; the same seed, length and kind give the same scene.
 
     `event`: one thing seen and heard for 40-85 % of the clip, silent things and off-screen sounds around it (as AVE).
-    `ensemble`: two or three things in different places, some of which sound, and sounds from off screen (as MUSIC-AVQA).
+    `ensemble`: one to three things in different places, one after the other; some sound, and sounds come from off
+    screen (as MUSIC-AVQA).
     """
     rng = np.random.default_rng([seed, segments, 1 if kind == "ensemble" else 0])
     spans = _event_spans(rng, segments) if kind == "event" else _ensemble_spans(rng, segments)

@@ -1,4 +1,4 @@
-"""The clips of the procedural world, rendered once to disk and mapped into memory by every run.
+"""The clips of the procedural world, rendered once to disk and read from there by every run.
 
 They lie in the folder named by the environment variable AVBENCH_CACHE, else in ~/.cache/av-adapter-bench; the folder
 can be deleted at any time.
@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -30,7 +30,7 @@ FIRST_SEED: dict[Split, int] = {"train": 0, "validation": 10_000_000, "test": 20
 """Far apart, so that no two splits share a scene."""
 FRAME_SIDE = 32
 _CHUNK = 32
-_RENDERED_BY = ("scene.py", "paint.py", "render.py", "sound.py", "store.py")
+_RENDERED_BY = ("scene.py", "paint.py", "render.py", "sound.py")
 _ASKED_BY = ("questions.py", "dataset.py")
 
 
@@ -39,7 +39,7 @@ def seeds(split: Split) -> range:
     return range(FIRST_SEED[split], FIRST_SEED[split] + SIZES[split])
 
 
-@lru_cache(maxsize=1)
+@cache
 def identity() -> str:
     """`synthetic@<hash>`: of the source that draws the world, so that a changed world never mixes with old numbers."""
     return f"synthetic@{_digest(*_RENDERED_BY, *_ASKED_BY)}"
@@ -59,26 +59,29 @@ def prepare(kind: Kind, report: Callable[[int, int], None] | None = None) -> Non
                 _render_all(kind, folder, report)
     except OSError as error:
         raise UserError(
-            f"cannot write rendered clips to {folder.parent} ({error.strerror or error}); set AVBENCH_CACHE to a folder "
-            "with 1.2 GB of free space."
+            f"cannot write rendered clips to {folder.parent} ({error.strerror or error}); "
+            "set AVBENCH_CACHE to a folder with 1.2 GB of free space."
         ) from None
 
 
-def load(kind: Kind, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Memory-mapped frames (N, T, 3, 32, 32) uint8 and waveforms (N, T, 16000) int16 of a split."""
-    prepare(kind)
+def read(kind: Kind, split: Split, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (T, 3, 32, 32) uint8 and waveform (T, 16000) int16 of one clip of a kind that `prepare` rendered."""
+    # Mapped anew for each clip: a mapping that stays open would count as memory of the run, page by page.
     folder = _folder(kind)
-    return np.load(folder / f"{split}-frames.npy", mmap_mode="r"), np.load(folder / f"{split}-sound.npy", mmap_mode="r")
+    frames, sound = (np.load(folder / f"{split}-{part}.npy", mmap_mode="r") for part in ("frames", "sound"))
+    return np.array(frames[index]), np.array(sound[index])
 
 
+@cache
 def _folder(kind: Kind) -> Path:
     root = os.environ.get("AVBENCH_CACHE") or Path.home() / ".cache" / "av-adapter-bench"
     return Path(root) / f"synthetic-{_digest(*_RENDERED_BY)}-{kind}"
 
 
 def _digest(*names: str) -> str:
-    sources = (Path(__file__).with_name(name).read_bytes() for name in names)
-    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:8]
+    sources = [Path(__file__).with_name(name).read_bytes() for name in names]
+    sizes = repr((SIZES, FIRST_SEED, FRAME_SIDE)).encode()
+    return hashlib.sha256(b"\0".join([*sources, sizes])).hexdigest()[:8]
 
 
 def _render_all(kind: Kind, folder: Path, report: Callable[[int, int], None] | None) -> None:

@@ -12,7 +12,9 @@ from tasks.retrieval.task import Retrieval
 def encode_together(streams):
     """An encoder that leaks: each stream's features contain the sum of all streams present."""
     total = sum(x.mean((-3, -2, -1)) for x in streams.values())
-    return {m: Features(None, (x.mean((-3, -2, -1)) + total).unsqueeze(-1).expand(-1, -1, 8)) for m, x in streams.items()}
+    return {
+        m: Features(None, (x.mean((-3, -2, -1)) + total).unsqueeze(-1).expand(-1, -1, 8)) for m, x in streams.items()
+    }
 
 
 def test_each_modality_is_encoded_alone():

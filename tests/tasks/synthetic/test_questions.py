@@ -44,9 +44,7 @@ def test_no_template_has_a_majority_answer():
     for seed in range(1500):
         for question in ask(make_scene(seed, kind="ensemble"), seed=0):
             answers.setdefault(question.template, Counter())[question.answer] += 1
-    assert {kind for kind in KINDS} == {
-        q.kind for seed in range(200) for q in ask(make_scene(seed, kind="ensemble"), seed=0)
-    }
+    assert set(KINDS) == {q.kind for seed in range(200) for q in ask(make_scene(seed, kind="ensemble"), seed=0)}
     for template, counts in answers.items():
         share = max(counts.values()) / sum(counts.values())
         assert share < 1 / len(counts) + 0.1, (template, counts)
