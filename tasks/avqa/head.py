@@ -6,11 +6,14 @@ sounds is therefore beyond the head, and shows whether the adapter brought sound
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from tasks.features import joined
 from tasks.task import Head
 
 NO_ANSWER = -100
@@ -37,10 +40,18 @@ class QuestionEncoder(nn.Module):
 class QuestionReadout(Head):
     """Answers from features: the question weighs segments and hidden units; nothing else multiplies."""
 
-    def __init__(self, dim: int, segments: int, words: int, answers: int, width: int = 64) -> None:
+    def __init__(
+        self,
+        dim: int,
+        segments: int,
+        words: int,
+        answers: int,
+        modalities: Sequence[Modality] = MODALITIES,
+        width: int = 64,
+    ) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
-        self.read = nn.Linear(2 * dim, width)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.read = nn.Linear(len(modalities) * dim, width)
         # Normed, since the states of a fresh LSTM are small and would all but close the gates that they set.
         self.question = nn.Sequential(QuestionEncoder(words, width), nn.LayerNorm(width))
         self.over_time = nn.Linear(width, segments)
@@ -48,14 +59,13 @@ class QuestionReadout(Head):
         self.answer = nn.Linear(2 * width, answers)
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Pictures (B, T, 3, S, S) of both modalities and `questions` (B, Q, W) -> `logits` (B, Q, answers)."""
-        features = encode({m: inputs[m] for m in MODALITIES})
-        both = torch.cat([self.norm[m](features[m].pooled.float()) for m in MODALITIES], dim=-1)
+        """Pictures (B, T, 3, S, S) of its modalities and `questions` (B, Q, W) -> `logits` (B, Q, answers)."""
+        features = joined(self.norm, encode, inputs)
         questions = inputs["questions"]
         asked = self.question(questions.flatten(0, 1)).unflatten(0, questions.shape[:2])
         # Weights over segments may be negative: "first" is read off as early minus late.
-        when = (1 + self.over_time(asked)) / both.shape[1]
-        read = torch.einsum("bqt,btw->bqw", when, self.read(both))
+        when = (1 + self.over_time(asked)) / features.shape[1]
+        read = torch.einsum("bqt,btw->bqw", when, self.read(features))
         return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
 from tasks.avqa.head import QuestionReadout
+from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
 from tasks.synthetic import questions as world
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 class Avqa(Task):
     """Questions about sound, sight and both; share of right answers over all questions (micro average).
 
-    data: `synthetic`, or a folder with MUSIC-AVQA's annotation files and videos.
+    data: `synthetic`, or a folder with MUSIC-AVQA's annotation files and videos. modality: `both`, `visual`, `audio`.
     """
 
     primary_metric: ClassVar[str] = "answer_accuracy"
     published_recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=1, adapter_lr=8e-5, head_lr=8e-5, warmup_epochs=0)
 
-    def __init__(self, data: str = "synthetic") -> None:
-        self.data = data
+    def __init__(self, data: str = "synthetic", modality: str = "both") -> None:
+        self.data, self.modalities = data, modalities_of(modality)
         self._folder = None if self.is_synthetic else _open(data)
         self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
         self.kinds = tuple(world.KINDS if self._folder is None else self._folder.kinds)
@@ -44,7 +45,7 @@ class Avqa(Task):
         return SyntheticQuestions(split) if self._folder is None else self._folder.clips(split)
 
     def head(self, dim: int) -> Head:
-        return QuestionReadout(dim, self.segments, len(self.words), len(self.answers))
+        return QuestionReadout(dim, self.segments, len(self.words), len(self.answers), self.modalities)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         items = [

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from tasks.features import joined
 from tasks.task import Head
 
 
 class SegmentClassifier(Head):
-    """Visual and audio features of a segment, side by side, to class logits.
+    """Features of a segment, those of all modalities side by side, to class logits.
 
     Linear on purpose: what it cannot read off the features, the adapter has to provide.
     """
 
-    def __init__(self, dim: int, classes: int) -> None:
+    def __init__(self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
-        self.classify = nn.Linear(2 * dim, classes)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.classify = nn.Linear(len(modalities) * dim, classes)
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Pictures (B, T, 3, S, S) of both modalities -> `logits` (B, T, C)."""
-        features = encode({m: inputs[m] for m in MODALITIES})
-        both = torch.cat([self.norm[m](features[m].pooled.float()) for m in MODALITIES], dim=-1)
-        return {"logits": self.classify(both)}
+        """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, T, C)."""
+        return {"logits": self.classify(joined(self.norm, encode, inputs))}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Cross-entropy over segments; `labels` (B, T)."""

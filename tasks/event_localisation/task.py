@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
 from tasks.event_localisation.head import SegmentClassifier
+from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
 from tasks.synthetic import store
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 class EventLocalisation(Task):
     """Segment-wise events of a clip, or background; segment accuracy over all segments of all clips.
 
-    data: `synthetic`, or a folder with AVE's annotation files and videos.
+    data: `synthetic`, or a folder with AVE's annotation files and videos. modality: `both`, `visual`, `audio`.
     """
 
     primary_metric: ClassVar[str] = "segment_accuracy"
     published_recipe: ClassVar[Recipe] = Recipe(adapter_lr=5e-5, head_lr=5e-6, beta1=0.95, weight_decay=5e-7)
 
-    def __init__(self, data: str = "synthetic") -> None:
-        self.data = data
+    def __init__(self, data: str = "synthetic", modality: str = "both") -> None:
+        self.data, self.modalities = data, modalities_of(modality)
         self._folder = None if self.is_synthetic else _open(data)
         self.classes = CLASS_NAMES if self._folder is None else (*self._folder.classes, "background")
         self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
@@ -41,7 +42,7 @@ class EventLocalisation(Task):
         return SyntheticEvents(split) if self._folder is None else self._folder.clips(split)
 
     def head(self, dim: int) -> Head:
-        return SegmentClassifier(dim, len(self.classes))
+        return SegmentClassifier(dim, len(self.classes), self.modalities)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         right = [np.equal(p["predicted"], p["labels"]) for p in predictions]

@@ -16,7 +16,11 @@ LARGEST_SCALE = 100.0
 
 
 class SharedSpace(Head):
-    """A linear projection for each modality, trained by symmetric InfoNCE with a learnable temperature."""
+    """A linear projection for each modality, trained by symmetric InfoNCE with a learnable temperature.
+
+    Clips are as similar as their segments on average, each compared with the one of the same second (the diagonal mean
+    of CAV-MAE Sync), so that the course of events counts. An embedding is its segments' unit vectors side by side.
+    """
 
     def __init__(self, dim: int, width: int = 64) -> None:
         super().__init__()
@@ -25,11 +29,12 @@ class SharedSpace(Head):
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Pictures (B, T, 3, S, S) -> unit vectors `visual` and `audio` (B, width), neither having seen the other."""
+        """Pictures (B, T, 3, S, S) -> unit vectors `visual`, `audio` (B, T * width), neither having seen the other."""
         embedded = {}
         for m in MODALITIES:
-            features = encode({m: inputs[m]})[m].pooled.float().mean(1)
-            embedded[m] = F.normalize(self.project[m](self.norm[m](features)), dim=-1)
+            features = encode({m: inputs[m]})[m].pooled.float()
+            segments = F.normalize(self.project[m](self.norm[m](features)), dim=-1)
+            embedded[m] = segments.flatten(1) / segments.shape[1] ** 0.5
         return {"visual": embedded["visual"], "audio": embedded["audio"]}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from tasks.metrics import percent, recall_at, tie_aware_ranks
 from tasks.recipe import Recipe
 from tasks.retrieval.head import SharedSpace
 from tasks.synthetic import store
-from tasks.synthetic.dataset import SyntheticEvents
+from tasks.synthetic.dataset import SyntheticPairs
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Retrieval(Task):
         self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
 
     def dataset(self, split: Split) -> Dataset:
-        return SyntheticEvents(split) if self._folder is None else self._folder.pairs(split)
+        return SyntheticPairs(split) if self._folder is None else self._folder.pairs(split)
 
     def head(self, dim: int) -> Head:
         return SharedSpace(dim)
@@ -69,7 +69,7 @@ class Retrieval(Task):
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
         if self._folder is None:
-            store.prepare("event", report)
+            store.prepare("ensemble", report)
         else:
             self._folder.check()
 

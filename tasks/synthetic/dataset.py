@@ -50,6 +50,12 @@ class SyntheticEvents(SyntheticClips):
         return item
 
 
+class SyntheticPairs(SyntheticClips):
+    """Clips whose sound and sight share the course of several things."""
+
+    kind = "ensemble"
+
+
 class SyntheticQuestions(SyntheticClips):
     """Inputs: `questions` (Q, W) int64. Targets: `answers` (Q,) and `kinds` (Q,) int64; padding has no answer."""
 

@@ -7,11 +7,13 @@ can be deleted at any time.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,13 +27,44 @@ from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import SEGMENTS, Kind, make_scene
 from tasks.synthetic.sound import render_sound
 
-SIZES: dict[Split, int] = {"train": 1536, "validation": 384, "test": 640}
+SIZES: dict[Split, int] = {"train": 1536, "validation": 256, "test": 512}
 FIRST_SEED: dict[Split, int] = {"train": 0, "validation": 10_000_000, "test": 20_000_000}
 """Far apart, so that no two splits share a scene."""
 FRAME_SIDE = 32
 _CHUNK = 32
 _RENDERED_BY = ("scene.py", "paint.py", "render.py", "sound.py")
 _ASKED_BY = ("questions.py", "dataset.py")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A file of equal arrays, one for each clip."""
+
+    name: str
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def _bytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def create(self, folder: Path, clips: int) -> None:
+        with (folder / self.name).open("wb") as file:
+            file.truncate(clips * self._bytes)
+
+    def write(self, folder: Path, index: int, values: np.ndarray) -> None:
+        with (folder / self.name).open("r+b") as file:
+            file.seek(index * self._bytes)
+            file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+
+    def read(self, folder: Path, index: int) -> np.ndarray:
+        count = math.prod(self.shape)
+        flat = np.fromfile(folder / self.name, self.dtype, count, offset=index * self._bytes)
+        return flat.reshape(self.shape)
+
+
+_FRAMES = _Part("frames.u8", np.uint8, (SEGMENTS, 3, FRAME_SIDE, FRAME_SIDE))
+_SOUND = _Part("sound.i16", np.int16, (SEGMENTS, SAMPLE_RATE))
 
 
 def seeds(split: Split) -> range:
@@ -66,10 +99,9 @@ def prepare(kind: Kind, report: Callable[[int, int], None] | None = None) -> Non
 
 def read(kind: Kind, split: Split, index: int) -> tuple[np.ndarray, np.ndarray]:
     """Frames (T, 3, 32, 32) uint8 and waveform (T, 16000) int16 of one clip of a kind that `prepare` rendered."""
-    # Mapped anew for each clip: a mapping that stays open would count as memory of the run, page by page.
-    folder = _folder(kind)
-    frames, sound = (np.load(folder / f"{split}-{part}.npy", mmap_mode="r") for part in ("frames", "sound"))
-    return np.array(frames[index]), np.array(sound[index])
+    # Read, not mapped: pages of a mapping count as memory of the run.
+    folder = _folder(kind) / split
+    return _FRAMES.read(folder, index), _SOUND.read(folder, index)
 
 
 @cache
@@ -89,7 +121,9 @@ def _render_all(kind: Kind, folder: Path, report: Callable[[int, int], None] | N
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{folder.name}-partial-"))
     try:
         for split, size in SIZES.items():
-            _create(partial, split, size)
+            (partial / split).mkdir()
+            for part in (_FRAMES, _SOUND):
+                part.create(partial / split, size)
         with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("forkserver")) as pool:
             done = 0
             for count in pool.map(_render_chunk, *zip(*[(kind, partial, *job) for job in jobs], strict=True)):
@@ -101,18 +135,10 @@ def _render_all(kind: Kind, folder: Path, report: Callable[[int, int], None] | N
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _create(folder: Path, split: Split, size: int) -> None:
-    frames = (size, SEGMENTS, 3, FRAME_SIDE, FRAME_SIDE)
-    np.lib.format.open_memmap(folder / f"{split}-frames.npy", "w+", np.uint8, frames)
-    np.lib.format.open_memmap(folder / f"{split}-sound.npy", "w+", np.int16, (size, SEGMENTS, SAMPLE_RATE))
-
-
 def _render_chunk(kind: Kind, folder: Path, split: Split, start: int) -> int:
-    frames = np.load(folder / f"{split}-frames.npy", mmap_mode="r+")
-    sound = np.load(folder / f"{split}-sound.npy", mmap_mode="r+")
-    stop = min(start + _CHUNK, len(frames))
+    stop = min(start + _CHUNK, SIZES[split])
     for i in range(start, stop):
         scene = make_scene(seeds(split)[i], kind=kind)
-        frames[i] = render_frames(scene, FRAME_SIDE).transpose(0, 3, 1, 2)
-        sound[i] = np.round(render_sound(scene).reshape(SEGMENTS, SAMPLE_RATE) * 32767)
+        _FRAMES.write(folder / split, i, render_frames(scene, FRAME_SIDE).transpose(0, 3, 1, 2))
+        _SOUND.write(folder / split, i, np.round(render_sound(scene).reshape(_SOUND.shape) * 32767))
     return stop - start

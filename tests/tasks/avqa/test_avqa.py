@@ -26,6 +26,12 @@ def test_logits_are_additive_in_the_modalities_given_the_question():
     assert (logits(1, 0) - logits(0, 0)).abs().max() > 1e-3
 
 
+def test_a_head_of_one_modality_never_asks_for_the_other():
+    head = QuestionReadout(8, segments=3, words=10, answers=4, modalities=("audio",))
+    inputs = {"audio": torch.randn(1, 3, 8), "questions": torch.tensor([[[1, 2]]])}
+    assert head(as_features, inputs)["logits"].shape == (1, 1, 4)
+
+
 def test_padding_words_and_questions_do_not_count():
     torch.manual_seed(0)
     encoder = QuestionEncoder(10, 6)

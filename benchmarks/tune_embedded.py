@@ -1,0 +1,57 @@
+"""Choose the rates of the embedded default on validation: the same values for every adapter.
+
+The head's rate is chosen first, with the linear probe; then each adapter's, with that head rate. One backbone
+(tiny_vit) and one seed (100, which no reported run uses) keep the effort small and equal. Test scores are never read.
+
+    python benchmarks/tune_embedded.py [--output runs/tune]
+
+Prints the validation score of every value; the winners are copied by hand into benchmark/grids/embedded.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from results.store import Store
+
+HEAD_RATES = ("3e-3", "1e-2", "3e-2")
+ADAPTER_RATES = ("3e-3", "1e-2")
+ADAPTERS = "lavish,stg_cma"
+CONTROL = "bottleneck(ratio=0.25)"
+SEED = "100"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("runs/tune"))
+    parser.add_argument("--rate", choices=["head", "adapter"], help="only one of the two steps")
+    arguments = parser.parse_args()
+    if arguments.rate != "adapter":
+        _sweep("head_lr", HEAD_RATES, "linear_probe", arguments.output / "head")
+    if arguments.rate != "head":
+        _sweep("adapter_lr", ADAPTER_RATES, ADAPTERS, arguments.output / "adapter")
+        _sweep("adapter_lr", ADAPTER_RATES, CONTROL, arguments.output / "control", tasks="avqa")
+
+
+def _sweep(
+    field: str, rates: tuple[str, ...], adapters: str, output: Path, tasks: str = "event_localisation,avqa,retrieval"
+) -> None:
+    for rate in rates:
+        words = ["run", "--grid", "--backbones", "tiny_vit", "--adapters", adapters, "--tasks", tasks]
+        words += ["--seeds", SEED]
+        words += ["--set", f"{field}={rate}", "--output", str(output)]
+        subprocess.run([sys.executable, "-m", "benchmark", *words], check=True, stdout=subprocess.DEVNULL)
+    scores: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
+    for record in Store(output).load():
+        scores[record.task, record.adapter][record.recipe[field]] = record.validation[record.primary_metric]
+    for (task, adapter), by_rate in sorted(scores.items()):
+        shown = "  ".join(f"{rate:g}: {score:.1f}" for rate, score in sorted(by_rate.items()))
+        print(f"{task:20} {adapter:24} {field}  {shown}   best {max(by_rate, key=by_rate.__getitem__):g}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""What several heads do with features, and which modalities a task looks at."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from registry.errors import unknown
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality
+
+
+def modalities_of(choice: str) -> tuple[Modality, ...]:
+    """The modalities behind a task's option `modality`: `both`, or one alone to see what it gives.
+
+    Raises:
+        UserError: another word.
+    """
+    if choice == "both":
+        return MODALITIES
+    if choice not in MODALITIES:
+        raise unknown("modality", str(choice), ("both", *MODALITIES))
+    return (choice,)
+
+
+def joined(norms: nn.ModuleDict, encode: Encode, inputs: Inputs) -> Tensor:
+    """Normed pooled features of the modalities that have a norm, encoded together, side by side: (B, T, M * D)."""
+    features = encode({m: inputs[m] for m in MODALITIES if m in norms})
+    return torch.cat([norm(features[m].pooled.float()) for m, norm in norms.items()], dim=-1)  # type: ignore[index]
