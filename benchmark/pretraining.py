@@ -128,8 +128,7 @@ def pretrain(
 
 def features(model: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Tokens after the final norm and their pooled form, without class tokens: (N, L, D), (N, D)."""
-    if not hasattr(model, "forward_features"):  # the open_clip tower; its projection stays unused, as in the reader
-        model.proj, model.output_tokens = None, True
+    if not hasattr(model, "forward_features"):  # open_clip's tower
         pooled, tokens = model(pictures)
         return tokens, pooled
     tokens = model.forward_features(pictures)

@@ -37,10 +37,10 @@ def build_swin() -> nn.Module:
 
 
 def build_clip() -> Any:
-    """open_clip `VisionTransformer`: class token, norm before the blocks, QuickGELU."""
+    """open_clip `VisionTransformer` without its projection: class token, norm before the blocks, QuickGELU."""
     from open_clip.transformer import QuickGELU, VisionTransformer
 
-    return VisionTransformer(
+    tower = VisionTransformer(
         image_size=PICTURE_SIDE,
         patch_size=8,
         width=WIDTH,
@@ -52,6 +52,8 @@ def build_clip() -> Any:
         norm_layer=partial(nn.LayerNorm, eps=1e-5),
         output_tokens=True,
     )
+    tower.proj = None
+    return tower
 
 
 BUILDERS = {"tiny_vit": build_vit, "tiny_swin": build_swin, "tiny_clip": build_clip}
