@@ -91,7 +91,8 @@ class BesideBranch(nn.Module):
 
     def forward(self, branch: Callable[[Tensor], Tensor], streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
-        return {m: x + branch(x) + self.adapters[m](x, streams.get(PARTNER[m])) for m, x in streams.items()}
+        update = together(branch, streams)
+        return {m: x + update[m] + self.adapters[m](x, streams.get(PARTNER[m])) for m, x in streams.items()}
 
 
 @register_adapter("lavish")

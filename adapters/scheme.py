@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
+from adapters.parts import together
 from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ class AdapterScheme(nn.Module):
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         """Carry every stream through one block: {m: (B, T, L, D)} -> {m: (B, T, L, D)}."""
-        streams = {m: x + block.attend(x) for m, x in streams.items()}
-        return {m: x + block.feed_forward(x) for m, x in streams.items()}
+        update = together(block.attend, streams)
+        streams = {m: x + update[m] for m, x in streams.items()}
+        update = together(block.feed_forward, streams)
+        return {m: x + update[m] for m, x in streams.items()}
 
     def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
         """After the last block: {m: (B, T, L, D)} -> features.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from torch import Tensor, nn
 
-from adapters.parts import Bottleneck, Gate, blocks_of, cross_attend, each_modality, stages
+from adapters.parts import Bottleneck, Gate, blocks_of, cross_attend, each_modality, stages, together
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
 from registry import UserError, register_adapter
@@ -67,13 +67,22 @@ class BlockAdapter(nn.Module):
     def forward(self, block: Block, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
         if self.temporal is not None:
-            streams = {m: x + self.temporal[m](x, block) for m, x in streams.items()}
-        update = {m: block.attend(x) for m, x in streams.items()}
+            streams = self._along_time(self.temporal, block, streams)
+        update = together(block.attend, streams)
         adapted = self.spatial(update, self.gates, block)
         streams = {m: x + update[m] + adapted[m] for m, x in streams.items()}
-        update = {m: block.feed_forward(x) for m, x in streams.items()}
+        update = together(block.feed_forward, streams)
         adapted = self.joint(update, self.gates)
         return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+
+    @staticmethod
+    def _along_time(adapters: nn.ModuleDict, block: Block, streams: Streams) -> Streams:
+        bias = {m: cast(TemporalAdapter, adapters[m]).attention_bias(x) for m, x in streams.items()}
+        if any(b is not None for b in bias.values()):  # each modality learns its own
+            update = {m: block.attend_over_time(x, bias=bias[m]) for m, x in streams.items()}
+        else:
+            update = together(block.attend_over_time, streams)
+        return {m: x + adapters[m](update[m]) for m, x in streams.items()}
 
 
 @register_adapter("stg_cma")

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
 from adapters.parts import Bottleneck, drop_path
 from registry import UserError
-
-if TYPE_CHECKING:
-    from backbones.block import Block
 
 
 class TemporalEmbedding(nn.Module):
@@ -53,11 +48,13 @@ class TemporalAdapter(nn.Module):
         self.bias = bias
         self.drop = drop
 
-    def forward(self, x: Tensor, block: Block) -> Tensor:
-        """The update of x: (B, T, L, D) -> (B, T, L, D)"""
-        bias = None if self.bias is None else self.bias(x)
-        update = self.bottleneck(block.attend_over_time(x, bias=bias))
-        return drop_path(update, self.drop, self.training)
+    def attention_bias(self, x: Tensor) -> Tensor | None:
+        """What to add to the logits of attention along the time of x (B, T, L, D): (H, T, T), or nothing."""
+        return None if self.bias is None else self.bias(x)
+
+    def forward(self, attended: Tensor) -> Tensor:
+        """The output of attention along time to the update of its stream: (B, T, L, D) -> (B, T, L, D)"""
+        return drop_path(self.bottleneck(attended), self.drop, self.training)
 
 
 def _check_segments(x: Tensor, segments: int) -> None:

@@ -17,6 +17,7 @@ from adapters.parts import (
     drop_path,
     each_modality,
     stages,
+    together,
 )
 from registry import UserError
 
@@ -139,3 +140,12 @@ def test_each_modality_makes_separate_parts():
 )
 def test_stages_begin_where_the_width_changes(widths, expected):
     assert stages(widths) == expected
+
+
+@pytest.mark.parametrize("audio_tokens", [4, 3], ids=["same shapes", "other shapes"])
+def test_together_equals_one_stream_at_a_time(audio_tokens):
+    torch.manual_seed(0)
+    branch = nn.Linear(5, 5)
+    streams = {"visual": torch.randn(2, 3, 4, 5), "audio": torch.randn(2, 3, audio_tokens, 5)}
+    joint = together(branch, streams)
+    assert all(torch.allclose(joint[m], branch(x), atol=1e-6) for m, x in streams.items())
