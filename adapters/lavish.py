@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend
+from adapters.parts import Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, together
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
