@@ -124,7 +124,8 @@ def _render_all(kind: Kind, folder: Path, report: Callable[[int, int], None] | N
             (partial / split).mkdir()
             for part in (_FRAMES, _SOUND):
                 part.create(partial / split, size)
-        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("forkserver")) as pool:
+        # Not the fork server: there is one for the whole process, and cells want it started with their own imports.
+        with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
             done = 0
             for count in pool.map(_render_chunk, *zip(*[(kind, partial, *job) for job in jobs], strict=True)):
                 done += count
