@@ -114,14 +114,14 @@ def pretrain(
     output.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, output / f"{name}.safetensors")
     accuracy, covered = patch_accuracy(model, objective)
+    threads = torch.get_num_threads()
     return {
         "backbone": name,
-        "command": f"python -m benchmark pretrain {name} --steps {steps} --seed {seed}",
+        "command": f"OMP_NUM_THREADS={threads} python -m benchmark pretrain {name} --steps {steps} --seed {seed}",
         "data_seed": seed,
         "pictures": steps * BATCH,
         "patch_shape_accuracy": round(100 * accuracy, 2),
         "patch_shape_accuracy_on_things": round(100 * covered, 2),
-        "threads": torch.get_num_threads(),
         "seconds": round(time.perf_counter() - started),
     }
 
