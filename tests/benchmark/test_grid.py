@@ -141,6 +141,6 @@ def test_seeds_that_are_refused(seeds: Any) -> None:
         read_seeds(seeds)
 
 
-def test_the_embedded_grid_is_three_by_four_by_three() -> None:
+def test_the_embedded_grid_is_three_by_three_by_three() -> None:
     grid = Grid.embedded()
-    assert (len(grid.backbones), len(grid.adapters), len(grid.tasks), grid.seeds) == (3, 4, 3, (0,))
+    assert (len(grid.backbones), len(grid.adapters), len(grid.tasks), grid.seeds) == (3, 3, 3, (0,))
