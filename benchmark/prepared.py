@@ -19,7 +19,7 @@ Item = dict[str, dict[str, Any]]
 class PreparedClips(Dataset[Item]):
     """A data set behind a front end: items hold the pictures `visual` and `audio` instead of frames and waveforms.
 
-    Epochs after the first then neither read clips nor transform sound, which for tiny backbones is a third of a step.
+    Epochs after the first then neither read clips nor transform sound, a large part of a tiny backbone's step.
     """
 
     def __init__(self, clips: Dataset[Item], front_end: FrontEnd) -> None:

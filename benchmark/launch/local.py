@@ -30,7 +30,7 @@ from results.store import ScoredItem, Store
 
 HEAVY_PARTS = ["benchmark.worker"]
 # glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
-# takes a fifth of a small step. Children keep them instead; other allocators read none of this.
+# is a large part of a small one. Children keep them instead; other allocators read none of this.
 KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.vocabulary import Split
+from tasks.avqa.kinds import KINDS
 from tasks.media.annotations import digest, read_text, unique_names
 from tasks.media.library import MediaFolder, find_data_root
 
@@ -20,17 +21,6 @@ SEGMENTS = 10
 LONGEST = 14
 """W, the words of the longest question."""
 PAD = "<pad>"
-KINDS = (
-    "Audio Counting",
-    "Audio Comparative",
-    "Visual Counting",
-    "Visual Location",
-    "Audio-Visual Existential",
-    "Audio-Visual Counting",
-    "Audio-Visual Location",
-    "Audio-Visual Comparative",
-    "Audio-Visual Temporal",
-)
 _FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
 _FOLDERS = ("json", "data/json")
 

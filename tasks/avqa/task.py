@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
 from tasks.avqa.head import QuestionReadout
+from tasks.avqa.kinds import KINDS
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
@@ -37,7 +38,7 @@ class Avqa(Task):
         self.data, self.modalities = data, modalities_of(modality)
         self._folder = None if self.is_synthetic else _open(data)
         self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
-        self.kinds = tuple(world.KINDS if self._folder is None else self._folder.kinds)
+        self.kinds = KINDS
         self.answers = tuple(world.ANSWERS if self._folder is None else self._folder.answers)
         self.words = tuple(world.words() if self._folder is None else self._folder.words)
 

@@ -8,8 +8,9 @@ import torch
 from torch.utils.data import Dataset
 
 from registry.vocabulary import Split
+from tasks.avqa.kinds import KINDS
 from tasks.synthetic import store
-from tasks.synthetic.questions import ANSWERS, KINDS, LONGEST, Question, ask, words
+from tasks.synthetic.questions import ANSWERS, LONGEST, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
 
 QUESTIONS = 11

@@ -16,17 +16,6 @@ import numpy as np
 
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, Scene, Thing, make_scene
 
-KINDS = (
-    "Audio Counting",
-    "Audio Comparative",
-    "Visual Counting",
-    "Visual Location",
-    "Audio-Visual Existential",
-    "Audio-Visual Counting",
-    "Audio-Visual Location",
-    "Audio-Visual Comparative",
-    "Audio-Visual Temporal",
-)
 NUMBERS = ("zero", "one", "two", "three")
 ANSWERS = (*NUMBERS, "yes", "no", *PLACES)
 

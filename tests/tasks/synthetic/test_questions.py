@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.synthetic.questions import ANSWERS, KINDS, LONGEST, ask, words
+from tasks.avqa.kinds import KINDS
+from tasks.synthetic.questions import ANSWERS, LONGEST, ask, words
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, make_scene
 
 
