@@ -51,7 +51,6 @@ class MusicAvqaFolder:
     """
 
     segments = SEGMENTS
-    kinds = KINDS
     question_shape = (1, LONGEST)
 
     def __init__(self, data: str | Path, side: int = 224) -> None:
