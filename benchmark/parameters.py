@@ -12,6 +12,7 @@ from benchmark.model import AudioVisualModel
 from registry.errors import UserError
 from results.record import Parameters
 from tasks.recipe import Recipe
+from tasks.task import Head
 
 
 def count_parameters(model: AudioVisualModel) -> Parameters:
@@ -35,7 +36,7 @@ def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, 
     """Optimiser groups: the adapter's and the head's learning rate, weight decay on matrices only.
 
     Biases, norms and gates have one dimension and are left undecayed. Backbone parameters that a scheme asked to
-    train go with the adapter.
+    train go with the adapter; what a head calls slower has its share of the head's rate.
 
     Raises:
         UserError: nothing is trainable.
@@ -43,11 +44,22 @@ def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, 
     adapter = [*model.encoder.scheme.parameters(), *model.encoder.backbone.parameters()]
     groups = [
         *_by_decay(adapter, recipe.adapter_lr, recipe.weight_decay),
-        *_by_decay(model.head.parameters(), recipe.head_lr, recipe.weight_decay),
+        *_head_groups(model.head, recipe),
     ]
     if not groups:
         raise UserError("nothing is trainable: neither the adapter nor the task's head has parameters.")
     return groups
+
+
+def _head_groups(head: Head, recipe: Recipe) -> list[dict[str, Any]]:
+    shares = head.slower()
+    return [
+        group
+        for share in dict.fromkeys([1.0, *shares.values()])
+        for group in _by_decay(
+            (p for p in head.parameters() if shares.get(p, 1.0) == share), recipe.head_lr * share, recipe.weight_decay
+        )
+    ]
 
 
 def _by_decay(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, Any]]:

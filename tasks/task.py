@@ -101,6 +101,10 @@ class Head(nn.Module, ABC):
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
 
+    def slower(self) -> dict[nn.Parameter, float]:
+        """Parameters that learn at a share of the head's rate, with that share; all others learn at the full rate."""
+        return {}
+
 
 def example_clips(batch: int, segments: int, side: int = 32) -> Inputs:
     """Zeros in the shape of a batch of clips: square frames and one second of sound for each segment."""

@@ -19,6 +19,9 @@ from tasks.task import Head
 NO_ANSWER = -100
 """The answer of a padding question."""
 
+READING_RATE = 0.1
+"""The question encoder's share of the head's rate: a recurrent net is thrown off by rates that suit a linear layer."""
+
 
 class QuestionEncoder(nn.Module):
     """Word embeddings and a one-layer LSTM, as in the ST-AVQA baseline of MUSIC-AVQA, at a width of our choice."""
@@ -67,6 +70,9 @@ class QuestionReadout(Head):
         when = (1 + self.over_time(asked)) / features.shape[1]
         read = torch.einsum("bqt,btw->bqw", when, self.read(features))
         return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
+
+    def slower(self) -> dict[nn.Parameter, float]:
+        return dict.fromkeys(self.question.parameters(), READING_RATE)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Cross-entropy over real questions; `answers` (B, Q)."""

@@ -13,8 +13,8 @@ from tasks.synthetic import store
 from tasks.synthetic.questions import ANSWERS, LONGEST, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
 
-QUESTIONS = 11
-"""Q, the most questions that a scene gives: one for each template."""
+QUESTIONS = 18
+"""Q, the most questions that a scene gives: two of each template that has placeholders, one of each other."""
 NO_ANSWER = -100
 """The answer of a padding question; cross-entropy ignores it."""
 

@@ -40,17 +40,22 @@ class Question:
         return " ".join(next(words) if word.startswith("<") else word for word in self.template[:-1].split())
 
 
+REPEATS = 2
+"""Questions of one template about one scene, at most; they differ in what fills the placeholders."""
+
+
 def ask(scene: Scene, seed: int) -> list[Question]:
-    """Balanced questions about a scene: at most one for each template, in an order that the seed decides."""
+    """Balanced questions about a scene: at most `REPEATS` for each template, in an order that the seed decides."""
     rng = np.random.default_rng([scene.seed, seed, 3])
     keep = _keep_rates()
-    asked: dict[str, Question] = {}
+    asked: list[Question] = []
     candidates = list(_candidates(scene))
     for i in rng.permutation(len(candidates)):
         question = candidates[i]
-        if question.template not in asked and rng.random() < keep[question.template, question.answer]:
-            asked[question.template] = question
-    return [asked[template] for template in rng.permutation(sorted(asked))]
+        repeats = sum(other.template == question.template for other in asked)
+        if repeats < REPEATS and rng.random() < keep[question.template, question.answer]:
+            asked.append(question)
+    return asked
 
 
 def words() -> list[str]:
