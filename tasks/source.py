@@ -58,3 +58,14 @@ class Outline(Source):
             f"data={self.name!r} names the data set without its files, for counting parameters only; "
             f"to run it give its folder, as in data=./{self.name}."
         )
+
+
+def require_default(data: str, **options: tuple[Any, Any]) -> None:
+    """Check that options that mean nothing for this data were left alone; each comes with its default.
+
+    Raises:
+        UserError: one was set.
+    """
+    for name, (value, default) in options.items():
+        if value != default:
+            raise UserError(f"option {name}={value!r} means nothing for data={data!r}; leave it out.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.source import Outline
+from tasks.source import Outline, require_default
 from tasks.synthetic import questions as world
 from tasks.synthetic.dataset import QUESTIONS, SyntheticQuestions
 from tasks.synthetic.source import SyntheticSource
@@ -44,10 +44,9 @@ def open_questions(
     Raises:
         UserError: no such folder, or annotation files that are missing or malformed.
     """
-    if data == "synthetic":
-        return SyntheticQuestionSource()
-    if data == OFFICIAL:
-        return MusicAvqaOutline()
+    if data in ("synthetic", OFFICIAL):
+        require_default(data, version=(version, "v1"), subset=(subset, "all"))
+        return SyntheticQuestionSource() if data == "synthetic" else MusicAvqaOutline()
     # The decoder behind it takes a moment to import, and nothing else needs it.
     from tasks.avqa.data import MusicAvqaFolder
 
