@@ -11,13 +11,16 @@ from benchmark.log_mel import LogMel
 from registry.vocabulary import Inputs
 
 INT16_SCALE = 1 / 32768
+PICTURED = {"frames": "visual", "negative_frames": "negative"}
+"""Inputs of frames, and what their pictures are called."""
 
 
 class FrontEnd(nn.Module):
     """Turns a collated batch into the pictures a backbone was made for, on the device that the batch is on.
 
     `frames` (B, T, 3, h, w) uint8 becomes `visual` (B, T, 3, S, S), `waveform` (B, T, samples) at 16 kHz becomes
-    `audio` (B, T, 3, frames, F), rows in time; everything else passes through.
+    `audio` (B, T, 3, frames, F), rows in time; everything else passes through. `negative_frames`, those of other clips,
+    become `negative`.
     """
 
     scale: Tensor
@@ -35,9 +38,10 @@ class FrontEnd(nn.Module):
     @torch.no_grad()
     def forward(self, inputs: Inputs) -> Inputs:
         """The same mapping with `frames` and `waveform` replaced by `visual` and `audio`."""
-        passed = {name: value for name, value in inputs.items() if name not in ("frames", "waveform")}
-        if "frames" in inputs:
-            passed["visual"] = self.visual(inputs["frames"])
+        passed = {name: value for name, value in inputs.items() if name not in (*PICTURED, "waveform")}
+        for frames, pictures in PICTURED.items():
+            if frames in inputs:
+                passed[pictures] = self.visual(inputs[frames])
         if "waveform" in inputs:
             # Logarithms of sums over a bfloat16 spectrum would be noise, so autocast stays out.
             with torch.autocast(inputs["waveform"].device.type, enabled=False):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from registry.vocabulary import Features
-from tasks.avqa.head import NO_ANSWER, QuestionEncoder, QuestionReadout
+from tasks.avqa.answers import NO_ANSWER
+from tasks.avqa.head import QuestionEncoder, QuestionReadout
 from tasks.avqa.task import Avqa
 
 

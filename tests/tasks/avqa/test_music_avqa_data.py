@@ -111,7 +111,7 @@ def test_items_collate(root: Path) -> None:
 def test_files_may_lie_in_json(root: Path, tmp_path: Path) -> None:
     nested = MusicAvqaFolder(write_annotations(tmp_path, "json"))
     assert nested.identity() == MusicAvqaFolder(root).identity()
-    assert nested.identity().startswith("music_avqa@")
+    assert nested.identity().startswith("music_avqa-v1@")
 
 
 def test_another_answer_is_other_data(root: Path, tmp_path: Path) -> None:
