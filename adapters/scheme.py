@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
@@ -29,6 +29,14 @@ class AdapterScheme(nn.Module):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
+
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        """Trainable stand-ins for parameters of the backbone, by their names in it; none unless a scheme trains some.
+
+        While streams travel, from the embedding of pictures to their features, the encoder lets the frozen backbone
+        compute with these instead (`adapters.tuned.standing_in`).
+        """
+        return {}
 
     def enter(self, streams: Streams) -> Streams:
         """After embedding, before the first block: {m: (B, T, L, D)} -> same."""
