@@ -6,6 +6,7 @@ Chen et al.: AdaptFormer: Adapting Vision Transformers for Scalable Visual Recog
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import torch.nn.functional as F
@@ -63,7 +64,7 @@ class AdaptFormer(AdapterScheme):
         if not 0 <= dropout < 1:
             raise UserError(f"adaptformer dropout={dropout} must be at least 0 and below 1.")
         self.beside_mlp = nn.ModuleList(
-            each_modality(lambda dim=block.dim: ParallelBottleneck(dim, hidden, scale, dropout))
+            each_modality(partial(ParallelBottleneck, block.dim, hidden, scale, dropout))
             for block in blocks_of(backbone)
         )
 

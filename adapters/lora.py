@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
@@ -69,7 +70,7 @@ class Lora(AdapterScheme):
                     raise unknown("site of lora", str(site), block.sites)
             return nn.ModuleDict({site: LowRank(*block.sites[site], rank, alpha) for site in asked})
 
-        self.deltas = nn.ModuleList(each_modality(lambda block=block: deltas(block)) for block in blocks_of(backbone))
+        self.deltas = nn.ModuleList(each_modality(partial(deltas, block)) for block in blocks_of(backbone))
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         delta = cast("dict[str, nn.ModuleDict]", self.deltas[index])

@@ -75,11 +75,16 @@ def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
     return tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
 
 
-def drop_path(update: Tensor, rate: float, training: bool) -> Tensor:
-    """Stochastic depth for each clip and token position: (B, T, L, D) -> (B, T, L, D), unchanged in expectation."""
+PER_POSITION, PER_FRAME, PER_POSITION_OF_THE_BATCH = (0, 2), (0, 1), (2,)
+"""Axes of (B, T, L, D) along which stochastic depth draws anew; along the others it keeps or drops together."""
+
+
+def drop_path(update: Tensor, rate: float, training: bool, apart: tuple[int, ...] = PER_POSITION) -> Tensor:
+    """Stochastic depth, one draw for each index of the axes `apart`: (B, T, L, D) -> same, as it was in expectation."""
     if not training or rate == 0.0:
         return update
-    kept = update.new_empty(update.shape[0], 1, update.shape[2], 1).bernoulli_(1.0 - rate)
+    draws = [size if axis in apart else 1 for axis, size in enumerate(update.shape)]
+    kept = update.new_empty(draws).bernoulli_(1.0 - rate)
     return update * kept / (1.0 - rate)
 
 

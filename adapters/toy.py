@@ -42,7 +42,10 @@ class ToyBlock(nn.Module):
         return self._attention(x, x, bias, delta).transpose(1, 2)
 
     def feed_forward(self, x: Tensor, *, delta: Mapping[str, nn.Module] = _NOTHING) -> Tensor:
-        return self._map("fc2", F.gelu(self._map("fc1", self._norm(x), delta)), delta)
+        return self._map("fc2", F.gelu(self._map("fc1", self.mlp_input(x), delta)), delta)
+
+    def mlp_input(self, x: Tensor) -> Tensor:
+        return self._norm(x)
 
     def group(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (-1, 2))
@@ -75,6 +78,7 @@ class ToyBackbone(nn.Module):
         self.dim, self.picture = 2 * dim, 16
         widen = nn.Linear(dim, self.dim)
         self.blocks = nn.ModuleList([ToyBlock(dim, 4), ToyBlock(dim, 4), ToyBlock(self.dim, 4, enter=widen)])
+        self.final_norm = nn.LayerNorm(self.dim)
         self.requires_grad_(False)
 
     def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
@@ -88,5 +92,5 @@ class ToyBackbone(nn.Module):
         return self._stem(patches.to(self._stem.weight.dtype))
 
     def finish(self, x: Tensor) -> Features:
-        tokens = F.layer_norm(x, x.shape[-1:])
+        tokens = self.final_norm(x)
         return Features(tokens=tokens, pooled=tokens.mean(dim=2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,7 +49,7 @@ class TunedCopies(nn.Module):
 
     def by_name(self) -> dict[str, nn.Parameter]:
         """{name in the backbone: copy}"""
-        return {key.replace("/", "."): copy for key, copy in self.copies.items()}
+        return {key.replace("/", "."): parameter for key, parameter in self.copies.items()}
 
 
 def everything(owner: nn.Module, name: str, parameter: nn.Parameter) -> bool:
@@ -66,6 +67,23 @@ def norms(owner: nn.Module, name: str, parameter: nn.Parameter) -> bool:
     return isinstance(owner, NORMS)
 
 
+def tuned_final_norm(backbone: Backbone) -> nn.Module:
+    """A trainable float32 copy of a backbone's final norm, as a module.
+
+    Raises:
+        UserError: the backbone ends without a norm that has parameters.
+    """
+    norm = copy.deepcopy(backbone.final_norm).float().requires_grad_(True)
+    if not any(True for _ in norm.parameters()):
+        raise UserError("train_final_norm=True, but this backbone has no final norm to train; leave the option out.")
+    return norm
+
+
+def by_name(prefix: str, module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a copied module under the names that they have in the backbone, where it is `prefix`."""
+    return {f"{prefix}.{name}": parameter for name, parameter in module.named_parameters()}
+
+
 @contextmanager
 def standing_in(backbone: nn.Module, copies: Mapping[str, nn.Parameter]) -> Iterator[None]:
     """Within, the backbone computes with these copies in place of its parameters of the same names.
@@ -73,11 +91,11 @@ def standing_in(backbone: nn.Module, copies: Mapping[str, nn.Parameter]) -> Iter
     Nothing is written to the frozen parameters; afterwards the backbone holds the very same ones as before. A forward
     pass that is to be computed again for its gradient (activation checkpointing) must enter again as well.
     """
-    places = [(*_owner(backbone, name), copy) for name, copy in copies.items()]
+    places = [(*_owner(backbone, name), stand_in) for name, stand_in in copies.items()]
     frozen = [getattr(owner, leaf) for owner, leaf, _ in places]
     try:
-        for owner, leaf, copy in places:
-            setattr(owner, leaf, copy)
+        for owner, leaf, stand_in in places:
+            setattr(owner, leaf, stand_in)
         yield
     finally:
         for (owner, leaf, _), parameter in zip(places, frozen, strict=True):

@@ -46,6 +46,7 @@ class Backbone(nn.Module):
         stem.check(picture.size, picture.size)
         stem.check(picture.sound.frames, picture.sound.mel_bands)
         self.stem, self.blocks = stem, nn.ModuleList(blocks)
+        self.sound_stem = stem.for_sound(picture.sound) if picture.sound.stem == "own" else None
         self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
@@ -61,10 +62,13 @@ class Backbone(nn.Module):
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
 
+        Pictures of one channel are sound's, where it has a stem of its own.
+
         Raises:
             UserError: the stem does not take pictures of this size.
         """
-        return self.stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+        stem = self.sound_stem if self.sound_stem is not None and pictures.shape[2] == 1 else self.stem
+        return stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
 
     def finish(self, x: Tensor) -> Features:
         """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D)."""

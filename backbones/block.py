@@ -98,6 +98,10 @@ class Block(nn.Module):
         self._check(delta)
         return self.after_attention(self.attention.over_time(self.before_attention(x), bias=bias, delta=delta))
 
+    def mlp_input(self, x: Tensor) -> Tensor:
+        """What the MLP reads of x: its norm, or x itself where norms follow the branch: (B, T, L, D) -> same."""
+        return self.before_mlp(x)
+
     def feed_forward(self, x: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
         """The MLP branch: (B, T, L, D) -> (B, T, L, D).
 
