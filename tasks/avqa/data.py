@@ -28,7 +28,7 @@ VERSIONS = {"v1": ("json", "data/json"), "v1u": ("json_update", "data/json_updat
 """The two releases of the annotations and the folders that hold them; papers use either, and their numbers differ."""
 _PUBLISHED = {"v1": (4595, 9185), "v1u": (4568, 9129)}
 """Questions of validation and test."""
-SUBSETS = {"all": re.compile(""), "real": re.compile(r"\d{8}"), "synthetic": re.compile(r"[a-z]+\d{8}")}
+SUBSETS = {"all": re.compile(".*"), "real": re.compile(r"\d{8}"), "synthetic": re.compile(r"[a-z]+\d{8}")}
 """Which videos: ids of real ones are eight digits, those of composed ones have letters in front."""
 
 
@@ -129,7 +129,7 @@ class MusicAvqaFolder(Source):
                 )
 
     def _chosen(self, rows: list[Question], name: str) -> list[Question]:
-        chosen = [row for row in rows if SUBSETS[self.subset].match(row.clip)]
+        chosen = [row for row in rows if SUBSETS[self.subset].fullmatch(row.clip)]
         if not chosen:
             raise UserError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
         return chosen
