@@ -35,8 +35,15 @@ class LatentReader(nn.Module):
 
     def forward(self, x: Tensor, partner: Tensor) -> Tensor:
         """x (B, T, L, D), partner (B, T, M, D) -> (B, T, L, D)"""
-        latents = self.latents.to(x.dtype) + cross_attend(self.latents, partner)
-        return x + self.gate(cross_attend(x, latents))
+        return x + self.gate(self.read(x, self.latents.to(x.dtype) + self.gather(partner)))
+
+    def gather(self, partner: Tensor) -> Tensor:
+        """What the latents take from the partner: (B, T, M, D) -> (B, T, latents, D)"""
+        return cross_attend(self.latents, partner)
+
+    def read(self, x: Tensor, latents: Tensor) -> Tensor:
+        """What each token takes from the latents: (B, T, L, D), (B, T, latents, D) -> (B, T, L, D)"""
+        return cross_attend(x, latents)
 
 
 class LatentAdapter(nn.Module):

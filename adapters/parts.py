@@ -62,11 +62,15 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
     query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
     if _prefers_plain(query, tokens):
         with torch.autocast(tokens.device.type, enabled=False):
-            weights = (query.float() @ tokens.float().mT).softmax(dim=-1)
-            return weights.to(tokens.dtype) @ tokens
+            return attention_weights(query, tokens).to(tokens.dtype) @ tokens
     # Four axes, as the fused kernels ask; windows and segments stand where heads do.
     q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
     return F.scaled_dot_product_attention(q, kv, kv, scale=1.0).unflatten(0, query.shape[:-3])
+
+
+def attention_weights(query: Tensor, tokens: Tensor) -> Tensor:
+    """softmax(query tokensᵀ) in fp32: (…, N, D), (…, M, D) -> (…, N, M). What `cross_attend` need not store."""
+    return (query.float() @ tokens.float().mT).softmax(dim=-1)
 
 
 def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:

@@ -98,10 +98,27 @@ class BlockAdapter(nn.Module):
     def forward(self, block: Block, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
         if self.temporal is not None:
-            streams = self._along_time(self.temporal, block, streams)
+            streams = self.along_time(block, streams)
+        return self.through_mlp(block, self.over_space(block, streams))
+
+    def along_time(self, block: Block, streams: Streams) -> Streams:
+        """The temporal step of blocks that have one: {modality: (B, T, L, D)} -> same"""
+        adapters = cast(nn.ModuleDict, self.temporal)
+        bias = {m: cast(TemporalAdapter, adapters[m]).attention_bias(x) for m, x in streams.items()}
+        if any(b is not None for b in bias.values()):  # each modality learns its own
+            update = {m: block.attend_over_time(x, bias=bias[m]) for m, x in streams.items()}
+        else:
+            update = together(block.attend_over_time, streams)
+        return {m: x + adapters[m](update[m]) for m, x in streams.items()}
+
+    def over_space(self, block: Block, streams: Streams) -> Streams:
+        """The spatial step, exchange within the block's groups: {modality: (B, T, L, D)} -> same"""
         update = together(block.attend, streams)
         adapted = self.spatial(update, self.gates, block)
-        streams = {m: x + update[m] + adapted[m] for m, x in streams.items()}
+        return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+
+    def through_mlp(self, block: Block, streams: Streams) -> Streams:
+        """The joint step, exchange over the whole picture: {modality: (B, T, L, D)} -> same"""
         update = together(block.feed_forward, streams)
         adapted = self._beside(block, streams) if self.beside_mlp else self.joint(update, self.gates)
         return {m: x + update[m] + adapted[m] for m, x in streams.items()}
@@ -109,15 +126,6 @@ class BlockAdapter(nn.Module):
     def _beside(self, block: Block, streams: Streams) -> Streams:
         adapted = self.joint({m: block.mlp_input(x) for m, x in streams.items()}, self.gates)
         return {m: drop_path(PARALLEL_SCALE * x, self.drop, self.training, PER_FRAME) for m, x in adapted.items()}
-
-    @staticmethod
-    def _along_time(adapters: nn.ModuleDict, block: Block, streams: Streams) -> Streams:
-        bias = {m: cast(TemporalAdapter, adapters[m]).attention_bias(x) for m, x in streams.items()}
-        if any(b is not None for b in bias.values()):  # each modality learns its own
-            update = {m: block.attend_over_time(x, bias=bias[m]) for m, x in streams.items()}
-        else:
-            update = together(block.attend_over_time, streams)
-        return {m: x + adapters[m](update[m]) for m, x in streams.items()}
 
 
 @register_adapter("stg_cma")

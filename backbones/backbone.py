@@ -85,9 +85,14 @@ class Backbone(nn.Module):
 
         Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
         """
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                module.to(dtype)
-            elif isinstance(module, Attention) and module.bias is not None:
-                module.bias = module.bias.to(dtype)
+        hold_projections_in(self, dtype)
         return self
+
+
+def hold_projections_in(frozen: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the linear maps, convolutions and attention biases of a frozen module in place."""
+    for module in frozen.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(dtype)
+        elif isinstance(module, Attention) and module.bias is not None:
+            module.bias = module.bias.to(dtype)

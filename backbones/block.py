@@ -71,7 +71,8 @@ class Block(nn.Module):
     def enter(self, x: Tensor) -> Tensor:
         """Bring tokens to this block's width and resolution: (B, T, L', D') -> (B, T, L, D).
 
-        The identity, except where a stage begins by merging patches.
+        The identity, except where a stage begins by merging patches, and in the first block of a model that norms its
+        embedded tokens: what a scheme adds to them comes before that norm.
         """
         return self.entrance(x)
 

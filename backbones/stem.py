@@ -23,7 +23,6 @@ class PatchStem(nn.Module):
         patch_norm: over the tokens of patches.
         prefix: class and register tokens, each (…, D).
         positions: added to patches, and to prefix tokens where the table has entries for them.
-        norm: over all tokens.
         exact: rows and columns of the only pictures taken; None takes any of at least one patch.
     """
 
@@ -34,12 +33,11 @@ class PatchStem(nn.Module):
         patch_norm: nn.Module | None = None,
         prefix: Sequence[nn.Parameter] = (),
         positions: Positions | None = None,
-        norm: nn.Module | None = None,
         exact: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.project, self.prefix, self.positions = project, nn.ParameterList(prefix), positions
-        self.patch_norm, self.norm = patch_norm or nn.Identity(), norm or nn.Identity()
+        self.patch_norm = patch_norm or nn.Identity()
         self.exact = exact
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -54,13 +52,13 @@ class PatchStem(nn.Module):
             patches = patches + patch_positions
             prefix = [torch.cat(prefix) + prefix_positions] if len(prefix_positions) else prefix
         tokens = [token.expand(len(patches), -1, -1) for token in prefix]
-        return self.norm(torch.cat([*tokens, patches], dim=1))
+        return torch.cat([*tokens, patches], dim=1)
 
     def for_sound(self, sound: SoundPicture) -> PatchStem:
         """A stem for pictures (N, 1, frames, F) of sound alone, as STG-CMA derives it from the pretrained one.
 
         Colour weights become their sum or mean over channels, bias and norm of patches are copied, positions are
-        fitted to the grid once. Prefix tokens and the last norm stay shared with this stem.
+        fitted to the grid once. Prefix tokens stay shared with this stem.
         """
         conv, (high, wide) = self.project, self.project.kernel_size
         colours = conv.weight.detach()
@@ -77,7 +75,6 @@ class PatchStem(nn.Module):
             patch_norm=copy.deepcopy(self.patch_norm),
             prefix=list(self.prefix),
             positions=positions,
-            norm=self.norm,
             exact=(sound.frames, sound.mel_bands),
         )
 
