@@ -27,6 +27,12 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
+    published_with: ClassVar[frozenset[str] | None] = None
+    """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
+
+    unused_as_published: int = 0
+    """Parameters that the published code creates and counts but never uses. They do not exist here."""
+
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
 
