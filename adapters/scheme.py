@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
@@ -27,8 +27,22 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
+    published_with: ClassVar[frozenset[str] | None] = None
+    """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
+
+    unused_as_published: int = 0
+    """Parameters that the published code creates and counts but never uses. They do not exist here."""
+
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
+
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        """Trainable stand-ins for parameters of the backbone, by their names in it; none unless a scheme trains some.
+
+        While streams travel, from the embedding of pictures to their features, the encoder lets the frozen backbone
+        compute with these instead (`adapters.tuned.standing_in`).
+        """
+        return {}
 
     def enter(self, streams: Streams) -> Streams:
         """After embedding, before the first block: {m: (B, T, L, D)} -> same."""

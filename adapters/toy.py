@@ -23,6 +23,7 @@ class ToyBlock(nn.Module):
         self.sites = {"qkv": (dim, 3 * dim), "proj": (dim, dim), "fc1": (dim, 2 * dim), "fc2": (2 * dim, dim)}
         self._maps = nn.ModuleDict({site: nn.Linear(*size) for site, size in self.sites.items()})
         self._enter = enter or nn.Identity()
+        self._norm = nn.LayerNorm(dim)
 
     def enter(self, x: Tensor) -> Tensor:
         return self._enter(x)
@@ -41,7 +42,10 @@ class ToyBlock(nn.Module):
         return self._attention(x, x, bias, delta).transpose(1, 2)
 
     def feed_forward(self, x: Tensor, *, delta: Mapping[str, nn.Module] = _NOTHING) -> Tensor:
-        return self._map("fc2", F.gelu(self._map("fc1", self._norm(x), delta)), delta)
+        return self._map("fc2", F.gelu(self._map("fc1", self.mlp_input(x), delta)), delta)
+
+    def mlp_input(self, x: Tensor) -> Tensor:
+        return self._norm(x)
 
     def group(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (-1, 2))
@@ -64,9 +68,6 @@ class ToyBlock(nn.Module):
         mapped = self._maps[site](x)
         return mapped + delta[site](x) if site in delta else mapped
 
-    def _norm(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:])
-
 
 class ToyBackbone(nn.Module):
     """Three frozen toy blocks in two stages of different width, on pictures of 16 x 16."""
@@ -77,15 +78,19 @@ class ToyBackbone(nn.Module):
         self.dim, self.picture = 2 * dim, 16
         widen = nn.Linear(dim, self.dim)
         self.blocks = nn.ModuleList([ToyBlock(dim, 4), ToyBlock(dim, 4), ToyBlock(self.dim, 4, enter=widen)])
+        self.final_norm = nn.LayerNorm(self.dim)
         self.requires_grad_(False)
 
     def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
-        return self.to(dtype)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
+        return self
 
     def embed(self, pictures: Tensor) -> Tensor:
         patches = pictures.unfold(-2, 8, 8).unfold(-2, 8, 8).movedim(2, -3).flatten(-3).flatten(2, 3)
         return self._stem(patches.to(self._stem.weight.dtype))
 
     def finish(self, x: Tensor) -> Features:
-        tokens = F.layer_norm(x, x.shape[-1:])
+        tokens = self.final_norm(x)
         return Features(tokens=tokens, pooled=tokens.mean(dim=2))

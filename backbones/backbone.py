@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
         norm_after_pool: where the family pools before its final norm.
         weight_files: sha256 of every file that initialised the weights, by file name; empty means random weights.
+        classifier: parameters of the pretrained classifier, which is left out here; None where unknown.
 
     Raises:
         UserError: the frames or the sound pictures of `picture` do not fit the stem.
@@ -41,15 +42,18 @@ class Backbone(nn.Module):
         pool: nn.Module,
         norm_after_pool: bool = False,
         weight_files: Mapping[str, str] | None = None,
+        classifier: int | None = None,
     ) -> None:
         super().__init__()
         stem.check(picture.size, picture.size)
         stem.check(picture.sound.frames, picture.sound.mel_bands)
         self.stem, self.blocks = stem, nn.ModuleList(blocks)
+        self.sound_stem = stem.for_sound(picture.sound) if picture.sound.stem == "own" else None
         self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
         self.weight_files = dict(weight_files or {})
+        self._classifier = classifier
         self.requires_grad_(False)
         self.eval()
 
@@ -58,13 +62,29 @@ class Backbone(nn.Module):
         """Whether no file initialised the weights."""
         return not self.weight_files
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Parameters that published models hold beside these, by part; a part of unknown size is missing.
+
+        `classifier`: the pretrained one. `sound_stem`: a stem of its own for sound, 0 where this backbone has it.
+        """
+        sizes = {} if self._classifier is None else {"classifier": self._classifier}
+        if self.sound_stem is not None:
+            return {**sizes, "sound_stem": 0}
+        shared = {id(token) for token in self.stem.prefix}
+        own = self.stem.for_sound(self.picture.sound).parameters()
+        return {**sizes, "sound_stem": sum(p.numel() for p in own if id(p) not in shared)}
+
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
+
+        Pictures of one channel are sound's, where it has a stem of its own.
 
         Raises:
             UserError: the stem does not take pictures of this size.
         """
-        return self.stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+        stem = self.sound_stem if self.sound_stem is not None and pictures.shape[2] == 1 else self.stem
+        return stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
 
     def finish(self, x: Tensor) -> Features:
         """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D)."""
@@ -81,9 +101,14 @@ class Backbone(nn.Module):
 
         Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
         """
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                module.to(dtype)
-            elif isinstance(module, Attention) and module.bias is not None:
-                module.bias = module.bias.to(dtype)
+        hold_projections_in(self, dtype)
         return self
+
+
+def hold_projections_in(frozen: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the linear maps, convolutions and attention biases of a frozen module in place."""
+    for module in frozen.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(dtype)
+        elif isinstance(module, Attention) and module.bias is not None:
+            module.bias = module.bias.to(dtype)

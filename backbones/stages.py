@@ -12,6 +12,7 @@ from backbones.block import Block
 from backbones.groups import ShiftedWindows
 from backbones.pooling import MeanToken
 from backbones.stem import PatchStem
+from backbones.timm_models import classifier_size
 from registry.errors import UserError
 
 ReadBlock = Callable[[Any, ShiftedWindows, nn.Module | None], Block]
@@ -77,12 +78,18 @@ def read_stages(
     embed = model.patch_embed
     return Backbone(
         PatchStem(embed.proj, patch_norm=embed.norm, exact=tuple(embed.img_size)),
-        [block for stage in model.layers for block in _read_stage(stage, read_block)],
+        read_blocks(model, read_block),
         picture=picture,
         final_norm=model.norm,
         pool=MeanToken(),
         weight_files=weight_files,
+        classifier=classifier_size(model),
     )
+
+
+def read_blocks(model: Any, read_block: ReadBlock) -> list[Block]:
+    """The blocks of all stages of a timm Swin, patch merging at the start of each later stage."""
+    return [block for stage in model.layers for block in _read_stage(stage, read_block)]
 
 
 def shift_mask(block: Any) -> Tensor | None:

@@ -16,8 +16,13 @@ from tasks.task import Head
 
 
 def count_parameters(model: AudioVisualModel) -> Parameters:
-    """How many numbers each role holds; in the backbone, frozen and trained ones apart."""
-    backbone = list(model.encoder.backbone.parameters())
+    """How many numbers each role holds; in the backbone, frozen and trained ones apart.
+
+    Each number counts once: a backbone parameter that the scheme trains as a copy of its own counts there, and no
+    longer as frozen.
+    """
+    replaced = model.encoder.scheme.tuned()
+    backbone = [p for name, p in model.encoder.backbone.named_parameters() if name not in replaced]
     return Parameters(
         backbone=_count(p for p in backbone if not p.requires_grad),
         adapter=_count(model.encoder.scheme.parameters()),

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmengine.utils import ManagerMixin
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.augmentation import AugmentedClips, augments
 from benchmark.grid import RunSpec
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
@@ -137,6 +138,8 @@ def _selected_on(spec: RunSpec) -> Any:
 
 def _clips(task: Task, split: Any, spec: RunSpec, model: AudioVisualModel) -> Dataset[Any]:
     clips: Dataset[Any] = task.dataset(split)
+    if split == "train" and augments(spec.recipe):
+        return AugmentedClips(clips, spec.recipe, model.data_preprocessor.front_end.sound)
     # Worker processes end with each epoch and would forget what they kept; a GPU makes pictures faster than it reads.
     in_this_process = spec.recipe.workers == 0 and next(model.parameters()).device.type == "cpu"
     return prepared(clips, model.data_preprocessor.front_end) if in_this_process else clips

@@ -32,6 +32,18 @@ class Recipe:
     """Gradient norm bound; 0 leaves gradients as they are."""
     patience: int = 0
     """Epochs without a better validation score before training stops; 0 never stops early."""
+    crop: float = 0.0
+    """Most of a frame's area that a random crop leaves out, one crop for all frames of a clip; 0 crops nothing."""
+    flip: float = 0.0
+    """Probability that the frames of a clip are mirrored, all or none."""
+    mask_bands: int = 0
+    """Most mel bands that SpecAugment hides in a segment's log-mel picture (`freqm`); 0 hides none."""
+    mask_frames: int = 0
+    """Most frames that SpecAugment hides there (`timem`)."""
+    noise: float = 0.0
+    """Largest amplitude of uniform noise on normalised log-mel pictures; AST's and CAV-MAE's code has 0.1."""
+    roll: int = 0
+    """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 8
 
@@ -39,6 +51,9 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise UserError(f"recipe {name}={getattr(self, name)} must be at least 1.")
+        for name in ("crop", "flip"):
+            if getattr(self, name) > 1:
+                raise UserError(f"recipe {name}={getattr(self, name)} must be at most 1.")
         for name in _fields():
             value = getattr(self, name)
             if isinstance(value, int | float) and not 0 <= value < float("inf"):

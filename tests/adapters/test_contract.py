@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from adapters import contract
+from adapters.bitfit import BitFit
 from adapters.contract import CHECKS
+from adapters.lavish import Lavish
 from adapters.parts import each_modality
 from adapters.scheme import AdapterScheme
+from adapters.stg_cma import StgCma
 from adapters.toy import ToyBackbone
 from registry import ADAPTERS, look_up, names
 from registry.vocabulary import PARTNER
@@ -19,6 +24,32 @@ from registry.vocabulary import PARTNER
 @pytest.mark.parametrize("name", names(ADAPTERS))
 def test_scheme_keeps_the_contract(name, check, backbone, pictures):
     check(look_up(ADAPTERS, name), backbone, pictures)
+
+
+VARIANTS = {
+    "stg_cma on CLIP": partial(StgCma, position="embedding", segments=3, train_final_norm=True),
+    "stg_cma on Swin": partial(StgCma, every=2, position="bias", segments=3),
+    "stg_cma of one modality on Swin": partial(StgCma, every=2, exchange=False, mlp_adapter="parallel"),
+    "lavish on ViT": partial(Lavish, latents=8, groups=4, batch_norm=False, norm_before=False, norm_after=False),
+    "lavish for AVQA": partial(Lavish, latents=6, latent_start="zeros", groups=4, batch_norm=False),
+    "lavish of one modality": partial(Lavish, exchange=False, activation=False),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_published_variants_keep_the_contract_on_every_family(variant, check, backbone, pictures):
+    check(VARIANTS[variant], backbone, pictures)
+
+
+def test_the_avs_variant_keeps_the_contract_but_does_not_start_as_the_identity(backbone, pictures):
+    """Its audio adapters have no gate, so `starts_as_promised` is not its exam."""
+    avs = partial(Lavish, reduction=4, batch_norm=False, norm_before=False, gate_first=True, gate_audio=False)
+    for check in CHECKS:
+        if check is not contract.starts_as_promised:
+            check(avs, backbone, pictures)
+    with pytest.raises(AssertionError, match="promised the identity"):
+        contract.starts_as_promised(avs, backbone, pictures)
 
 
 class WithLinear(AdapterScheme):
@@ -95,6 +126,28 @@ class ReachesIntoTheBlock(AdapterScheme):
         return super().forward_block(index, block, streams)
 
 
+class MovesTheBackbone(WithLinear):
+    def forward_block(self, index, block, streams):
+        block._norm.bias.data.add_(0.01)
+        return super().forward_block(index, block, streams)
+
+
+class BorrowsAParameter(AdapterScheme):
+    def tuned(self):
+        return {"final_norm.bias": nn.Parameter(torch.zeros(64))}
+
+
+class StandsInForNobody(BitFit):
+    def tuned(self):
+        return {"final_norm.offset": super().tuned()["final_norm.bias"]}
+
+
+class TrainsRoundedCopies(BitFit):
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        self.to(backbone.blocks[0]._maps["qkv"].weight.dtype)
+
+
 @pytest.mark.parametrize(
     ("offender", "check", "error", "words"),
     [
@@ -104,6 +157,10 @@ class ReachesIntoTheBlock(AdapterScheme):
         (ForgetsAudio, contract.trains_its_own_parameters_only, AssertionError, "no gradient reaches maps.audio"),
         (KeepsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "keeps a reference"),
         (TrainsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "trains the backbone's blocks.0"),
+        (MovesTheBackbone, contract.leaves_the_backbone_untouched, AssertionError, "changed the backbone's blocks.0"),
+        (BorrowsAParameter, contract.leaves_the_backbone_untouched, AssertionError, "without owning it"),
+        (StandsInForNobody, contract.leaves_the_backbone_untouched, AssertionError, "which the backbone has not"),
+        (TrainsRoundedCopies, contract.keeps_shapes_and_types, AssertionError, "in a reduced type"),
         (NeedsAPartner, contract.accepts_a_lone_stream, KeyError, "audio"),
         (RemembersThePartner, contract.accepts_a_lone_stream, AssertionError, "remembers"),
         (MixesClips, contract.keeps_clips_apart, AssertionError, "not close"),
