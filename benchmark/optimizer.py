@@ -11,6 +11,9 @@ from benchmark.model import AudioVisualModel
 from benchmark.parameters import parameter_groups
 from tasks.recipe import Recipe
 
+NEARLY_ZERO = 1e-9
+"""Of the base rate; mmengine's warm-up multiplies its way up, so it cannot begin at zero itself."""
+
 
 class Steps(OptimWrapper):
     """Accumulation, clipping and steps; unlike mmengine's own it keeps no history of the gradient's norm.
@@ -51,4 +54,5 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> lis
     cosine = CosineAnnealingLR(optimizer, eta_min_ratio=recipe.final_lr_ratio, begin=warmup, end=total, by_epoch=False)
     if warmup < 1:
         return [cosine]
-    return [LinearLR(optimizer, start_factor=1 / warmup, begin=0, end=warmup, by_epoch=False), cosine]
+    start = NEARLY_ZERO if recipe.warmup_start == "zero" else 1 / warmup
+    return [LinearLR(optimizer, start_factor=start, begin=0, end=warmup, by_epoch=False), cosine]

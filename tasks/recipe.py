@@ -24,6 +24,8 @@ class Recipe:
     final_lr_ratio: float = 0.0
     """Where the cosine ends, as a share of the starting rate."""
     warmup_epochs: float = 2.0
+    warmup_start: Literal["step", "zero"] = "step"
+    """Whether the warm-up begins at the first of its equal steps, or at a rate of zero as STG-CMA's does."""
     optimizer: Literal["adam", "adamw"] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
