@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adapters.stg_cma import Position, StgCma
+from adapters.stg_cma import MlpAdapter, Position, StgCma
 from registry import register_adapter
 
 if TYPE_CHECKING:
@@ -31,5 +31,19 @@ class UnimodalBottleneck(StgCma):
         position: Position = "none",
         segments: int = 10,
         drop_path: float = 0.0,
+        drop_whole_batch: bool = False,
+        mlp_adapter: MlpAdapter = "serial",
+        train_final_norm: bool = False,
     ) -> None:
-        super().__init__(backbone, ratio, every, position, segments, exchange=False, drop_path=drop_path)
+        super().__init__(
+            backbone,
+            ratio,
+            every,
+            position,
+            segments,
+            exchange=False,
+            drop_path=drop_path,
+            drop_whole_batch=drop_whole_batch,
+            mlp_adapter=mlp_adapter,
+            train_final_norm=train_final_norm,
+        )

@@ -25,7 +25,7 @@ MakeScheme = Callable[..., AdapterScheme]
 Check = Callable[[MakeScheme, Any, Streams], None]
 
 PROTOCOL = frozenset(
-    {"dim", "heads", "sites", "enter", "attend", "attend_over_time", "feed_forward", "group", "ungroup"}
+    {"dim", "heads", "sites", "enter", "attend", "attend_over_time", "feed_forward", "mlp_input", "group", "ungroup"}
 )
 """All that a scheme may use of a block."""
 

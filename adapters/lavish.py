@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, together
+from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
@@ -35,8 +35,15 @@ class LatentReader(nn.Module):
 
     def forward(self, x: Tensor, partner: Tensor) -> Tensor:
         """x (B, T, L, D), partner (B, T, M, D) -> (B, T, L, D)"""
-        latents = self.latents.to(x.dtype) + cross_attend(self.latents, partner)
-        return x + self.gate(cross_attend(x, latents))
+        return x + self.gate(self.read(x, self.latents.to(x.dtype) + self.gather(partner)))
+
+    def gather(self, partner: Tensor) -> Tensor:
+        """What the latents take from the partner: (B, T, M, D) -> (B, T, latents, D)"""
+        return cross_attend(self.latents, partner)
+
+    def read(self, x: Tensor, latents: Tensor) -> Tensor:
+        """What each token takes from the latents: (B, T, L, D), (B, T, latents, D) -> (B, T, L, D)"""
+        return cross_attend(x, latents)
 
 
 class LatentAdapter(nn.Module):
@@ -83,15 +90,21 @@ class LatentAdapter(nn.Module):
 
 
 class BesideBranch(nn.Module):
-    """One frozen branch with an adapter of each modality beside it; both look before either stream moves."""
+    """One frozen branch with an adapter of each modality beside it; both look before either stream moves.
 
-    def __init__(self, make: Callable[[Modality], LatentAdapter]) -> None:
+    Args:
+        drop: rate of stochastic depth of the frozen branch, a draw for each frame.
+    """
+
+    def __init__(self, make: Callable[[Modality], LatentAdapter], drop: float) -> None:
         super().__init__()
+        self.drop = drop
         self.adapters = nn.ModuleDict({modality: make(modality) for modality in MODALITIES})
 
     def forward(self, branch: Callable[[Tensor], Tensor], streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
         update = together(branch, streams)
+        update = {m: drop_path(u, self.drop, self.training, PER_FRAME) for m, u in update.items()}
         return {m: x + update[m] + self.adapters[m](x, streams.get(PARTNER[m])) for m, x in streams.items()}
 
 
@@ -121,6 +134,8 @@ class Lavish(AdapterScheme):
         exchange: whether adapters read the partner; without it there are no latents.
         gate_audio: whether audio adapters have an output gate, as visual ones always do.
         gate_first: the output gate before `norm_after` instead of behind it.
+        drop_path: stochastic depth of the frozen branches in training, rising from 0 in the first block to this in the
+            last. The authors' Swin v2 had 0.1, their library's default; 0 keeps a frozen backbone deterministic.
 
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
@@ -140,17 +155,21 @@ class Lavish(AdapterScheme):
         exchange: bool = True,
         gate_audio: bool = True,
         gate_first: bool = False,
+        drop_path: float = 0.0,
     ) -> None:
         super().__init__(backbone)
         if latents < 1:
             raise UserError(f"lavish latents={latents} must be at least 1; to switch reading off, set exchange=False.")
         if latent_start not in ("uniform", "zeros"):
             raise unknown("latent_start of lavish", str(latent_start), ("uniform", "zeros"))
+        if not 0 <= drop_path < 1:
+            raise UserError(f"lavish drop_path={drop_path} must be at least 0 and below 1.")
+        blocks = blocks_of(backbone)
 
-        def beside(dim: int) -> BesideBranch:
+        def beside(index: int) -> BesideBranch:
             return BesideBranch(
                 lambda modality: LatentAdapter(
-                    dim,
+                    blocks[index].dim,
                     latents=latents if exchange else 0,
                     latent_start=latent_start,
                     reduction=reduction,
@@ -161,11 +180,12 @@ class Lavish(AdapterScheme):
                     activation=activation,
                     gate=gate_audio or modality == "visual",
                     gate_first=gate_first,
-                )
+                ),
+                drop_path * index / max(1, len(blocks) - 1),
             )
 
-        self.beside_attention = nn.ModuleList(beside(block.dim) for block in blocks_of(backbone))
-        self.beside_mlp = nn.ModuleList(beside(block.dim) for block in blocks_of(backbone))
+        self.beside_attention = nn.ModuleList(beside(index) for index in range(len(blocks)))
+        self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(blocks)))
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         streams = self.beside_attention[index](block.attend, streams)

@@ -62,11 +62,15 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
     query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
     if _prefers_plain(query, tokens):
         with torch.autocast(tokens.device.type, enabled=False):
-            weights = (query.float() @ tokens.float().mT).softmax(dim=-1)
-            return weights.to(tokens.dtype) @ tokens
+            return attention_weights(query, tokens).to(tokens.dtype) @ tokens
     # Four axes, as the fused kernels ask; windows and segments stand where heads do.
     q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
     return F.scaled_dot_product_attention(q, kv, kv, scale=1.0).unflatten(0, query.shape[:-3])
+
+
+def attention_weights(query: Tensor, tokens: Tensor) -> Tensor:
+    """softmax(query tokensᵀ) in fp32: (…, N, D), (…, M, D) -> (…, N, M). What `cross_attend` need not store."""
+    return (query.float() @ tokens.float().mT).softmax(dim=-1)
 
 
 def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
@@ -75,11 +79,16 @@ def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
     return tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
 
 
-def drop_path(update: Tensor, rate: float, training: bool) -> Tensor:
-    """Stochastic depth for each clip and token position: (B, T, L, D) -> (B, T, L, D), unchanged in expectation."""
+PER_POSITION, PER_FRAME, PER_POSITION_OF_THE_BATCH = (0, 2), (0, 1), (2,)
+"""Axes of (B, T, L, D) along which stochastic depth draws anew; along the others it keeps or drops together."""
+
+
+def drop_path(update: Tensor, rate: float, training: bool, apart: tuple[int, ...] = PER_POSITION) -> Tensor:
+    """Stochastic depth, one draw for each index of the axes `apart`: (B, T, L, D) -> same, as it was in expectation."""
     if not training or rate == 0.0:
         return update
-    kept = update.new_empty(update.shape[0], 1, update.shape[2], 1).bernoulli_(1.0 - rate)
+    draws = [size if axis in apart else 1 for axis, size in enumerate(update.shape)]
+    kept = update.new_empty(draws).bernoulli_(1.0 - rate)
     return update * kept / (1.0 - rate)
 
 

@@ -8,22 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from torch import Tensor, nn
 
-from adapters.parts import Bottleneck, Gate, blocks_of, cross_attend, each_modality, stages, together
-from adapters.scheme import AdapterScheme
+from adapters.parts import (
+    PER_FRAME,
+    PER_POSITION,
+    PER_POSITION_OF_THE_BATCH,
+    Bottleneck,
+    Gate,
+    blocks_of,
+    cross_attend,
+    drop_path,
+    each_modality,
+    stages,
+    together,
+)
+from adapters.scheme import AdapterScheme, Finish, trained_final_norm
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
 from registry import UserError, register_adapter
 from registry.errors import unknown
-from registry.vocabulary import PARTNER, Streams
+from registry.vocabulary import PARTNER, Features, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
     from backbones.block import Block
 
 Position = Literal["none", "embedding", "bias"]
+MlpAdapter = Literal["serial", "parallel"]
+
+PARALLEL_SCALE = 0.5
+"""Of the adapter beside the MLP in the authors' unimodal Swin."""
 
 
 def exchange_codes(codes: Streams, gates: nn.ModuleDict) -> Streams:
@@ -53,12 +69,26 @@ class CrossModalAdapter(nn.Module):
 
 
 class BlockAdapter(nn.Module):
-    """Everything that STG-CMA adds to one block; the gates are shared by both exchanges."""
+    """Everything that STG-CMA adds to one block; the gates are shared by both exchanges.
+
+    Args:
+        temporal: makes the adapter along time; None in blocks without one.
+        beside_mlp: whether the adapter of the MLP reads what the MLP reads, at half scale, instead of what it puts out.
+        drop: rate of stochastic depth of an adapter beside the MLP, a draw for each frame.
+    """
 
     def __init__(
-        self, dim: int, hidden: int, *, temporal: Callable[[], TemporalAdapter] | None, exchange: bool
+        self,
+        dim: int,
+        hidden: int,
+        *,
+        temporal: Callable[[], TemporalAdapter] | None,
+        exchange: bool,
+        beside_mlp: bool,
+        drop: float,
     ) -> None:
         super().__init__()
+        self.beside_mlp, self.drop = beside_mlp, drop
         self.temporal = each_modality(temporal) if temporal is not None else None
         self.spatial = CrossModalAdapter(dim, hidden)
         self.joint = CrossModalAdapter(dim, hidden)
@@ -67,22 +97,34 @@ class BlockAdapter(nn.Module):
     def forward(self, block: Block, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
         if self.temporal is not None:
-            streams = self._along_time(self.temporal, block, streams)
-        update = together(block.attend, streams)
-        adapted = self.spatial(update, self.gates, block)
-        streams = {m: x + update[m] + adapted[m] for m, x in streams.items()}
-        update = together(block.feed_forward, streams)
-        adapted = self.joint(update, self.gates)
-        return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+            streams = self.along_time(block, streams)
+        return self.through_mlp(block, self.over_space(block, streams))
 
-    @staticmethod
-    def _along_time(adapters: nn.ModuleDict, block: Block, streams: Streams) -> Streams:
+    def along_time(self, block: Block, streams: Streams) -> Streams:
+        """The temporal step of blocks that have one: {modality: (B, T, L, D)} -> same"""
+        adapters = cast(nn.ModuleDict, self.temporal)
         bias = {m: cast(TemporalAdapter, adapters[m]).attention_bias(x) for m, x in streams.items()}
         if any(b is not None for b in bias.values()):  # each modality learns its own
             update = {m: block.attend_over_time(x, bias=bias[m]) for m, x in streams.items()}
         else:
             update = together(block.attend_over_time, streams)
         return {m: x + adapters[m](update[m]) for m, x in streams.items()}
+
+    def over_space(self, block: Block, streams: Streams) -> Streams:
+        """The spatial step, exchange within the block's groups: {modality: (B, T, L, D)} -> same"""
+        update = together(block.attend, streams)
+        adapted = self.spatial(update, self.gates, block)
+        return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+
+    def through_mlp(self, block: Block, streams: Streams) -> Streams:
+        """The joint step, exchange over the whole picture: {modality: (B, T, L, D)} -> same"""
+        update = together(block.feed_forward, streams)
+        adapted = self._beside(block, streams) if self.beside_mlp else self.joint(update, self.gates)
+        return {m: x + update[m] + adapted[m] for m, x in streams.items()}
+
+    def _beside(self, block: Block, streams: Streams) -> Streams:
+        adapted = self.joint({m: block.mlp_input(x) for m, x in streams.items()}, self.gates)
+        return {m: drop_path(PARALLEL_SCALE * x, self.drop, self.training, PER_FRAME) for m, x in adapted.items()}
 
 
 @register_adapter("stg_cma")
@@ -91,8 +133,10 @@ class StgCma(AdapterScheme):
 
     The published settings for ten segments (learning settings belong to the recipe):
 
-    - CLIP: `stg_cma(position='embedding', drop_path=0.2)`
+    - CLIP: `stg_cma(position='embedding', drop_path=0.2, train_final_norm=True)`; the authors' code drops a token
+      position of the whole batch at once there, `drop_whole_batch=True`, which at their batch of one clip is the same
     - Swin-L: `stg_cma(ratio=(0.5, 0.25, 0.125, 0.0625), every=2, position='bias', drop_path=0.2)`
+    - one modality on Swin: the same with `exchange=False, mlp_adapter='parallel'`
 
     Args:
         backbone: read for widths and heads of its blocks.
@@ -103,6 +147,9 @@ class StgCma(AdapterScheme):
         segments: T, used by `position` only; the benchmark sets it to the task's number of segments.
         exchange: whether hidden codes are exchanged; without it there are no gates.
         drop_path: stochastic depth of the update along time, rising from 0 in the first block to this in the last.
+        drop_whole_batch: drop a token position in all clips of a batch instead of clip by clip.
+        mlp_adapter: `serial` on the output of the MLP, or `parallel` on its input at half scale.
+        train_final_norm: whether the backbone's final norm is trained, as one copy for both modalities.
 
     Raises:
         UserError: an option out of range, or a ratio that leaves no hidden channel.
@@ -117,9 +164,12 @@ class StgCma(AdapterScheme):
         segments: int = 10,
         exchange: bool = True,
         drop_path: float = 0.0,
+        drop_whole_batch: bool = False,
+        mlp_adapter: MlpAdapter = "serial",
+        train_final_norm: bool = False,
     ) -> None:
         super().__init__(backbone)
-        _check(every, position, segments, drop_path)
+        _check(every, position, segments, drop_path, mlp_adapter)
         blocks = blocks_of(backbone)
         places = stages(block.dim for block in blocks)
         hidden = hidden_widths([block.dim for block in blocks], [stage for stage, _ in places], ratio)
@@ -127,18 +177,24 @@ class StgCma(AdapterScheme):
             each_modality(lambda: TemporalEmbedding(segments, blocks[0].dim)) if position == "embedding" else None
         )
 
+        apart = PER_POSITION_OF_THE_BATCH if drop_whole_batch else PER_POSITION
+
         def adapter(index: int) -> BlockAdapter:
             dim, heads, width = blocks[index].dim, blocks[index].heads, hidden[index]
             drop = drop_path * index / max(1, len(blocks) - 1)
 
             def temporal() -> TemporalAdapter:
                 bias = TemporalBias(segments, heads) if position == "bias" else None
-                return TemporalAdapter(dim, width, bias, drop)
+                return TemporalAdapter(dim, width, bias, drop, apart)
 
-            along_time = places[index][1] % every == 0
-            return BlockAdapter(dim, width, temporal=temporal if along_time else None, exchange=exchange)
+            along_time = temporal if places[index][1] % every == 0 else None
+            beside = mlp_adapter == "parallel"
+            return BlockAdapter(dim, width, temporal=along_time, exchange=exchange, beside_mlp=beside, drop=drop)
 
         self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
+        self.final_norm: nn.Module | None = None
+        if train_final_norm:
+            self.final_norm, self.stands_in_for = trained_final_norm(backbone)
 
     def enter(self, streams: Streams) -> Streams:
         if self.embedding is None:
@@ -147,6 +203,9 @@ class StgCma(AdapterScheme):
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         return self.blocks[index](block, streams)
+
+    def leave(self, streams: Streams, finish: Finish) -> dict[Modality, Features]:
+        return {m: finish(x, self.final_norm) for m, x in streams.items()}
 
 
 def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:
@@ -168,9 +227,10 @@ def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequ
     return [int(dim * ratios[place]) for dim, place in zip(dims, stage, strict=True)]
 
 
-def _check(every: int, position: str, segments: int, drop_path: float) -> None:
-    if position not in ("none", "embedding", "bias"):
-        raise unknown("position", str(position), ("none", "embedding", "bias"))
+def _check(every: int, position: str, segments: int, drop_path: float, mlp_adapter: str) -> None:
+    for name, choice, known in (("position", position, Position), ("mlp_adapter", mlp_adapter, MlpAdapter)):
+        if choice not in get_args(known):
+            raise unknown(name, str(choice), get_args(known))
     for name, value in (("every", every), ("segments", segments)):
         if value < 1:
             raise UserError(f"{name}={value} must be at least 1.")

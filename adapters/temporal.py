@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import Bottleneck, drop_path
+from adapters.parts import PER_POSITION, Bottleneck, drop_path
 from registry import UserError
 
 
@@ -40,13 +40,25 @@ class TemporalBias(nn.Module):
 
 
 class TemporalAdapter(nn.Module):
-    """A bottleneck over the block's frozen attention, run along time instead of space."""
+    """A bottleneck over the block's frozen attention, run along time instead of space.
 
-    def __init__(self, dim: int, hidden: int, bias: TemporalBias | None = None, drop: float = 0.0) -> None:
+    Args:
+        drop: rate of stochastic depth.
+        apart: the axes along which that draws anew, each clip and token position by default.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        hidden: int,
+        bias: TemporalBias | None = None,
+        drop: float = 0.0,
+        apart: tuple[int, ...] = PER_POSITION,
+    ) -> None:
         super().__init__()
         self.bottleneck = Bottleneck(dim, hidden)
         self.bias = bias
-        self.drop = drop
+        self.drop, self.apart = drop, apart
 
     def attention_bias(self, x: Tensor) -> Tensor | None:
         """What to add to the logits of attention along the time of x (B, T, L, D): (H, T, T), or nothing."""
@@ -54,7 +66,7 @@ class TemporalAdapter(nn.Module):
 
     def forward(self, attended: Tensor) -> Tensor:
         """The output of attention along time to the update of its stream: (B, T, L, D) -> (B, T, L, D)"""
-        return drop_path(self.bottleneck(attended), self.drop, self.training)
+        return drop_path(self.bottleneck(attended), self.drop, self.training, self.apart)
 
 
 def _check_segments(x: Tensor, segments: int) -> None:

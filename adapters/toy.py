@@ -41,7 +41,10 @@ class ToyBlock(nn.Module):
         return self._attention(x, x, bias, delta).transpose(1, 2)
 
     def feed_forward(self, x: Tensor, *, delta: Mapping[str, nn.Module] = _NOTHING) -> Tensor:
-        return self._map("fc2", F.gelu(self._map("fc1", self._norm(x), delta)), delta)
+        return self._map("fc2", F.gelu(self._map("fc1", self.mlp_input(x), delta)), delta)
+
+    def mlp_input(self, x: Tensor) -> Tensor:
+        return self._norm(x)
 
     def group(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (-1, 2))
@@ -77,6 +80,7 @@ class ToyBackbone(nn.Module):
         self.dim, self.picture = 2 * dim, 16
         widen = nn.Linear(dim, self.dim)
         self.blocks = nn.ModuleList([ToyBlock(dim, 4), ToyBlock(dim, 4), ToyBlock(self.dim, 4, enter=widen)])
+        self.final_norm = nn.LayerNorm(self.dim)
         self.requires_grad_(False)
 
     def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
@@ -86,6 +90,6 @@ class ToyBackbone(nn.Module):
         patches = pictures.unfold(-2, 8, 8).unfold(-2, 8, 8).movedim(2, -3).flatten(-3).flatten(2, 3)
         return self._stem(patches.to(self._stem.weight.dtype))
 
-    def finish(self, x: Tensor) -> Features:
-        tokens = F.layer_norm(x, x.shape[-1:])
+    def finish(self, x: Tensor, norm: nn.Module | None = None) -> Features:
+        tokens = (norm or self.final_norm)(x)
         return Features(tokens=tokens, pooled=tokens.mean(dim=2))

@@ -46,6 +46,7 @@ class Backbone(nn.Module):
         stem.check(picture.size, picture.size)
         stem.check(picture.sound.frames, picture.sound.mel_bands)
         self.stem, self.blocks = stem, nn.ModuleList(blocks)
+        self.sound_stem = stem.for_sound(picture.sound) if picture.sound.stem == "own" else None
         self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
@@ -61,16 +62,24 @@ class Backbone(nn.Module):
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
 
+        Pictures of one channel are sound's, where it has a stem of its own.
+
         Raises:
             UserError: the stem does not take pictures of this size.
         """
-        return self.stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+        stem = self.sound_stem if self.sound_stem is not None and pictures.shape[2] == 1 else self.stem
+        return stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
 
-    def finish(self, x: Tensor) -> Features:
-        """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D)."""
-        tokens = self.final_norm(x)
+    def finish(self, x: Tensor, norm: nn.Module | None = None) -> Features:
+        """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D).
+
+        Args:
+            norm: stands in for the pretrained final norm.
+        """
+        norm = norm or self.final_norm
+        tokens = norm(x)
         pooled = self.pool((x if self.norm_after_pool else tokens).flatten(0, 1)).unflatten(0, x.shape[:2])
-        return Features(tokens, self.final_norm(pooled) if self.norm_after_pool else pooled)
+        return Features(tokens, norm(pooled) if self.norm_after_pool else pooled)
 
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode, whatever is asked of the model around."""
@@ -81,9 +90,14 @@ class Backbone(nn.Module):
 
         Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
         """
-        for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                module.to(dtype)
-            elif isinstance(module, Attention) and module.bias is not None:
-                module.bias = module.bias.to(dtype)
+        hold_projections_in(self, dtype)
         return self
+
+
+def hold_projections_in(frozen: nn.Module, dtype: torch.dtype) -> None:
+    """Convert the linear maps, convolutions and attention biases of a frozen module in place."""
+    for module in frozen.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(dtype)
+        elif isinstance(module, Attention) and module.bias is not None:
+            module.bias = module.bias.to(dtype)

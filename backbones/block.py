@@ -71,7 +71,8 @@ class Block(nn.Module):
     def enter(self, x: Tensor) -> Tensor:
         """Bring tokens to this block's width and resolution: (B, T, L', D') -> (B, T, L, D).
 
-        The identity, except where a stage begins by merging patches.
+        The identity, except where a stage begins by merging patches, and in the first block of a model that norms its
+        embedded tokens: what a scheme adds to them comes before that norm.
         """
         return self.entrance(x)
 
@@ -97,6 +98,10 @@ class Block(nn.Module):
         """
         self._check(delta)
         return self.after_attention(self.attention.over_time(self.before_attention(x), bias=bias, delta=delta))
+
+    def mlp_input(self, x: Tensor) -> Tensor:
+        """What the MLP reads of x: its norm, or x itself where norms follow the branch: (B, T, L, D) -> same."""
+        return self.before_mlp(x)
 
     def feed_forward(self, x: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
         """The MLP branch: (B, T, L, D) -> (B, T, L, D).

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from backbones.attention import Attention, DotProduct, linear_of
 from backbones.backbone import Backbone, PictureSpec
@@ -71,8 +72,11 @@ def read_clip(
     refuse_indivisible(picture.size, tower.patch_size[0])
     table = Positions(tower.positional_embedding, tuple(tower.grid_size), 1, positions)
     return Backbone(
-        PatchStem(tower.conv1, prefix=[tower.class_embedding], positions=table, norm=tower.ln_pre),
-        [_read_block(block, heads) for block in tower.transformer.resblocks],
+        PatchStem(tower.conv1, prefix=[tower.class_embedding], positions=table),
+        [
+            read_block(block, heads, tower.ln_pre if index == 0 else None)
+            for index, block in enumerate(tower.transformer.resblocks)
+        ],
         picture=picture,
         final_norm=tower.ln_post,
         pool=FirstToken() if tower.pool_type == "tok" else MeanToken(1),
@@ -89,7 +93,16 @@ def _expect_tower(tower: Any) -> None:
         raise UserError("the clip reader takes towers that pool by class token or mean; this one has its own pooling.")
 
 
-def _read_block(block: Any, heads: int | None) -> Block:
+def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = None) -> Block:
+    """An open_clip `ResidualAttentionBlock` as a block that shares its parameters.
+
+    Args:
+        heads: as many as these instead of the block's own.
+        enter: what tokens go through before the block.
+
+    Raises:
+        UserError: another kind of block, or heads that do not divide its width.
+    """
     from open_clip.transformer import ResidualAttentionBlock
 
     expect(block, ResidualAttentionBlock, "clip")
@@ -103,6 +116,7 @@ def _read_block(block: Any, heads: int | None) -> Block:
         Mlp(block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj),
         before=Pair(block.ln_1, block.ln_2),
         after=Pair(block.ls_1, block.ls_2),
+        enter=enter,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from registry.errors import UserError, unknown
 
 Channels = Literal["sum", "mean"]
+Stem = Literal["shared", "own"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class SoundPicture:
     window_ms: float = 25.0
     channels: Channels = "sum"
     """One channel repeated over RGB, which meets the sum of the stem's colour weights, or a third of it: their mean."""
+    stem: Stem = "shared"
+    """Whether sound enters through the stem of the frames or through a frozen copy of its own, as in STG-CMA: one
+    input channel whose weights are that sum or mean, and positions fitted once. Same numbers, separate parameters."""
 
     def __post_init__(self) -> None:
         for name in ("mel_bands", "frame_shift_ms", "frames", "std", "window_ms"):
@@ -35,6 +39,8 @@ class SoundPicture:
                 raise UserError(f"sound {name}={getattr(self, name)!r} must be more than 0.")
         if self.channels not in get_args(Channels):
             raise unknown("sound channels", str(self.channels), get_args(Channels))
+        if self.stem not in get_args(Stem):
+            raise unknown("sound stem", str(self.stem), get_args(Stem))
 
     def override(self, values: Mapping[str, Any] | None) -> SoundPicture:
         """The same picture with these fields changed.

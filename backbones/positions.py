@@ -37,6 +37,12 @@ class Positions(nn.Module):
             table = POLICIES[self.policy](table, self.prefix, self.grid, grid)
         return table[: self.prefix], table[self.prefix :]
 
+    def fitted(self, grid: Grid) -> Positions:
+        """A table of its own for another native grid, with the values that this one has there."""
+        with torch.no_grad():
+            table = torch.cat(self(grid)).clone()
+        return Positions(nn.Parameter(table), grid, self.prefix, self.policy)
+
 
 def _resample(table: Tensor, prefix: int, native: Grid, grid: Grid) -> Tensor:
     fitted = F.interpolate(_as_picture(table[prefix:], native), grid, mode="bilinear")

@@ -77,12 +77,17 @@ def read_stages(
     embed = model.patch_embed
     return Backbone(
         PatchStem(embed.proj, patch_norm=embed.norm, exact=tuple(embed.img_size)),
-        [block for stage in model.layers for block in _read_stage(stage, read_block)],
+        read_blocks(model, read_block),
         picture=picture,
         final_norm=model.norm,
         pool=MeanToken(),
         weight_files=weight_files,
     )
+
+
+def read_blocks(model: Any, read_block: ReadBlock) -> list[Block]:
+    """The blocks of all stages of a timm Swin, patch merging at the start of each later stage."""
+    return [block for stage in model.layers for block in _read_stage(stage, read_block)]
 
 
 def shift_mask(block: Any) -> Tensor | None:

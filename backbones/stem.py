@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from backbones.pictures import SoundPicture
 from backbones.positions import Positions
 from registry.errors import UserError
 
@@ -21,7 +23,6 @@ class PatchStem(nn.Module):
         patch_norm: over the tokens of patches.
         prefix: class and register tokens, each (…, D).
         positions: added to patches, and to prefix tokens where the table has entries for them.
-        norm: over all tokens.
         exact: rows and columns of the only pictures taken; None takes any of at least one patch.
     """
 
@@ -32,16 +33,15 @@ class PatchStem(nn.Module):
         patch_norm: nn.Module | None = None,
         prefix: Sequence[nn.Parameter] = (),
         positions: Positions | None = None,
-        norm: nn.Module | None = None,
         exact: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         self.project, self.prefix, self.positions = project, nn.ParameterList(prefix), positions
-        self.patch_norm, self.norm = patch_norm or nn.Identity(), norm or nn.Identity()
+        self.patch_norm = patch_norm or nn.Identity()
         self.exact = exact
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(N, 3, S, S') -> (N, L, D)"""
+        """(N, 3, S, S') -> (N, L, D); one channel instead of three behind `for_sound`"""
         self.check(pictures.shape[-2], pictures.shape[-1])
         patches = self.project(pictures)
         grid = (patches.shape[-2], patches.shape[-1])
@@ -52,7 +52,31 @@ class PatchStem(nn.Module):
             patches = patches + patch_positions
             prefix = [torch.cat(prefix) + prefix_positions] if len(prefix_positions) else prefix
         tokens = [token.expand(len(patches), -1, -1) for token in prefix]
-        return self.norm(torch.cat([*tokens, patches], dim=1))
+        return torch.cat([*tokens, patches], dim=1)
+
+    def for_sound(self, sound: SoundPicture) -> PatchStem:
+        """A stem for pictures (N, 1, frames, F) of sound alone, as STG-CMA derives it from the pretrained one.
+
+        Colour weights become their sum or mean over channels, bias and norm of patches are copied, positions are
+        fitted to the grid once. Prefix tokens stay shared with this stem.
+        """
+        conv, (high, wide) = self.project, self.project.kernel_size
+        colours = conv.weight.detach()
+        mixed = colours.mean(1, keepdim=True) if sound.channels == "mean" else colours.sum(1, keepdim=True)
+        project = nn.Conv2d(1, conv.out_channels, (high, wide), (high, wide), bias=False, device="meta")
+        project.weight = nn.Parameter(mixed)
+        if conv.bias is not None:
+            project.bias = nn.Parameter(conv.bias.detach().clone())
+        positions = None
+        if self.positions is not None:
+            positions = self.positions.fitted(((sound.frames - high) // high + 1, (sound.mel_bands - wide) // wide + 1))
+        return PatchStem(
+            project,
+            patch_norm=copy.deepcopy(self.patch_norm),
+            prefix=list(self.prefix),
+            positions=positions,
+            exact=(sound.frames, sound.mel_bands),
+        )
 
     def check(self, rows: int, columns: int) -> None:
         """Refuse pictures that this stem cannot embed.

@@ -54,7 +54,7 @@ def read_swin(model: Any, picture: PictureSpec, *, weight_files: Mapping[str, st
         UserError: the model has parts that this reader does not know, or windows do not divide its grids.
     """
     _expect_swin(model)
-    return read_stages(model, picture, _read_block, weight_files)
+    return read_stages(model, picture, read_block, weight_files)
 
 
 def _expect_swin(model: Any) -> None:
@@ -63,7 +63,8 @@ def _expect_swin(model: Any) -> None:
     expect(model, SwinTransformer, "swin")
 
 
-def _read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) -> Block:
+def read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) -> Block:
+    """A timm `SwinTransformerBlock` as a block that shares its parameters."""
     inner = block.attn
     attention = Attention(
         inner.qkv,

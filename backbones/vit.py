@@ -71,7 +71,7 @@ def read_vit(
     norm_after_pool = isinstance(model.norm, nn.Identity)
     return Backbone(
         _read_stem(model, positions),
-        [_read_block(block) for block in model.blocks],
+        [_read_block(block, model.norm_pre if index == 0 else None) for index, block in enumerate(model.blocks)],
         picture=picture,
         final_norm=model.fc_norm if norm_after_pool else model.norm,
         pool=_read_pool(model),
@@ -90,10 +90,10 @@ def _read_stem(model: Any, policy: str) -> PatchStem:
     if model.pos_embed is not None:
         positions = Positions(model.pos_embed, tuple(model.patch_embed.grid_size), placed, policy)
     embed = model.patch_embed
-    return PatchStem(embed.proj, patch_norm=embed.norm, prefix=prefix, positions=positions, norm=model.norm_pre)
+    return PatchStem(embed.proj, patch_norm=embed.norm, prefix=prefix, positions=positions)
 
 
-def _read_block(block: Any) -> Block:
+def _read_block(block: Any, enter: nn.Module | None) -> Block:
     from timm.layers.attention import Attention as TimmAttention
     from timm.models.vision_transformer import Block as TimmBlock
 
@@ -108,6 +108,7 @@ def _read_block(block: Any) -> Block:
         read_mlp(block.mlp, "vit"),
         before=Pair(block.norm1, block.norm2),
         after=Pair(block.ls1, block.ls2),
+        enter=enter,
     )
 
 

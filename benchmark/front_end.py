@@ -57,12 +57,17 @@ class FrontEnd(nn.Module):
         return (pictures * self.scale).add_(self.shift).unflatten(0, frames.shape[:2])
 
     def audio(self, waveform: Tensor, changes: Inputs | None = None) -> Tensor:
-        """Log-mel energies, normalised, then padded with zeros in time: (B, T, samples) -> (B, T, 3, frames, F)."""
+        """Log-mel energies, normalised, then padded with zeros in time: (B, T, samples) -> (B, T, 3, frames, F).
+
+        One channel instead of three where sound has a stem of its own.
+        """
         sound = self.sound
         waveform = waveform.float() if waveform.is_floating_point() else waveform.float() * INT16_SCALE
         energies = (self.log_mel(waveform) - sound.mean) / (2 * sound.std)
         pictures = F.pad(energies, (0, 0, 0, sound.frames - energies.shape[-2]))
         pictures = change_sound(pictures, changes or {})
+        if sound.stem == "own":
+            return pictures.unsqueeze(2)
         if sound.channels == "mean":
             # Three equal channels reach the stem as the sum of its colour weights; a third of each is their mean.
             pictures = pictures / 3

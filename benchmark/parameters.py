@@ -15,8 +15,9 @@ from tasks.recipe import Recipe
 
 
 def count_parameters(model: AudioVisualModel) -> Parameters:
-    """How many numbers each role holds; in the backbone, frozen and trained ones apart."""
-    backbone = list(model.encoder.backbone.parameters())
+    """How many numbers each role holds; in the backbone, frozen and trained ones apart, replaced ones left out."""
+    replaced = model.encoder.scheme.stands_in_for
+    backbone = [p for name, p in model.encoder.backbone.named_parameters() if name not in replaced]
     return Parameters(
         backbone=_count(p for p in backbone if not p.requires_grad),
         adapter=_count(model.encoder.scheme.parameters()),

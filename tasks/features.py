@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -26,3 +28,9 @@ def joined(norms: nn.ModuleDict, encode: Encode, inputs: Inputs) -> Tensor:
     """Normed pooled features of the modalities that have a norm, encoded together, side by side: (B, T, M * D)."""
     features = encode({m: inputs[m] for m in MODALITIES if m in norms})
     return torch.cat([norm(features[m].pooled.float()) for m, norm in norms.items()], dim=-1)  # type: ignore[index]
+
+
+def side_by_side(order: Sequence[Modality], encode: Encode, inputs: Inputs) -> Tensor:
+    """Pooled features of these modalities as they are, encoded together, in this order: (B, T, M * D)."""
+    features = encode({m: inputs[m] for m in MODALITIES if m in order})
+    return torch.cat([features[m].pooled.float() for m in order], dim=-1)

@@ -1,4 +1,4 @@
-"""The default head of event localisation: one linear layer on both modalities of a segment."""
+"""The heads of event localisation: features of a segment to class logits, by default through one linear layer."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from tasks.features import joined
 from tasks.task import Head
 
 
-class SegmentClassifier(Head):
-    """Features of a segment, those of all modalities side by side, to class logits.
+class SegmentHead(Head):
+    """What every head of this task shares: cross-entropy over segments, and the most likely class of each.
 
-    Linear on purpose: what it cannot read off the features, the adapter has to provide.
+    Args:
+        label_smoothing: share of each target that is spread over all classes, 0 to below 1.
     """
 
-    def __init__(self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES) -> None:
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
-        self.classify = nn.Linear(len(modalities) * dim, classes)
-
-    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, T, C)."""
-        return {"logits": self.classify(joined(self.norm, encode, inputs))}
+        self.label_smoothing = label_smoothing
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Cross-entropy over segments; `labels` (B, T)."""
-        return {"cross_entropy": F.cross_entropy(outputs["logits"].flatten(0, 1), targets["labels"].flatten())}
+        logits, labels = outputs["logits"].flatten(0, 1), targets["labels"].flatten()
+        return {"cross_entropy": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
 
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """Predicted and true class of each segment."""
@@ -38,3 +35,21 @@ class SegmentClassifier(Head):
             {"id": clip, "predicted": p.tolist(), "labels": y.tolist()}
             for clip, p, y in zip(targets["id"], predicted, labels, strict=True)
         ]
+
+
+class SegmentClassifier(SegmentHead):
+    """Features of a segment, those of all modalities side by side, to class logits.
+
+    Linear on purpose: what it cannot read off the features, the adapter has to provide.
+    """
+
+    def __init__(
+        self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(label_smoothing)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.classify = nn.Linear(len(modalities) * dim, classes)
+
+    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
+        """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, T, C)."""
+        return {"logits": self.classify(joined(self.norm, encode, inputs))}

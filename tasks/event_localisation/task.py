@@ -8,10 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from torch.utils.data import Dataset
 
-from registry.errors import unknown
+from registry.errors import UserError, unknown
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
-from tasks.event_localisation.head import SegmentClassifier
+from tasks.event_localisation.head import SegmentClassifier, SegmentHead
+from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.sources import open_events
 from tasks.event_localisation.weak import WeakSupervision
 from tasks.features import modalities_of
@@ -20,6 +21,7 @@ from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 SUPERVISION = ("full", "weak")
+HEADS = ("linear", "stg_cma", "lavish")
 
 
 @register_task("event_localisation")
@@ -30,6 +32,11 @@ class EventLocalisation(Task):
     with manifest.csv), or `ave` (its sizes without files, for counting parameters). modality: `both`, `visual`,
     `audio`. split: AVE's `official` one, or `dedup` without the clips that occur in several splits. supervision:
     `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
+    head: `linear`, or a paper's own: `stg_cma` (two layers, audio before visual), `lavish` (two layers, binary
+    cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
+
+    Raises:
+        UserError: an option that is none of these.
     """
 
     primary_metric: ClassVar[str] = "segment_accuracy"
@@ -42,10 +49,18 @@ class EventLocalisation(Task):
         split: Literal["official", "dedup"] = "official",
         supervision: Literal["full", "weak"] = "full",
         segments: int | None = None,
+        head: str = "linear",
+        label_smoothing: float = 0.0,
     ) -> None:
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
+        _check_head(head, label_smoothing)
+        if supervision == "weak" and label_smoothing:
+            raise UserError(
+                f"label_smoothing={label_smoothing} is of segments' labels, which supervision='weak' lacks."
+            )
         self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
+        self.head_kind, self.label_smoothing = head, label_smoothing
         self._source = open_events(data, split, segments, one_kind=self._weak)
         self.classes = (*self._source.classes, "background")
         self.segments = self._source.segments
@@ -54,8 +69,15 @@ class EventLocalisation(Task):
         return self._source.clips(split)
 
     def head(self, dim: int) -> Head:
-        head = SegmentClassifier(dim, len(self.classes), self.modalities)
+        head = self._segment_head(dim)
         return WeakSupervision(head) if self._weak else head
+
+    def _segment_head(self, dim: int) -> SegmentHead:
+        classes = len(self.classes)
+        if self.head_kind == "lavish":
+            return LavishClassifier(dim, classes, self.modalities)
+        build = StgCmaClassifier if self.head_kind == "stg_cma" else SegmentClassifier
+        return build(dim, classes, self.modalities, self.label_smoothing)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         right = [np.equal(p["predicted"], p["labels"]) for p in predictions]
@@ -86,3 +108,14 @@ class EventLocalisation(Task):
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
         self._source.prepare(report)
+
+
+def _check_head(head: str, label_smoothing: float) -> None:
+    if head not in HEADS:
+        raise unknown("head of event_localisation", str(head), HEADS)
+    if not 0 <= label_smoothing < 1:
+        raise UserError(f"label_smoothing={label_smoothing} must be at least 0 and below 1.")
+    if label_smoothing and head == "lavish":
+        raise UserError(
+            f"label_smoothing={label_smoothing} belongs to cross-entropy, and head='lavish' has none; leave it out."
+        )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 from adapters import contract
 from adapters.contract import CHECKS
+from adapters.lavish import Lavish
 from adapters.parts import each_modality
 from adapters.scheme import AdapterScheme
+from adapters.stg_cma import StgCma
 from adapters.toy import ToyBackbone
 from registry import ADAPTERS, look_up, names
 from registry.vocabulary import PARTNER
@@ -19,6 +23,32 @@ from registry.vocabulary import PARTNER
 @pytest.mark.parametrize("name", names(ADAPTERS))
 def test_scheme_keeps_the_contract(name, check, backbone, pictures):
     check(look_up(ADAPTERS, name), backbone, pictures)
+
+
+VARIANTS = {
+    "stg_cma on CLIP": partial(StgCma, position="embedding", segments=3, train_final_norm=True),
+    "stg_cma on Swin": partial(StgCma, every=2, position="bias", segments=3),
+    "stg_cma of one modality on Swin": partial(StgCma, every=2, exchange=False, mlp_adapter="parallel"),
+    "lavish on ViT": partial(Lavish, latents=8, groups=4, batch_norm=False, norm_before=False, norm_after=False),
+    "lavish for AVQA": partial(Lavish, latents=6, latent_start="zeros", groups=4, batch_norm=False),
+    "lavish of one modality": partial(Lavish, exchange=False, activation=False),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_published_variants_keep_the_contract_on_every_family(variant, check, backbone, pictures):
+    check(VARIANTS[variant], backbone, pictures)
+
+
+def test_the_avs_variant_keeps_the_contract_but_does_not_start_as_the_identity(backbone, pictures):
+    """Its audio adapters have no gate, so `starts_as_promised` is not its exam."""
+    avs = partial(Lavish, reduction=4, batch_norm=False, norm_before=False, gate_first=True, gate_audio=False)
+    for check in CHECKS:
+        if check is not contract.starts_as_promised:
+            check(avs, backbone, pictures)
+    with pytest.raises(AssertionError, match="promised the identity"):
+        contract.starts_as_promised(avs, backbone, pictures)
 
 
 class WithLinear(AdapterScheme):

@@ -37,6 +37,21 @@ def test_both_modalities_look_before_either_moves():
     assert torch.equal(straight["audio"], swapped["visual"])
 
 
+def test_stochastic_depth_of_the_frozen_branches_draws_for_each_frame_and_stream():
+    """As timm's Swin v2 does it in training; the adapters beside the branch are never dropped."""
+    torch.manual_seed(0)
+    scheme = Lavish(ToyBackbone(), drop_path=0.5).train()
+    assert [site.drop for site in scheme.beside_mlp] == [0.0, 0.25, 0.5]
+    streams = {m: torch.zeros(8, 5, 4, 64) for m in ("visual", "audio")}
+    added = scheme.beside_mlp[-1](lambda x: torch.ones_like(x), streams)
+    for x in added.values():
+        assert set(x.unique().tolist()) == {0.0, 2.0}
+        assert torch.equal(x, x[:, :, :1, :1].expand_as(x))
+    assert not torch.equal(added["visual"], added["audio"])
+    quiet = scheme.eval().beside_mlp[-1](lambda x: torch.ones_like(x), streams)
+    assert all(torch.equal(x, torch.ones_like(x)) for x in quiet.values())
+
+
 def test_without_exchange_the_partner_is_not_read():
     scheme = Lavish(ToyBackbone(), exchange=False)
     assert not [name for name, _ in scheme.named_parameters() if "reader" in name]
@@ -56,6 +71,7 @@ def test_only_audio_can_lose_its_gate():
         ({"groups": 3}, "use groups=1"),
         ({"reduction": 64}, "reduction 1, 2, 3, 4, 8, 12, 16 would do"),
         ({"latents": 0}, "exchange=False"),
+        ({"drop_path": 1.0}, "drop_path=1.0 must be"),
         ({"latent_start": "ones"}, "uniform, zeros"),
     ],
 )

@@ -100,9 +100,64 @@ def test_drop_path_rises_from_zero_and_acts_on_training_only(toy, clip):
     assert not torch.equal(calm, encode(scheme.train(), toy, clip)["audio"].tokens)
 
 
+def test_stochastic_depth_draws_for_each_clip_or_for_the_whole_batch():
+    """STG-CMA on Swin drops per clip and position, its CLIP code per position of the batch; frames share a draw."""
+    for whole_batch, clips_agree in ((False, False), (True, True)):
+        torch.manual_seed(0)
+        scheme = StgCma(ToyBackbone(dim=32), drop_path=0.5, drop_whole_batch=whole_batch).train()
+        adapter = scheme.blocks[-1].temporal["audio"]
+        torch.nn.init.ones_(adapter.bottleneck.up.bias)
+        update = adapter(torch.zeros(4, 3, 50, 64))
+        kept = update[..., 0]
+        assert set(kept.unique().tolist()) == {0.0, 2.0}
+        assert torch.equal(kept, kept[:, :1].expand_as(kept))
+        assert torch.equal(kept[0], kept[1]) is clips_agree
+
+
+def test_a_parallel_adapter_reads_what_the_mlp_reads_at_half_scale(toy, clip):
+    scheme = perturbed(StgCma(toy, exchange=False, mlp_adapter="parallel"))
+    block, x = toy.blocks[0], toy.embed(clip["audio"])
+    calm = {"audio": x}
+    adapter = scheme.blocks[0]
+    for unused in (adapter.temporal, adapter.spatial):
+        for parameter in unused.parameters():
+            parameter.detach().zero_()
+    x = x + block.attend(x)
+    by_hand = x + block.feed_forward(x) + 0.5 * adapter.joint.bottleneck["audio"](block.mlp_input(x))
+    torch.testing.assert_close(scheme.forward_block(0, block, calm)["audio"], by_hand)
+
+
+def test_stochastic_depth_of_the_parallel_adapter_draws_for_each_frame(toy, clip):
+    scheme = StgCma(toy, exchange=False, mlp_adapter="parallel", drop_path=0.5).train()
+    adapter, block = scheme.blocks[-1], toy.blocks[-1]
+    torch.nn.init.ones_(adapter.joint.bottleneck["audio"].up.bias)
+    added = adapter._beside(block, {"audio": torch.randn(8, 5, 4, 64)})["audio"]
+    assert set(added.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(added, added[:, :, :1, :1].expand_as(added))
+
+
+def test_the_final_norm_is_trained_as_one_copy(toy, clip):
+    scheme = StgCma(toy, train_final_norm=True)
+    assert names(scheme) - names(StgCma(toy)) == {"final_norm.weight", "final_norm.bias"}
+    assert scheme.stands_in_for == {"final_norm.weight", "final_norm.bias"}
+    with torch.no_grad():
+        scheme.final_norm.bias.add_(1.0)
+    moved, plain = (encode(s.eval(), toy, clip) for s in (scheme, StgCma(toy)))
+    for m in clip:
+        torch.testing.assert_close(moved[m].tokens, plain[m].tokens + 1.0)
+    assert not toy.final_norm.bias.any()
+
+
+def test_a_backbone_without_a_final_norm_is_refused(toy):
+    toy.final_norm = torch.nn.Identity()
+    with pytest.raises(UserError, match="no final norm to train"):
+        StgCma(toy, train_final_norm=True)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"mlp_adapter": "paralel"}, "Did you mean parallel"),
         ({"ratio": (0.5, 0.25, 0.1)}, "3 values for 2 stages"),
         ({"ratio": 0.01}, "no hidden channel at width 32; set it to 0.0313 or more"),
         ({"position": "biass"}, "Did you mean bias"),

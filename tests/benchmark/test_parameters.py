@@ -34,6 +34,12 @@ def test_what_a_scheme_unfreezes_is_counted_apart():
     assert count_parameters(model) == Parameters(BACKBONE - 72, ADAPTER, HEAD, backbone_trained=72)
 
 
+def test_what_a_scheme_replaces_is_not_counted():
+    model = build()
+    model.encoder.scheme.stands_in_for = frozenset({"stem.bias"})
+    assert count_parameters(model) == Parameters(BACKBONE - 8, ADAPTER, HEAD)
+
+
 def test_idle_parameters_are_those_the_optimiser_never_stepped():
     model = build()
     optimizer = build_optimizer(model, RECIPE)

@@ -1,0 +1,53 @@
+"""Which kind of golden file it is, and the check of that kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.model import Precision
+from benchmark.verify import auxiliary, front_ends, lavish, stg_cma
+from benchmark.verify.comparison import Report
+from benchmark.verify.golden import Golden, read
+from registry.errors import UserError
+
+Check = Callable[[Golden, Precision], Report]
+
+
+def verify(path: Path, precision: Precision = "fp32") -> Report:
+    """Build what a golden file describes, load its parameters, run it, and compare every recorded value.
+
+    Args:
+        precision: `bf16` runs models as training does in that precision, against wider bounds.
+
+    Raises:
+        UserError: no golden file, an unknown kind of one, or sizes that describe no model.
+    """
+    golden = read(path)
+    check = _check_of(golden)
+    try:
+        return check(golden, precision)
+    except KeyError as error:
+        raise UserError(f"{path} is no complete golden file: {error.args[0]!r} is missing.") from error
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError, ZeroDivisionError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(f"{path} describes no model that can be built and run: {first}") from error
+
+
+def _check_of(golden: Golden) -> Check:
+    """By what a file says of itself, never by its name."""
+    meta = golden.meta
+    if meta.get("variant") in ("clip", "swin") and {"scope", "mode"} <= meta.keys():
+        return stg_cma.check
+    if meta.keys() & {"clip_audio_init", "schedule"}:
+        return auxiliary.check
+    if {"kind", "backbone", "pooled_order"} <= meta.keys():
+        return lavish.check_model
+    if {"D", "num_tokens", "groups"} <= meta.keys():
+        return lavish.check_adapter
+    if "sample_rate" in meta:
+        return front_ends.check
+    raise UserError(
+        f"{golden.path} is of no known kind ({golden.meta_key} has {', '.join(sorted(meta)) or 'nothing'}); known are "
+        "STG-CMA's blocks, stages, models and odds and ends, and LAVISH's adapters, models and sound front ends."
+    )
