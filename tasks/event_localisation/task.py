@@ -55,6 +55,10 @@ class EventLocalisation(Task):
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
         _check_head(head, label_smoothing)
+        if supervision == "weak" and label_smoothing:
+            raise UserError(
+                f"label_smoothing={label_smoothing} is of segments' labels, which supervision='weak' lacks."
+            )
         self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
         self._source = open_events(data, split, segments, one_kind=self._weak)

@@ -10,7 +10,7 @@ from tasks.task import Head
 
 
 class WeakSupervision(Head):
-    """Any head of segments, trained by multiple-instance learning.
+    """Any head of segments, trained by multiple-instance learning instead of by its own loss.
 
     The mean of a clip's segment logits is its clip logit, and cross-entropy holds that against the clip's class.
     Predictions are the segments' own, so the score is the fully supervised one's: segment accuracy. Background is

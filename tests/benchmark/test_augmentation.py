@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -95,6 +95,7 @@ def test_flip_mirrors_and_crop_cuts():
     assert min(spans) < 120 < max(spans)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 500), st.integers(0, 15), st.integers(0, 30))
 def test_masks_stay_within_their_widths_and_the_picture(seed, bands, frames):
     recipe = Recipe(mask_bands=bands, mask_frames=frames)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score, top_k_accuracy_score
 
@@ -20,6 +20,7 @@ def test_ranks_by_hand():
     assert found.discounted_gain(2).tolist() == pytest.approx(gains)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 50), st.integers(1, 60))
 def test_constant_scores_are_worth_chance(n, k):
     found = ranks(np.ones((n, n)))
@@ -34,18 +35,21 @@ def test_scores_that_are_not_numbers_never_win():
     assert ranks(scores).within(1).tolist() == [0.25, 0, 1, 1]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 5))
 def test_recall_agrees_with_scikit_learn(seed, k):
     scores = np.random.default_rng(seed).normal(size=(8, 8))
     assert ranks(scores).within(k).mean() == pytest.approx(top_k_accuracy_score(np.arange(8), scores, k=k))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 5))
 def test_discounted_gain_agrees_with_scikit_learn_ties_included(seed, k, levels):
     scores = np.random.default_rng(seed).integers(0, levels, size=(9, 9)).astype(float)
     assert ranks(scores).discounted_gain(k).mean() == pytest.approx(ndcg_score(np.eye(9), scores, k=k))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000), st.integers(1, 6))
 def test_average_precision_agrees_with_scikit_learn_ties_included(seed, levels):
     rng = np.random.default_rng(seed)
@@ -70,6 +74,7 @@ def test_class_recall_by_hand():
     assert class_recall(relevant, np.ones(5), 9) == 1.0
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 300), st.integers(1, 8), st.integers(1, 3))
 def test_class_recall_is_the_mean_over_random_tie_breaks(seed, k, levels):
     """Against counting over many shuffles that break the ties."""

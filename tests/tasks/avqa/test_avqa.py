@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
@@ -63,6 +63,7 @@ def test_accuracy_is_a_micro_average_over_questions():
     assert [item.item for item in evaluation.items] == ["a#0", "a#1", "a#2", "b#0"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000))
 def test_accuracies_agree_with_scikit_learn(seed):
     """Over all questions, over those of each type and of each modality."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, average_precision_score
 from torch.utils.data import DataLoader
@@ -22,6 +22,7 @@ def predictions(probabilities, categories):
     return [{"id": str(i), "probabilities": p, "category": int(c)} for i, (p, c) in enumerate(rows)]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000))
 def test_scores_agree_with_scikit_learn(seed):
     task, rng = Classification(), np.random.default_rng(seed)

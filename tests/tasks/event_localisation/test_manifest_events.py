@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
@@ -43,6 +43,7 @@ def test_segments_by_hand(tmp_path: Path) -> None:
     assert [clip.category(source.classes) for clip in source._clips] == [SEVERAL, 0, 2, 1]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 9), st.integers(1, 10))
 def test_the_rule_is_aves_at_whole_seconds(start: int, length: int) -> None:
     end = min(start + length, 10)

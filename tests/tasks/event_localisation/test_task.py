@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, recall_score
 
@@ -24,6 +24,7 @@ def test_segment_accuracy_by_hand():
     assert [(item.score, item.kind) for item in evaluation.items] == [(0.75, "disc"), (0.0, "background")]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000))
 def test_accuracies_agree_with_scikit_learn(seed):
     """Accuracy over all segments, and the recall of each class that occurs."""

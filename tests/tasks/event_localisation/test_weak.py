@@ -1,8 +1,10 @@
 """Weak supervision by hand: the mean of segment logits against the clip's class."""
 
+import pytest
 import torch
 from torch.nn import functional as F
 
+from registry.errors import UserError
 from registry.vocabulary import Features
 from tasks.event_localisation.task import EventLocalisation
 from tasks.event_localisation.weak import WeakSupervision
@@ -12,9 +14,15 @@ def as_features(streams):
     return {m: Features(x[:, :, None], x) for m, x in streams.items()}
 
 
-def test_loss_by_hand():
+def test_smoothing_of_labels_that_nobody_knows_is_refused():
+    with pytest.raises(UserError, match=r"label_smoothing=0\.1 is of segments' labels"):
+        EventLocalisation(supervision="weak", label_smoothing=0.1)
+
+
+@pytest.mark.parametrize("form", ["linear", "stg_cma", "lavish"])
+def test_loss_by_hand(form):
     logits = torch.tensor([[[2.0, 0.0, 0.0], [0.0, 4.0, 0.0]]])
-    head = EventLocalisation(supervision="weak").head(4)
+    head = EventLocalisation(supervision="weak", head=form).head(4)
     loss = head.loss({"logits": logits}, {"category": torch.tensor([1])})["cross_entropy"]
     means = torch.tensor([1.0, 2.0, 0.0])
     assert torch.allclose(loss, -(means[1] - means.exp().sum().log()))

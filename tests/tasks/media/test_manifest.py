@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from registry.errors import UserError
@@ -111,6 +111,7 @@ def test_a_missing_or_foreign_file_is_named(tmp_path: Path):
         read_manifest(tmp_path / "binary.csv")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=200) | st.lists(st.text(alphabet=',"\n\r;0a./\\x', max_size=30)).map("\n".join))
 def test_any_text_after_a_header_is_a_table_or_one_line(text: str):
     for whole in (text, f"{HEADER}\n{text}"):
