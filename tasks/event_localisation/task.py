@@ -17,6 +17,7 @@ from tasks.event_localisation.weak import WeakSupervision
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
+from tasks.source import Source
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 SUPERVISION = ("full", "weak")
@@ -30,6 +31,7 @@ class EventLocalisation(Task):
     with manifest.csv), or `ave` (its sizes without files, for counting parameters). modality: `both`, `visual`,
     `audio`. split: AVE's `official` one, or `dedup` without the clips that occur in several splits. supervision:
     `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
+    allow_missing: leave out clips whose media are missing, and say how many.
     """
 
     primary_metric: ClassVar[str] = "segment_accuracy"
@@ -42,13 +44,18 @@ class EventLocalisation(Task):
         split: Literal["official", "dedup"] = "official",
         supervision: Literal["full", "weak"] = "full",
         segments: int | None = None,
+        allow_missing: bool = False,
     ) -> None:
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
         self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
-        self._source = open_events(data, split, segments, one_kind=self._weak)
+        self._source = open_events(data, split, segments, one_kind=self._weak, allow_missing=allow_missing)
         self.classes = (*self._source.classes, "background")
         self.segments = self._source.segments
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def dataset(self, split: Split) -> Dataset:
         return self._source.clips(split)
