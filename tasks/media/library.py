@@ -13,7 +13,7 @@ from registry.errors import UserError
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.recording import FileRecording, Recording
-from tasks.media.store import INDEX, Store
+from tasks.media.store import open_store
 
 _VIDEO_FOLDERS = ("videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "")
 _VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
@@ -76,7 +76,7 @@ def open_library(root: Path) -> Library:
     Raises:
         UserError: a store that is unfinished or damaged.
     """
-    return Store(root) if (root / INDEX).exists() else MediaFolder(root)
+    return open_store(root) or MediaFolder(root)
 
 
 @dataclass

@@ -27,7 +27,7 @@ from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.library import leads_outside
 from tasks.media.recording import FileRecording, Recording
-from tasks.media.store import INDEX, Store
+from tasks.media.store import Store, open_store
 
 NAME = "manifest.csv"
 """What a folder's own manifest is called."""
@@ -90,7 +90,7 @@ class Manifest:
     @cached_property
     def store(self) -> Store | None:
         """The prepared clips that lie beside the table; None where its files are read."""
-        return Store(self.file.parent) if (self.file.parent / INDEX).exists() else None
+        return open_store(self.file.parent)
 
     def recording(self, row: Row) -> Recording:
         """The seconds that a row names, whether or not their file is there.

@@ -158,11 +158,10 @@ class Store:
         return f"+{self.index.shape.size}px"
 
     def find(self, clip: str, seconds: float | None = None) -> StoredRecording:
-        return StoredRecording(clip, self)
-
-    def holds(self, clip: str) -> bool:
-        """Whether the index has the clip."""
-        return clip in self._places
+        if clip not in self._places:
+            return StoredRecording(clip, self.index.shape)
+        number, row, entry = self._places[clip]
+        return StoredRecording(clip, self.index.shape, shard_path(self.root, number), row, entry)
 
     def missing(self, clips: Iterable[str]) -> list[str]:
         return [clip for clip in dict.fromkeys(clips) if clip not in self._places]
@@ -182,13 +181,20 @@ class Store:
             MediaError: no such clip, or its shard is damaged.
             UserError: the store has another number of segments.
         """
-        if clip not in self._places:
-            raise MediaError(f"clip {clip} is not in store {self.root}.")
-        shape = self.index.shape
-        if segments != shape.segments:
-            raise UserError(f"store {self.root} was prepared with {shape.segments} segments, not {segments}.")
-        number, row, entry = self._places[clip]
-        return shape.unpack(read_row(shard_path(self.root, number), row, shape, entry), entry.has_sound)
+        return self.find(clip).read(segments)
+
+
+def open_store(root: Path) -> Store | None:
+    """The store in a folder; None where there is none.
+
+    Raises:
+        UserError: it is unfinished, or its index cannot be read.
+    """
+    if (root / INDEX).exists():
+        return Store(root)
+    if (root / "shards").is_dir():
+        raise UserError(f"store {root} is not finished; run data prepare again, which continues.")
+    return None
 
 
 def read_row(path: Path, row: int, shape: Shape, entry: Entry) -> torch.Tensor:
@@ -212,14 +218,23 @@ def read_row(path: Path, row: int, shape: Shape, entry: Entry) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class StoredRecording:
-    """A clip of a store."""
+    """A clip of a store; without a shard it is missing."""
 
     name: str
-    store: Store
+    shape: Shape
+    shard: Path | None = None
+    row: int = 0
+    entry: Entry | None = None
 
     @property
     def present(self) -> bool:
-        return self.store.holds(self.name)
+        return self.shard is not None and self.shard.is_file()
 
     def read(self, segments: int, size: int | None = None) -> Clip:
-        return self.store.read(self.name, segments)
+        if self.shard is None or self.entry is None:
+            raise MediaError(f"clip {self.name} is not in the store.")
+        if segments != self.shape.segments:
+            raise UserError(
+                f"store {self.shard.parents[1]} was prepared with {self.shape.segments} segments, not {segments}."
+            )
+        return self.shape.unpack(read_row(self.shard, self.row, self.shape, self.entry), self.entry.has_sound)
