@@ -50,7 +50,10 @@ def run_all(
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=get_context("forkserver"))
+    context = get_context("forkserver")
+    # Imported once instead of in each process: a pool that broke is then replaced in no time.
+    context.set_forkserver_preload(["tasks.media.recording"])
+    return ProcessPoolExecutor(workers, mp_context=context)
 
 
 def _submit(pool: ProcessPoolExecutor, function: Callable[[Job], Result], job: Job) -> Future[Result]:
