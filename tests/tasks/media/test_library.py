@@ -88,3 +88,26 @@ def test_the_data_root_is_the_folder_or_its_part(tmp_path: Path) -> None:
     assert find_data_root(tmp_path, "music_avqa") == tmp_path
     with pytest.raises(UserError, match="does not exist"):
         find_data_root(tmp_path / "gone", "ave")
+
+
+def test_a_link_that_leads_out_of_its_folder_names_nothing(tmp_path: Path) -> None:
+    write_clip(tmp_path / "secret.mp4", 90)
+    (tmp_path / "private").mkdir()
+    root = tmp_path / "data"
+    for folder in ("videos", "video_frames", "raw_audio"):
+        (root / folder).mkdir(parents=True)
+    (root / "videos" / "a.mp4").symlink_to(tmp_path / "secret.mp4")
+    (root / "video_frames" / "b").symlink_to(tmp_path / "private")
+    (root / "raw_audio" / "c.wav").symlink_to(tmp_path / "secret.mp4")
+    folder = MediaFolder(root)
+    assert folder.missing(["a", "b", "c"]) == ["a", "b", "c"]
+    with pytest.raises(UserError, match="are missing"):
+        folder.read("a", 1)
+
+
+def test_the_folders_themselves_may_be_links(tmp_path: Path) -> None:
+    write_clip(tmp_path / "disk" / "a.mp4", 90)
+    (tmp_path / "disk" / "b.mp4").symlink_to("a.mp4")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "videos").symlink_to(tmp_path / "disk")
+    assert MediaFolder(tmp_path / "data").missing(["a", "b"]) == []
