@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from results.record import SCHEMA, RunRecord
+from results.migration import to_present
+from results.record import RunRecord
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -35,7 +36,8 @@ def to_json(record: RunRecord) -> str:
 
 
 def from_json(text: str | bytes, source: str = "record") -> RunRecord:
-    """Read what `to_json` wrote. A field with a default may be absent; a null score is left out.
+    """Read what `to_json` wrote, now or in an older schema. A field with a default may be absent; a null score is left
+    out.
 
     Args:
         text: the JSON text.
@@ -48,11 +50,9 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
         content = json.loads(text, parse_float=_finite, parse_constant=_not_finite)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{source}: not readable as JSON ({error})") from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise RecordError(f"{source}: record schema {schema!r}, this version reads {SCHEMA}")
     try:
-        record: RunRecord = _read(RunRecord, content, "record")
+        present = to_present(content if isinstance(content, dict) else {})
+        record: RunRecord = _read(RunRecord, present, "record")
     except (ValueError, OverflowError) as error:
         raise RecordError(f"{source}: {error}") from None
     check(record, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -18,6 +18,8 @@ LEVEL = 0.95
 
 Scores = NDArray[np.float64]
 """(seeds, items), each in 0..1."""
+Items = tuple[tuple[str, str], ...]
+"""(item, kind) of each column of scores, sorted."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,32 @@ def std(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
-def score_matrix(runs: Sequence[Sequence[ItemResult]]) -> Scores | None:
-    """The scores of several seeds on the same items, items in the order of their names: (seeds, items).
+def aligned(runs: Iterable[Sequence[ItemResult]]) -> tuple[Items, Scores] | None:
+    """The scores of several seeds on the same items, and the items in the order of their names.
 
     None where a run has no items, names one twice, or was scored on other items than the rest.
     """
-    named = [{(entry.item, entry.kind): entry.score for entry in run} for run in runs]
-    if not named or not named[0]:
-        return None
-    order = sorted(named[0])
-    if any(len(scores) != len(run) or sorted(scores) != order for scores, run in zip(named, runs, strict=True)):
-        return None
-    return np.array([[scores[item] for item in order] for scores in named], dtype=np.float64)
+    first: list[tuple[str, str]] = []
+    order: list[tuple[str, str]] = []
+    scores: list[list[float]] = []
+    for run in runs:
+        names = [(entry.item, entry.kind) for entry in run]
+        if not scores:
+            first, order = names, sorted(names)
+            if not order or len(set(order)) != len(order):
+                return None
+        # Mostly the items of all runs come in one order, which is quicker to see than to sort.
+        elif names != first and sorted(names) != order:
+            return None
+        by_name = dict(zip(names, (entry.score for entry in run), strict=True))
+        scores.append([by_name[name] for name in order])
+    return (tuple(order), np.array(scores, dtype=np.float64)) if scores else None
+
+
+def score_matrix(runs: Iterable[Sequence[ItemResult]]) -> Scores | None:
+    """The scores alone of `aligned`."""
+    found = aligned(runs)
+    return None if found is None else found[1]
 
 
 def interval(scores: Scores) -> float:

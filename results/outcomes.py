@@ -1,0 +1,80 @@
+"""What the seeds of a cell scored on the same test items, and two cells side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from results.record import ItemResult, RunRecord
+from results.significance import p_value
+from results.statistics import Difference, Items, Scores, aligned, mean, paired_difference
+
+ItemsOf = Callable[[str], Sequence[ItemResult]]
+"""From a run's hash to its scored test items, empty where there are none."""
+
+
+class Kind(NamedTuple):
+    """One line of a breakdown: a question type, a class or a retrieval direction."""
+
+    name: str
+    items: int
+    score: float
+    """Mean over seeds, in percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Scores of some seeds on the items that all of them were scored on."""
+
+    seeds: tuple[int, ...]
+    items: Items
+    scores: Scores
+
+    def of_kind(self, kind: str) -> Outcomes:
+        """The items of one kind alone."""
+        columns = [column for column, (_, own) in enumerate(self.items) if own == kind]
+        return Outcomes(self.seeds, tuple(self.items[column] for column in columns), self.scores[:, columns])
+
+    def of_seeds(self, seeds: Sequence[int]) -> Scores:
+        """The rows of these seeds, in this order."""
+        return self.scores[[self.seeds.index(seed) for seed in seeds]]
+
+    def breakdown(self) -> tuple[Kind, ...]:
+        """Every kind in the order of the names; empty where the items have none, or only one."""
+        columns: dict[str, list[int]] = {}
+        for column, (_, kind) in enumerate(self.items):
+            columns.setdefault(kind, []).append(column)
+        if len(columns) < 2:
+            return ()
+        means = self.scores.mean(axis=0)
+        return tuple(
+            Kind(kind, len(own), 100 * mean(means[own].tolist())) for kind, own in sorted(columns.items()) if kind
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two rows on the same seeds and items."""
+
+    difference: Difference
+    p_value: float
+    seeds: int
+    items: int
+
+
+def outcomes(runs: Sequence[RunRecord], items_of: ItemsOf) -> Outcomes | None:
+    """The outcomes of runs that differ in their seed only, None where `aligned` finds no common items."""
+    found = aligned(items_of(run.hash) for run in runs)
+    return None if found is None else Outcomes(tuple(run.seed for run in runs), *found)
+
+
+def compare(first: Outcomes | None, second: Outcomes | None) -> Comparison | None:
+    """`first` minus `second` over the seeds that both have; None where they share no seed or have other items."""
+    if first is None or second is None or first.items != second.items:
+        return None
+    seeds = sorted(set(first.seeds) & set(second.seeds))
+    if not seeds or not first.items:
+        return None
+    a, b = first.of_seeds(seeds), second.of_seeds(seeds)
+    return Comparison(paired_difference(a, b), p_value(a - b), len(seeds), len(first.items))
