@@ -29,7 +29,7 @@ class RowName:
         Raises:
             UserError: the text is not of that form.
         """
-        names, *digits = split_outside_brackets(text, "@")
+        names, *digits = split_outside_brackets(text, "@") or [""]
         parts = split_outside_brackets(names, "/")
         if len(parts) not in (2, 3) or len(digits) > 1:
             raise UserError(f"cannot read the row {text!r}; write {FORM}.")
