@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from results.record import ItemResult, RunRecord
 from results.significance import p_value
-from results.statistics import Difference, Items, Scores, aligned, mean, paired_difference
+from results.statistics import Difference, Items, Scores, aligned, differences, mean
 
 ItemsOf = Callable[[str], Sequence[ItemResult]]
 """From a run's hash to its scored test items, empty where there are none."""
@@ -71,10 +71,23 @@ def outcomes(runs: Sequence[RunRecord], items_of: ItemsOf) -> Outcomes | None:
 
 def compare(first: Outcomes | None, second: Outcomes | None) -> Comparison | None:
     """`first` minus `second` over the seeds that both have; None where they share no seed or have other items."""
+    (found,) = compare_all([(first, second)])
+    return found
+
+
+def compare_all(pairs: Sequence[tuple[Outcomes | None, Outcomes | None]]) -> list[Comparison | None]:
+    """The same for many pairs at once, which is quicker."""
+    paired = [_paired(first, second) for first, second in pairs]
+    known = [matrix for matrix in paired if matrix is not None]
+    found = iter(
+        Comparison(difference, p_value(matrix), *matrix.shape)
+        for matrix, difference in zip(known, differences(known), strict=True)
+    )
+    return [None if matrix is None else next(found) for matrix in paired]
+
+
+def _paired(first: Outcomes | None, second: Outcomes | None) -> Scores | None:
     if first is None or second is None or first.items != second.items:
         return None
     seeds = sorted(set(first.seeds) & set(second.seeds))
-    if not seeds or not first.items:
-        return None
-    a, b = first.of_seeds(seeds), second.of_seeds(seeds)
-    return Comparison(paired_difference(a, b), p_value(a - b), len(seeds), len(first.items))
+    return first.of_seeds(seeds) - second.of_seeds(seeds) if seeds and first.items else None

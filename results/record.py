@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 SCHEMA = 2
 """Raised with every change of the fields; `results.migration` reads the older ones."""
@@ -109,9 +109,11 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
-class ItemResult:
-    """The outcome of one test item, as it is kept beside the record of its run."""
+class ItemResult(NamedTuple):
+    """The outcome of one test item, as it is kept beside the record of its run.
+
+    A tuple, because a leaderboard of many runs reads millions of them.
+    """
 
     item: str
     score: float

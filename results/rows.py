@@ -9,11 +9,11 @@ from statistics import median
 
 from results.aggregate import with_hypervolume, with_mean_rank
 from results.cells import Cell, CellKey, fold
-from results.outcomes import ItemsOf, Outcomes, compare, outcomes
+from results.outcomes import ItemsOf, Outcomes, compare_all, outcomes
 from results.record import Failure, RunRecord, SingleClip
 from results.row import Board, Circumstances, Row
 from results.significance import ALPHA, holm
-from results.statistics import interval, mean, std
+from results.statistics import bounds, mean, std
 from results.tradeoff import pareto_front, ppt
 
 MOST_SEEDS_SAY_NOTHING_BELOW = 2
@@ -48,11 +48,12 @@ def _board(key: CellKey) -> Board:
 def _board_rows(cells: Sequence[Cell], items: ItemsOf) -> list[Row]:
     """The rows of one board, compared with each other."""
     known = [outcomes(cell.completed, items) for cell in cells]
-    rows = [_row(cell, own) for cell, own in zip(cells, known, strict=True)]
+    half_widths = iter((high - low) / 2 for low, high in bounds([own.scores for own in known if own]))
+    rows = [_row(cell, own, next(half_widths) if own else None) for cell, own in zip(cells, known, strict=True)]
     return _with_fronts(_behind_best(_over_probes(rows, known), known))
 
 
-def _row(cell: Cell, known: Outcomes | None) -> Row:
+def _row(cell: Cell, known: Outcomes | None, half_width: float | None) -> Row:
     key, runs = cell.key, cell.completed
     scores = [run.scores[key.metric] for run in runs]
     counted = [run.parameters for run in (*runs, *cell.failed) if run.parameters is not None]
@@ -67,7 +68,7 @@ def _row(cell: Cell, known: Outcomes | None) -> Row:
         mean=mean(scores) if scores else None,
         std=std(scores),
         seeds=len(runs),
-        interval=None if known is None else interval(known.scores),
+        interval=half_width,
         gain_over_linear_probe=None,
         adapter_parameters=parameters.adapter if parameters else None,
         head_parameters=parameters.head if parameters else None,
@@ -128,12 +129,12 @@ def _failure_line(run: RunRecord) -> str:
 def _over_probes(rows: Sequence[Row], known: Sequence[Outcomes | None]) -> list[Row]:
     """Gains over the linear probe, their p-values corrected for all gains of the board."""
     probes = _probes(rows)
+    baselines = [_baseline(row, probes.get(row.circumstances, ()), rows) for row in rows]
+    measured = [(index, best) for index, best in enumerate(baselines) if best is not None]
+    compared = compare_all([(known[index], known[best]) for index, best in measured])
     gained, raw = list(rows), dict[int, float]()
-    for index, row in enumerate(rows):
-        best = _baseline(row, probes.get(row.circumstances, ()), rows)
-        if best is None:
-            continue
-        found = compare(known[index], known[best])
+    for (index, best), found in zip(measured, compared, strict=True):
+        row = rows[index]
         gained[index] = replace(
             row,
             gain_over_linear_probe=(row.mean or 0.0) - (rows[best].mean or 0.0),
@@ -167,7 +168,8 @@ def _behind_best(rows: Sequence[Row], known: Sequence[Outcomes | None]) -> list[
     if not scored:
         return list(rows)
     best = min(scored, key=lambda index: _rank(rows[index]))
-    found = {index: compare(known[index], known[best]) for index in scored if index != best}
+    others = [index for index in scored if index != best]
+    found = dict(zip(others, compare_all([(known[index], known[best]) for index in others]), strict=True))
     corrected = _corrected({index: pair.p_value for index, pair in found.items() if pair})
     placed = list(rows)
     for index in scored:

@@ -8,6 +8,7 @@ import math
 import re
 import types
 from collections.abc import Mapping
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
@@ -110,7 +111,9 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is list and isinstance(value, list):
         return [_read(arguments[0], entry, f"{where}[{i}]") for i, entry in enumerate(value)]
     if origin is dict and isinstance(value, dict):
-        known_only = {k: v for k, v in value.items() if v is not None or arguments[1] is Any}
+        if arguments[1] is Any:
+            return dict(value)
+        known_only = {k: v for k, v in value.items() if v is not None}
         return {k: _read(arguments[1], v, f"{where}[{k!r}]") for k, v in known_only.items()}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
@@ -120,17 +123,23 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 
 def _read_fields(kind: Any, value: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
+    hints, required = _fields(kind)
     if unknown := value.keys() - hints.keys():
         raise ValueError(f"{where} has unknown fields: {', '.join(sorted(unknown))}")
+    if absent := required - value.keys():
+        raise ValueError(f"{where} lacks {', '.join(sorted(absent))}")
+    return kind(**{name: _read(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+
+
+@cache
+def _fields(kind: Any) -> tuple[dict[str, Any], set[str]]:
+    """The types of a dataclass's fields by name, and the names of those without a default."""
     required = {
         field.name
         for field in dataclasses.fields(kind)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
-    if absent := required - value.keys():
-        raise ValueError(f"{where} lacks {', '.join(sorted(absent))}")
-    return kind(**{name: _read(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+    return get_type_hints(kind), required
 
 
 def _finite(text: str) -> float:

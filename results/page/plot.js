@@ -96,7 +96,7 @@ function points(rows, label, marker, many) {
   // A single seed's interval lacks the noise between seeds: beside others it would look the surest.
   const bars = state.y === "mean" && !many;
   return {
-    type: "scatter", mode: "markers", name: label,
+    type: "scatter", mode: "markers", name: label.length > 40 ? `${label.slice(0, 40)}…` : label,
     x: rows.map((row) => value(row, state.x)), y: rows.map((row) => value(row, state.y)),
     customdata: rows, text: rows.map((row) => hoverText(row, many)), hovertemplate: "%{text}<extra></extra>",
     marker: { size: many ? 6 : 10, opacity: 0.9, line: { width: 1, color: style("--ground") }, ...marker },
@@ -128,9 +128,17 @@ function traces(rows) {
   return [...lines, ...drawn, ...(shapes.length > 1 && shapes.length <= 12 ? shapes : [])];
 }
 
-function decades(rows) {
-  const found = rows.map((row) => Math.log10(value(row, state.x)));
-  return found.reduce((a, b) => Math.max(a, b), -Infinity) - found.reduce((a, b) => Math.min(a, b), Infinity);
+// Round numbers along a log axis, as many as fit, written as the table writes them.
+function ticks(rows) {
+  const found = rows.map((row) => value(row, state.x));
+  const low = found.reduce((a, b) => Math.min(a, b)) / 2, high = found.reduce((a, b) => Math.max(a, b)) * 2;
+  const decades = Math.log10(high / low);
+  const within = decades > 4 ? [1] : decades > 2.5 ? [1, 3] : [1, 2, 5];
+  const values = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) {
+    values.push(...within.map((step) => step * 10 ** power).filter((tick) => tick >= low && tick <= high));
+  }
+  return { tickmode: "array", tickvals: values, ticktext: values.map((tick) => (tick < 1000 ? short(tick) : count(tick).replace(".0 ", " "))) };
 }
 
 async function drawPlot(rows) {
@@ -154,7 +162,7 @@ async function drawPlot(rows) {
   }
   const isLog = COLUMN[state.x].scale === "log" && positive && shown.length > 0;
   await library.react(target, traces(shown), layout({
-    xaxis: { title: { text: COLUMN[state.x].title }, type: isLog ? "log" : "linear", ...(isLog ? { dtick: decades(shown) < 2 ? "D2" : 1 } : {}) },
+    xaxis: { title: { text: COLUMN[state.x].title }, type: isLog ? "log" : "linear", ...(isLog ? ticks(shown) : {}) },
     yaxis: { title: { text: COLUMN[state.y].title } }, hovermode: "closest",
   }), CONFIG);
   target.removeAllListeners?.("plotly_click");

@@ -22,7 +22,7 @@ def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     folder = tmp_path_factory.mktemp("page")
     store = Store(folder)
     for record in records:
-        store.write(_furnished(record), [replace(i, kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])])
+        store.write(_furnished(record), [i._replace(kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])])
     first = records[0]
     store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemResult("clip0", 1.0)])
     store.write(replace(first, adapter=HOSTILE, labels=[*first.labels, HOSTILE], hash="hostile"))
