@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from results.record import ItemResult, RunRecord
@@ -42,15 +43,23 @@ class Outcomes:
 
     def breakdown(self) -> tuple[Kind, ...]:
         """Every kind in the order of the names; empty where the items have none, or only one."""
-        columns: dict[str, list[int]] = {}
-        for column, (_, kind) in enumerate(self.items):
-            columns.setdefault(kind, []).append(column)
+        columns = _columns(self.items)
         if len(columns) < 2:
             return ()
         means = self.scores.mean(axis=0)
         return tuple(
             Kind(kind, len(own), 100 * mean(means[own].tolist())) for kind, own in sorted(columns.items()) if kind
         )
+
+
+# A board's rows have the same items, so a few entries serve thousands of rows.
+@lru_cache(maxsize=8)
+def _columns(items: Items) -> dict[str, list[int]]:
+    """Places of the items of each kind."""
+    columns: dict[str, list[int]] = {}
+    for column, (_, kind) in enumerate(items):
+        columns.setdefault(kind, []).append(column)
+    return columns
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,9 @@ def _count_axis(ax: Axes) -> None:
 
 def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
     texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in rows if row.pareto}
-    place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in rows])
+    # A crowd of small points cannot be kept clear of.
+    avoided = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
+    place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])
 
 
 def _legend(figure: Figure, looks: Looks) -> None:

@@ -100,7 +100,9 @@ def _key(key: Any) -> str:
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
+    if type(value) is kind and kind in (int, str, float):
+        return value
+    origin, arguments = _parts(kind)
     if kind is Any or (origin is Literal and value in arguments):
         return value
     if origin in (Union, types.UnionType):
@@ -113,6 +115,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is dict and isinstance(value, dict):
         if arguments[1] is Any:
             return dict(value)
+        if arguments[1] is float and set(map(type, value.values())) <= {float}:
+            return value
         known_only = {k: v for k, v in value.items() if v is not None}
         return {k: _read(arguments[1], v, f"{where}[{k!r}]") for k, v in known_only.items()}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
@@ -129,6 +133,11 @@ def _read_fields(kind: Any, value: dict[str, Any], where: str) -> Any:
     if absent := required - value.keys():
         raise ValueError(f"{where} lacks {', '.join(sorted(absent))}")
     return kind(**{name: _read(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
 
 
 @cache

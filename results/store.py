@@ -8,12 +8,15 @@ import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from results.files import unwritable, write_atomically
 from results.record import ItemResult, RunRecord
 from results.serialise import RecordError, from_json, to_json
+
+_FIELDS = itemgetter(*ItemResult._fields)
 
 
 class ScoredItem(Protocol):
@@ -168,8 +171,12 @@ def items_from_bytes(content: bytes, path: str) -> list[ItemResult]:
         RecordError: not a readable list of items.
     """
     try:
-        entries = json.loads(gzip.decompress(content))
-        return [ItemResult(str(e["item"]), float(e["score"]), str(e["kind"])) for e in entries]
+        # Once for all items rather than one by one: a large leaderboard reads millions of them.
+        found = [ItemResult(*_FIELDS(entry)) for entry in json.loads(gzip.decompress(content))]
+        items, scores, kinds = (set(map(type, column)) for column in zip(*found, strict=True)) if found else [set()] * 3
+        if not (items | kinds <= {str} and scores <= {float, int}):
+            raise TypeError("an item without text for its name and kind or without a number for its score")
+        return found
     except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise RecordError(f"{path}: not a readable list of items ({error})") from None
 
