@@ -26,6 +26,8 @@ COLUMNS = 3
 """Panels side by side before the next line of panels."""
 MANY = 60
 """Rows of a panel beyond which those off the front become small points without bars."""
+MOST_NAMES = 15
+"""Rows of a front that are named in a panel."""
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; grey is kept for the linear probe.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#000000")
@@ -220,7 +222,10 @@ def _count_axis(ax: Axes) -> None:
 
 
 def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
-    texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in rows if row.pareto}
+    front = [row for row in rows if row.pareto]
+    # Of a long front every so many, since there is no room for more.
+    named = front[:: -(-len(front) // MOST_NAMES) or 1]
+    texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in named}
     # A crowd of small points cannot be kept clear of.
     avoided = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
     place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])

@@ -55,25 +55,25 @@ def aligned(runs: Iterable[Sequence[ItemResult]]) -> tuple[Items, Scores] | None
 
     None where a run has no items, names one twice, or was scored on other items than the rest.
     """
-    first: list[tuple[str, str]] = []
+    first: tuple[object, object] | None = None
     order: list[tuple[str, str]] = []
+    places: list[int] = []
     scores: list[Sequence[float]] = []
     for run in runs:
         if not run:
             return None
         items, own, kinds = zip(*run, strict=True)
-        names = list(zip(items, kinds, strict=True))
-        if not scores:
-            first, order = names, sorted(names)
-            if len(set(order)) != len(order):
-                return None
         # Mostly the items of all runs come in one order, which is quicker to see than to sort.
-        elif names != first and sorted(names) != order:
-            return None
-        if names != order:
-            by_name = dict(zip(names, own, strict=True))
-            own = tuple(by_name[name] for name in order)
-        scores.append(own)
+        if (items, kinds) != first:
+            names = list(zip(items, kinds, strict=True))
+            places = sorted(range(len(names)), key=names.__getitem__)
+            ranked = [names[place] for place in places]
+            if first is None:
+                order = ranked
+            if ranked != order or len(set(order)) != len(order):
+                return None
+            first = (items, kinds)
+        scores.append([own[place] for place in places])
     return (tuple(order), np.array(scores, dtype=np.float64)) if scores else None
 
 
