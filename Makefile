@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test check format clean
+.PHONY: install grid test test-browser check format clean
 
 install: $(VENV)/.installed
 
@@ -17,6 +17,13 @@ grid: install
 
 test: install
 	$(RUN) -m pytest
+
+# The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
+test-browser: install
+	command -v chromium chromedriver >/dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser]'
+	$(RUN) -m pytest -m browser
 
 check: install
 	$(RUN) -m ruff format --check .

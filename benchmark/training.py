@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from benchmark.assembly import build_model, build_task
 from benchmark.checkpoints import restore
-from benchmark.describe import count_gflops
+from benchmark.costs import TrainingClock, checkpoint_bytes, single_clip
+from benchmark.describe import count_gflops, describe
 from benchmark.environment import environment
 from benchmark.grid import RunSpec
 from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
@@ -19,7 +20,7 @@ from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_with_idle
 from benchmark.runner import alone, build_runner
 from benchmark.seeding import choose_repeatable_kernels
-from results.record import Parameters, RunRecord
+from results.record import Parameters, RunRecord, SingleClip
 from tasks.task import Evaluation, ItemScore, Task
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,7 @@ def train(
     task = build_task(spec.task)
     model = build_model(spec.backbone, spec.adapter, task, seed=spec.seed, precision=spec.recipe.precision).to(device)
     run = _Run(spec, task, model, reporter, work_dir)
-    run.execute()
-    peak = memory.read()
+    run.execute(memory, device)
     record = RunRecord(
         hash=run_hash,
         slug=spec.slug,
@@ -73,8 +73,12 @@ def train(
         scores=run.evaluation.scores,
         parameters=run.parameters,
         gflops=count_gflops(spec.backbone, spec.adapter, spec.task),
-        peak_memory_mb=peak,
+        peak_memory_mb=run.peak_memory_mb,
         ms_per_clip=run.clock.ms_per_clip,
+        train_ms_per_clip=run.training_clock.ms_per_clip,
+        single=run.single,
+        total_as_published=describe(spec.backbone, spec.adapter, spec.task).get("total_as_published"),
+        checkpoint_bytes=checkpoint_bytes(run.best.state),
         train_seconds=run.train_seconds,
         started=started,
         finished=_now(),
@@ -88,6 +92,8 @@ class _Run:
     evaluation: Evaluation
     parameters: Parameters
     train_seconds: float
+    peak_memory_mb: float
+    single: SingleClip | None
 
     def __init__(
         self, spec: RunSpec, task: Task, model: AudioVisualModel, reporter: Reporter, work_dir: Path | None
@@ -97,10 +103,11 @@ class _Run:
         path = work_dir / "best.safetensors" if work_dir else None
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
         self.clock = InferenceClock(spec.recipe.batch_size)
+        self.training_clock = TrainingClock(spec.recipe.batch_size)
 
-    def execute(self) -> None:
-        """Train, restore the best state, measure the test split once."""
-        hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock]
+    def execute(self, memory: PeakMemory, device: str) -> None:
+        """Train, restore the best state, measure the test split once, then the costs of a single clip."""
+        hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock, self.training_clock]
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
             begun = time.perf_counter()
@@ -110,6 +117,8 @@ class _Run:
             restore(self._model, self.best.state)
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
             runner.test()
+            self.peak_memory_mb = memory.read()
+            self.single = single_clip(runner, self.training_clock, device)
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
 

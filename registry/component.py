@@ -99,8 +99,8 @@ def option_defaults(build: Callable[..., Any]) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind in named and p.default is not inspect.Parameter.empty}
 
 
-def split_outside_brackets(text: str) -> list[str]:
-    """Split at commas that are outside of brackets and quotes; empty parts are dropped."""
+def split_outside_brackets(text: str, separator: str = ",") -> list[str]:
+    """Split at commas, or another character, outside of brackets and quotes; empty parts are dropped."""
     parts, depth, quote, start = [], 0, "", 0
     for i, char in enumerate(text):
         if quote:
@@ -111,7 +111,7 @@ def split_outside_brackets(text: str) -> list[str]:
             depth += 1
         elif char in ")]}":
             depth -= 1
-        elif char == "," and depth == 0:
+        elif char == separator and depth == 0:
             parts.append(text[start:i])
             start = i + 1
     parts.append(text[start:])

@@ -11,8 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from results import readable
-from results.markdown import FRONT, remarks
+from results.compare import Paired
+from results.coverage import Cover
+from results.markdown import FRONT, TIED, marks, remarks
+from results.naming import title
 from results.row import Board, Row, by_board, shared_labels
+from results.significance import ALPHA
 
 _WIDE = 100
 """Characters in a line from which the costs are shown as well."""
@@ -27,11 +31,80 @@ def show(rows: Sequence[Row], console: Console | None = None) -> None:
         console.print(_table(board, members, labels, wide=console.width >= _WIDE))
     if rows:
         console.print(f"{FRONT} on the front: no row above it has fewer trainable parameters.", style="dim")
+        if any(TIED in marks(row) for row in rows):
+            console.print(f"{TIED} cannot be told apart from the best.", style="dim")
     for row in rows:
         for failure in row.failures:
             console.print(
                 Text(f"failed  {row.task} · {row.backbone} · {row.adapter} · {failure}", style="red"), soft_wrap=True
             )
+
+
+def show_comparison(paired: Sequence[Paired], console: Console | None = None) -> None:
+    """Print two rows side by side, one table for each board."""
+    console = console or Console()
+    for pair in paired:
+        console.print(_comparison_table(pair))
+        if pair.differ_in:
+            console.print(Text(f"They also differ in {'; '.join(pair.differ_in)}.", style="dim"), soft_wrap=True)
+        if not pair.lines:
+            console.print(Text("They share no items and seeds, so nothing can be said about the difference."))
+        elif pair.seeds == 1:
+            console.print(
+                Text("One shared seed: the noise between seeds is in neither the interval nor p.", style="yellow")
+            )
+    console.print(
+        "A difference is first minus second in points, with its paired 95 % interval; p is corrected for the lines of "
+        "its kind (Holm). Bold: below 0.05. With few seeds p is the stricter of the two.",
+        style="dim",
+    )
+
+
+def _comparison_table(pair: Paired) -> Table:
+    first, second = title(pair.first), title(pair.second)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    seeds = "1 shared seed" if pair.seeds == 1 else f"{pair.seeds} shared seeds"
+    heading = f"{pair.board.task} · {pair.board.metric} · {pair.board.data} · {seeds}"
+    table.title, table.title_justify, table.title_style = escape(heading), "left", "bold"
+    for name in ("", "items", first, second, "difference", "95 % interval", "p", "p corrected"):
+        table.add_column(escape(name), justify="right" if name else "left", overflow="fold")
+    for line in pair.lines:
+        found = line.comparison.difference
+        cells = (
+            line.kind.replace("_", " "),
+            str(line.items),
+            f"{line.first:.2f}",
+            f"{line.second:.2f}",
+            readable.gain(found.mean, None),
+            f"{found.low:+.2f} to {found.high:+.2f}",
+            readable.p_value(line.comparison.p_value).removeprefix("p ").removeprefix("= "),
+            readable.p_value(line.corrected).removeprefix("p ").removeprefix("= "),
+        )
+        table.add_row(*map(Text, cells), style="bold" if line.corrected < ALPHA else None)
+    return table
+
+
+def show_coverage(covers: Sequence[Cover], console: Console | None = None) -> None:
+    """Print which seeds each cell has: done, failed (!) and missing (?)."""
+    console = console or Console()
+    tasks = sorted({cover.task for cover in covers})
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("backbone", "adapter", *tasks):
+        table.add_column(escape(name), overflow="fold")
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for cover in covers:
+        lines.setdefault((cover.backbone, cover.adapter), {})[cover.task] = _seeds(cover)
+    for (backbone, adapter), cells in lines.items():
+        table.add_row(*map(Text, (backbone, adapter, *(cells[task] for task in tasks))))
+    console.print(table)
+    counts = [sum(len(getattr(cover, part)) for cover in covers) for part in ("completed", "failed", "missing")]
+    console.print("{} done, {} failed (!), {} missing (?).".format(*counts))
+
+
+def _seeds(cover: Cover) -> str:
+    marked = [(seed, "") for seed in cover.completed] + [(seed, "!") for seed in cover.failed]
+    marked += [(seed, "?") for seed in cover.missing]
+    return " ".join(f"{seed}{mark}" for seed, mark in sorted(marked))
 
 
 def _table(board: Board, rows: Sequence[Row], labels: Sequence[str], wide: bool) -> Table:
@@ -49,7 +122,7 @@ def _table(board: Board, rows: Sequence[Row], labels: Sequence[str], wide: bool)
 
 def _cells(row: Row, board: Sequence[Row], labels: Sequence[str], wide: bool) -> dict[str, str]:
     narrow = {
-        FRONT: FRONT if row.pareto else "",
+        FRONT: marks(row),
         "backbone": row.backbone,
         "adapter": "\n  ".join([row.adapter, *remarks(row, board, labels)]),
         "score": readable.score(row.mean, row.std),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,15 @@ from results.row import Board, Row, by_board, shared_labels
 
 COLUMNS = 3
 """Panels side by side before the next line of panels."""
+MANY = 60
+"""Rows of a panel beyond which those off the front become small points without bars."""
+MOST_NAMES = 15
+"""Rows of a front that are named in a panel."""
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; grey is kept for the linear probe.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#000000")
 _GREY = "#7F7F7F"
+_MOST_COLOURS = 16
 _MARKERS = ("o", "s", "^", "D", "P", "v", "X", "*", "<", ">", "p", "h")
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -40,7 +45,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 Looks = tuple[dict[str, str], dict[str, str]]
-"""Colour of each adapter, marker of each backbone."""
+"""Colour of each adapter, or of each family where there are many; marker of each backbone."""
 
 
 def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
@@ -97,6 +102,9 @@ def _looks(rows: Iterable[Row]) -> Looks:
     rows = list(rows)
     adapters = sorted({row.adapter for row in rows})
     probes = sorted({row.adapter for row in rows if row.is_linear_probe})
+    if len(adapters) > _MOST_COLOURS:
+        # A legend of hundreds of sizes is no legend: a family shares its colour.
+        adapters, probes = sorted({row.family for row in rows}), ["linear_probe"] if probes else []
     learned = [adapter for adapter in adapters if adapter not in probes]
     colours = dict.fromkeys(probes, _GREY) | {a: _COLOURS[i % len(_COLOURS)] for i, a in enumerate(learned)}
     backbones = sorted({row.backbone for row in rows})
@@ -108,8 +116,11 @@ def _panel(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
     ax.grid(True, which="major", color="#E6E6E6", linewidth=0.8)
     ax.set_axisbelow(True)
     _frame(ax, rows)
-    for row, shift in zip(rows, _shifts(rows), strict=True):
+    in_full = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
+    for row, shift in zip(in_full, _shifts(in_full), strict=True):
         _point(ax, row, looks, shift)
+    if len(rows) > MANY:
+        _crowd(ax, [row for row in rows if not row.pareto], looks)
     _front(ax, rows)
     _probe_line(ax, rows)
     _count_axis(ax)
@@ -145,7 +156,7 @@ def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
         yerr=_bar(row) or None,
         transform=ax.transData + aside,
         fmt=markers[row.backbone],
-        color=colours[row.adapter],
+        color=colours[_colour_group(row, colours)],
         markersize=9.5 if row.pareto else 7.5,
         markeredgecolor="black" if row.pareto else "white",
         markeredgewidth=1.2 if row.pareto else 0.7,
@@ -154,6 +165,21 @@ def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
         alpha=1.0 if row.pareto else 0.55,
         zorder=4 if row.pareto else 3,
     )
+
+
+def _crowd(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
+    colours, markers = looks
+    for marker in sorted(set(markers.values())):
+        own = [row for row in rows if markers[row.backbone] == marker]
+        if own:
+            shades = [colours[_colour_group(row, colours)] for row in own]
+            ax.scatter(
+                [*map(_x, own)], [*map(_y, own)], s=12, marker=marker, c=shades, alpha=0.5, linewidths=0, zorder=2
+            )
+
+
+def _colour_group(row: Row, colours: Mapping[str, str]) -> str:
+    return row.adapter if row.adapter in colours else row.family
 
 
 def _x(row: Row) -> float:
@@ -196,8 +222,13 @@ def _count_axis(ax: Axes) -> None:
 
 
 def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
-    texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in rows if row.pareto}
-    place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in rows])
+    front = [row for row in rows if row.pareto]
+    # Of a long front every so many, since there is no room for more.
+    named = front[:: -(-len(front) // MOST_NAMES) or 1]
+    texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in named}
+    # A crowd of small points cannot be kept clear of.
+    avoided = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
+    place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])
 
 
 def _legend(figure: Figure, looks: Looks) -> None:

@@ -45,6 +45,11 @@ def gain(value: float | None, half_width: float | None) -> str:
     return text if half_width is None else f"{text} ± {half_width:.2f}"
 
 
+def p_value(value: float) -> str:
+    """p = 0.012, or p < 0.001."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def duration(seconds: float | None) -> str:
     """45 s, 12.5 min, 3.2 h."""
     if seconds is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-SCHEMA = 1
+SCHEMA = 2
+"""Raised with every change of the fields; `results.migration` reads the older ones."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class SingleClip:
+    """What a run costs at batch size 1, where memory and time do not depend on how well a batch fills the device."""
+
+    peak_memory_mb: float | None = None
+    """Of a training step."""
+    train_ms: float | None = None
+    """Median over training steps."""
+    inference_ms: float | None = None
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One cell of the grid after it ran. Written once, never edited. Unknown is None, never a number."""
 
@@ -82,7 +94,15 @@ class RunRecord:
     peak_memory_mb: float | None = None
     ms_per_clip: float | None = None
     """Median inference time of one clip at the run's batch size."""
+    train_ms_per_clip: float | None = None
+    """Median time of one clip in a training step at the run's batch size."""
+    single: SingleClip | None = None
+    """The same costs with one clip at a time."""
     train_seconds: float | None = None
+    total_as_published: int | None = None
+    """Total parameters as the adapter's paper counts them, which may hold parts that no forward pass uses."""
+    checkpoint_bytes: int | None = None
+    """Of the trained state, without the frozen backbone."""
     started: str = ""
     finished: str = ""
     failure: Failure | None = None
@@ -91,9 +111,11 @@ class RunRecord:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True)
-class ItemResult:
-    """The outcome of one test item, as it is kept beside the record of its run."""
+class ItemResult(NamedTuple):
+    """The outcome of one test item, as it is kept beside the record of its run.
+
+    A tuple, because a leaderboard of many runs reads millions of them.
+    """
 
     item: str
     score: float

@@ -6,6 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from results.outcomes import Kind
+from results.record import RunRecord
+
+MEASURED, PUBLISHED = "measured", "published"
+"""Kinds of rows: from our records, or from a paper."""
+
 
 class Board(NamedTuple):
     """What rows must share to be ranked against each other."""
@@ -14,6 +20,15 @@ class Board(NamedTuple):
     data: str
     metric: str
     protocol: str
+
+
+class Circumstances(NamedTuple):
+    """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in code."""
+
+    board: Board
+    backbone: str
+    labels: tuple[str, ...]
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -47,17 +62,62 @@ class Row:
     gain_interval: float | None
     weights: str
     code: str
+    gain_p_value: float | None = None
+    behind_best: float | None = None
+    behind_best_interval: float | None = None
+    behind_best_p_value: float | None = None
+    tied_with_best: bool | None = None
+    total_as_published: int | None = None
+    train_ms_per_clip: float | None = None
+    single_peak_memory_mb: float | None = None
+    single_train_ms: float | None = None
+    single_inference_ms: float | None = None
+    checkpoint_bytes: int | None = None
+    ppt: float | None = None
+    pareto_memory: bool | None = None
+    pareto_within_interval: bool | None = None
+    pareto_memory_within_interval: bool | None = None
+    hypervolume: float | None = None
+    mean_rank: float | None = None
+    kind: str = MEASURED
+    source: str = ""
     failures: tuple[str, ...] = field(default=(), metadata={"column": False})
     """One line for each failed seed; for people, so not a column."""
+    runs: tuple[RunRecord, ...] = field(default=(), metadata={"column": False}, repr=False, compare=False)
+    """The completed runs, by seed."""
+    breakdown: tuple[Kind, ...] = field(default=(), metadata={"column": False})
+    """The score by question type, class or direction."""
 
     @property
     def board(self) -> Board:
         return Board(self.task, self.data, self.metric, self.protocol)
 
     @property
+    def family(self) -> str:
+        """The adapter's name without its options."""
+        return self.adapter.partition("(")[0]
+
+    @property
     def is_linear_probe(self) -> bool:
         """Whether the adapter is the linear probe, with whatever options: what others are measured against."""
-        return self.adapter.partition("(")[0] == "linear_probe"
+        return self.family == "linear_probe"
+
+    @property
+    def circumstances(self) -> Circumstances:
+        """What an adapter meets."""
+        return Circumstances(self.board, self.backbone, self.labels, self.weights)
+
+    @property
+    def parameters_without_head(self) -> int | None:
+        """Trainable ones of the adapter and the backbone."""
+        if self.trainable_parameters is None or self.head_parameters is None:
+            return None
+        return self.trainable_parameters - self.head_parameters
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells rows of one board apart."""
+        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.code
 
 
 def by_board(rows: Iterable[Row]) -> dict[Board, list[Row]]:

@@ -8,10 +8,12 @@ import math
 import re
 import types
 from collections.abc import Mapping
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from results.record import SCHEMA, RunRecord
+from results.migration import to_present
+from results.record import RunRecord
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -35,7 +37,8 @@ def to_json(record: RunRecord) -> str:
 
 
 def from_json(text: str | bytes, source: str = "record") -> RunRecord:
-    """Read what `to_json` wrote. A field with a default may be absent; a null score is left out.
+    """Read what `to_json` wrote, now or in an older schema. A field with a default may be absent; a null score is left
+    out.
 
     Args:
         text: the JSON text.
@@ -48,11 +51,9 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
         content = json.loads(text, parse_float=_finite, parse_constant=_not_finite)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"{source}: not readable as JSON ({error})") from None
-    schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA or isinstance(schema, bool):
-        raise RecordError(f"{source}: record schema {schema!r}, this version reads {SCHEMA}")
     try:
-        record: RunRecord = _read(RunRecord, content, "record")
+        present = to_present(content if isinstance(content, dict) else {})
+        record: RunRecord = _read(RunRecord, present, "record")
     except (ValueError, OverflowError) as error:
         raise RecordError(f"{source}: {error}") from None
     check(record, source)
@@ -99,7 +100,9 @@ def _key(key: Any) -> str:
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
-    origin, arguments = get_origin(kind), get_args(kind)
+    if type(value) is kind and kind in (int, str, float):
+        return value
+    origin, arguments = _parts(kind)
     if kind is Any or (origin is Literal and value in arguments):
         return value
     if origin in (Union, types.UnionType):
@@ -110,7 +113,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     if origin is list and isinstance(value, list):
         return [_read(arguments[0], entry, f"{where}[{i}]") for i, entry in enumerate(value)]
     if origin is dict and isinstance(value, dict):
-        known_only = {k: v for k, v in value.items() if v is not None or arguments[1] is Any}
+        if arguments[1] is Any:
+            return dict(value)
+        if arguments[1] is float and set(map(type, value.values())) <= {float}:
+            return value
+        known_only = {k: v for k, v in value.items() if v is not None}
         return {k: _read(arguments[1], v, f"{where}[{k!r}]") for k, v in known_only.items()}
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
@@ -120,17 +127,28 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 
 def _read_fields(kind: Any, value: dict[str, Any], where: str) -> Any:
-    hints = get_type_hints(kind)
+    hints, required = _fields(kind)
     if unknown := value.keys() - hints.keys():
         raise ValueError(f"{where} has unknown fields: {', '.join(sorted(unknown))}")
+    if absent := required - value.keys():
+        raise ValueError(f"{where} lacks {', '.join(sorted(absent))}")
+    return kind(**{name: _read(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
+
+
+@cache
+def _fields(kind: Any) -> tuple[dict[str, Any], set[str]]:
+    """The types of a dataclass's fields by name, and the names of those without a default."""
     required = {
         field.name
         for field in dataclasses.fields(kind)
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
-    if absent := required - value.keys():
-        raise ValueError(f"{where} lacks {', '.join(sorted(absent))}")
-    return kind(**{name: _read(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+    return get_type_hints(kind), required
 
 
 def _finite(text: str) -> float:

@@ -11,7 +11,18 @@ from results.row import Row
 
 COLUMNS = tuple(field.name for field in fields(Row) if field.metadata.get("column", True))
 
-DECIMALS = {"peak_memory_mb": 1, "train_seconds": 1, "ms_per_clip": 3, "gflops": 6}
+DECIMALS = {
+    "peak_memory_mb": 1,
+    "train_seconds": 1,
+    "ms_per_clip": 3,
+    "gflops": 6,
+    "gain_p_value": 6,
+    "behind_best_p_value": 6,
+    "train_ms_per_clip": 3,
+    "single_peak_memory_mb": 1,
+    "single_train_ms": 3,
+    "single_inference_ms": 3,
+}
 _OTHER_DECIMALS = 4
 
 
@@ -24,6 +35,11 @@ def to_csv(rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
+def decimals(name: str) -> int:
+    """Decimals of a column's fractional numbers."""
+    return DECIMALS.get(name, _OTHER_DECIMALS)
+
+
 def _cell(name: str, value: object) -> str:
     match value:
         case None:
@@ -33,9 +49,8 @@ def _cell(name: str, value: object) -> str:
         case int():
             return str(value)
         case float():
-            decimals = DECIMALS.get(name, _OTHER_DECIMALS)
             # Adding 0.0 turns a rounded -0.0 into 0.0.
-            return f"{round(value, decimals) + 0.0:.{decimals}f}"
+            return f"{round(value, decimals(name)) + 0.0:.{decimals(name)}f}"
         case tuple():
             return harmless("; ".join(value))
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -15,9 +15,13 @@ from results.record import ItemResult
 
 RESAMPLES = 1000
 LEVEL = 0.95
+_TOGETHER = 256
+"""Matrices in one product, which bounds its memory."""
 
 Scores = NDArray[np.float64]
 """(seeds, items), each in 0..1."""
+Items = tuple[tuple[str, str], ...]
+"""(item, kind) of each column of scores, sorted."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +50,37 @@ def std(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
-def score_matrix(runs: Sequence[Sequence[ItemResult]]) -> Scores | None:
-    """The scores of several seeds on the same items, items in the order of their names: (seeds, items).
+def aligned(runs: Iterable[Sequence[ItemResult]]) -> tuple[Items, Scores] | None:
+    """The scores of several seeds on the same items, and the items in the order of their names.
 
     None where a run has no items, names one twice, or was scored on other items than the rest.
     """
-    named = [{(entry.item, entry.kind): entry.score for entry in run} for run in runs]
-    if not named or not named[0]:
-        return None
-    order = sorted(named[0])
-    if any(len(scores) != len(run) or sorted(scores) != order for scores, run in zip(named, runs, strict=True)):
-        return None
-    return np.array([[scores[item] for item in order] for scores in named], dtype=np.float64)
+    first: tuple[object, object] | None = None
+    order: list[tuple[str, str]] = []
+    places: list[int] = []
+    scores: list[Sequence[float]] = []
+    for run in runs:
+        if not run:
+            return None
+        items, own, kinds = zip(*run, strict=True)
+        # Mostly the items of all runs come in one order, which is quicker to see than to sort.
+        if (items, kinds) != first:
+            names = list(zip(items, kinds, strict=True))
+            places = sorted(range(len(names)), key=names.__getitem__)
+            ranked = [names[place] for place in places]
+            if first is None:
+                order = ranked
+            if ranked != order or len(set(order)) != len(order):
+                return None
+            first = (items, kinds)
+        scores.append([own[place] for place in places])
+    return (tuple(order), np.array(scores, dtype=np.float64)) if scores else None
+
+
+def score_matrix(runs: Iterable[Sequence[ItemResult]]) -> Scores | None:
+    """The scores alone of `aligned`."""
+    found = aligned(runs)
+    return None if found is None else found[1]
 
 
 def interval(scores: Scores) -> float:
@@ -65,7 +88,7 @@ def interval(scores: Scores) -> float:
 
     With one seed only the items are drawn again, so the noise between seeds is not in it.
     """
-    low, high = _bounds(scores)
+    ((low, high),) = bounds([scores])
     return (high - low) / 2
 
 
@@ -77,26 +100,49 @@ def paired_difference(first: Scores, second: Scores) -> Difference:
     """
     if first.shape != second.shape:
         raise ValueError(f"paired scores need one shape, got {first.shape} and {second.shape}")
-    difference = first - second
-    return Difference(100 * float(difference.mean()), *_bounds(difference))
+    (difference,) = differences([first - second])
+    return difference
 
 
-def _bounds(scores: Scores) -> tuple[float, float]:
+def differences(paired: Sequence[Scores]) -> list[Difference]:
+    """The same for many matrices of paired differences at once."""
+    return [
+        Difference(100 * float(one.mean()), low, high) for one, (low, high) in zip(paired, bounds(paired), strict=True)
+    ]
+
+
+def bounds(many: Sequence[Scores]) -> list[tuple[float, float]]:
     """Percentile bounds in percentage points from drawing seeds and items again, each with replacement.
 
     Every seed was scored on the same items, so the two are drawn independently and crossed (the pigeonhole bootstrap:
     Owen 2007, The Annals of Applied Statistics 1(2)). Drawing S seeds again shows (S - 1) / S of their variance, which
     for three seeds is a third too little; widening the seed means around their mean by sqrt(S / (S - 1)) restores it.
+
+    Matrices of one shape are drawn together, which for thousands of rows is many times quicker.
     """
-    seeds, items = scores.shape
-    if seeds > 1:
-        seed_means = scores.mean(axis=1, keepdims=True)
-        scores = scores + (math.sqrt(seeds / (seeds - 1)) - 1) * (seed_means - seed_means.mean())
-    by_seed = _weights("items", items) @ scores.T
-    means = (by_seed * _weights("seeds", seeds)).sum(axis=1)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return 100 * float(low), 100 * float(high)
+    found: dict[int, tuple[float, float]] = {}
+    shapes: dict[tuple[int, int], list[int]] = {}
+    for index, scores in enumerate(many):
+        shapes.setdefault((scores.shape[0], scores.shape[1]), []).append(index)
+    for (seeds, items), own in shapes.items():
+        for start in range(0, len(own), _TOGETHER):
+            part = own[start : start + _TOGETHER]
+            stacked = np.stack([_widened(many[index]) for index in part])
+            by_seed = _weights("items", items) @ stacked.reshape(-1, items).T
+            means = (by_seed.reshape(RESAMPLES, -1, seeds) * _weights("seeds", seeds)[:, None, :]).sum(axis=2)
+            tail = (1 - LEVEL) / 2
+            # The last digits of a product depend on how many were multiplied together; a table must not.
+            low, high = np.round(100 * np.quantile(means, [tail, 1 - tail], axis=0), 9)
+            found |= {index: (float(low[i]), float(high[i])) for i, index in enumerate(part)}
+    return [found[index] for index in range(len(many))]
+
+
+def _widened(scores: Scores) -> Scores:
+    seeds = len(scores)
+    if seeds < 2:
+        return scores
+    seed_means = scores.mean(axis=1, keepdims=True)
+    return scores + (math.sqrt(seeds / (seeds - 1)) - 1) * (seed_means - seed_means.mean())
 
 
 # Few entries: for ten thousand items one takes 80 MB.

@@ -5,14 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from operator import itemgetter
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from results.files import unwritable, write_atomically
 from results.record import ItemResult, RunRecord
 from results.serialise import RecordError, from_json, to_json
+
+_FIELDS = itemgetter(*ItemResult._fields)
 
 
 class ScoredItem(Protocol):
@@ -37,9 +41,13 @@ class Unreadable:
 class Records(list[RunRecord]):
     """The readable records of a store, ordered by hash, with the files that could not be read."""
 
-    def __init__(self, records: Iterable[RunRecord] = (), unreadable: Iterable[Unreadable] = ()) -> None:
+    def __init__(
+        self, records: Iterable[RunRecord] = (), unreadable: Iterable[Unreadable] = (), notes: Iterable[str] = ()
+    ) -> None:
         super().__init__(records)
         self.unreadable = list(unreadable)
+        self.notes = list(notes)
+        """What a reader must know of how the records came together, one line each."""
 
 
 class Store:
@@ -47,6 +55,11 @@ class Store:
 
     def __init__(self, output: Path) -> None:
         self.output = Path(output)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return str(self.output)
 
     def prepare(self) -> None:
         """Make the folders and prove that they can be written, so that a long run does not fail at its end.
@@ -110,13 +123,7 @@ class Store:
             RecordError: the file is there but cannot be read.
         """
         path = self._items_path(run_hash)
-        if not path.is_file():
-            return []
-        try:
-            entries = json.loads(gzip.decompress(path.read_bytes()))
-            return [ItemResult(str(e["item"]), float(e["score"]), str(e["kind"])) for e in entries]
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            raise RecordError(f"{path}: not a readable list of items ({error})") from None
+        return items_from_bytes(path.read_bytes(), str(path)) if path.is_file() else []
 
     def completed(self, run_hash: str) -> bool:
         """Whether this run has a completed record; one that cannot be read does not count."""
@@ -139,13 +146,39 @@ class Store:
 
 def _read(path: Path) -> RunRecord:
     try:
-        record = from_json(path.read_bytes(), str(path))
+        return record_from_bytes(path.read_bytes(), str(path))
     except OSError as error:
         raise RecordError(f"{path}: {error.strerror or error}") from None
-    if record.hash != path.stem:
+
+
+def record_from_bytes(content: bytes, path: str) -> RunRecord:
+    """The record of a file `<hash>.json`.
+
+    Raises:
+        RecordError: no record, or one of another hash.
+    """
+    record = from_json(content, path)
+    if record.hash != PurePath(path).stem:
         # A copy under another name would count one run twice.
         raise RecordError(f"{path}: holds the record {record.hash}")
     return record
+
+
+def items_from_bytes(content: bytes, path: str) -> list[ItemResult]:
+    """The items of a file `<hash>.json.gz`.
+
+    Raises:
+        RecordError: not a readable list of items.
+    """
+    try:
+        # Once for all items rather than one by one: a large leaderboard reads millions of them.
+        found = [ItemResult(*_FIELDS(entry)) for entry in json.loads(gzip.decompress(content))]
+        items, scores, kinds = (set(map(type, column)) for column in zip(*found, strict=True)) if found else [set()] * 3
+        if not (items | kinds <= {str} and scores <= {float, int}):
+            raise TypeError("an item without text for its name and kind or without a number for its score")
+        return found
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+        raise RecordError(f"{path}: not a readable list of items ({error})") from None
 
 
 def _move_aside_if_unreadable(path: Path) -> None:

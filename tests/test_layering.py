@@ -27,6 +27,7 @@ VERB_MODULES = (
     "listing",
     "describe",
     "leaderboard",
+    "compare",
     "status",
     "pretrain",
     "data",

@@ -1,36 +1,95 @@
-"""`leaderboard`: the tables and pictures again, from the records."""
+"""`leaderboard`: the tables, pictures and the page again, from the records."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
 
+DETAILS = """\
+Writes leaderboard.csv, .md, .tex, .html (one file, opens from disk without a network) and the trade-off pictures into
+--output. Records are read from there too; --store reads them from elsewhere, and --merge adds those of other machines.
+Runs of one name that differ in data, recipe, protocol, weights or code stay in rows of their own, and what was kept
+apart is said with the reason. See docs/leaderboard.md and docs/reading_the_leaderboard.md."""
+EXAMPLES = """\
+leaderboard
+leaderboard --output runs/all --merge runs/machine1 runs/machine2
+leaderboard --output board --store s3://bucket/runs
+leaderboard --output runs/pilot --coverage"""
+
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "leaderboard", "rebuild the tables and pictures from the records", act,
-        examples="leaderboard\nleaderboard --output runs/pilot",
+        verbs, "leaderboard", "rebuild the tables, the pictures and the page from the records", act,
+        examples=EXAMPLES, details=DETAILS,
     )  # fmt: skip
     add_output(parser)
+    parser.add_argument(
+        "--store", metavar="URL",
+        help="read the records from this folder or fsspec URL instead (s3:// needs s3fs, and so on)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--merge", nargs="+", default=[], metavar="DIR_OR_URL", help="also read the records of these folders or URLs"
+    )
+    parser.add_argument("--coverage", action="store_true", help="show which cells are missing, and write nothing")
 
 
 def act(arguments: argparse.Namespace) -> int:
-    show_leaderboard(existing_output(arguments.output))
+    places = [arguments.store] if arguments.store else []
+    # A folder that only receives the tables need not hold records.
+    if not places and (not arguments.merge or arguments.output.is_dir()):
+        places = [str(existing_output(arguments.output))]
+    places += arguments.merge
+    if arguments.coverage:
+        return _show_coverage(places)
+    show_leaderboard(arguments.output, places, _command(arguments))
     return 0
 
 
-def show_leaderboard(output: Path) -> None:
-    """Write the leaderboard's files, print its table and name the files."""
+def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | None = None) -> None:
+    """Write the leaderboard's files, print its table, name the files and what was kept apart.
+
+    Args:
+        places: folders or URLs of the records; the output itself where there are none.
+
+    Raises:
+        UserError: a place that cannot be read, or an output that cannot be written.
+    """
     from benchmark.cli.screen import screen
     from results import console, leaderboard
+    from results.merged import Merged, open_store
     from results.store import Store
 
-    board = leaderboard.write(output, Store(output))
+    stores = [open_store(place) for place in places] or [Store(output)]
+    board = leaderboard.write(output, Merged(stores), command)
     console.show(board.rows, screen())
+    for line in board.apart:
+        print(f"kept apart: {line}")
     for unreadable in board.unreadable:
         warn(f"{unreadable.path} was left out: {unreadable.reason}")
     if not board.rows:
         print(f"{output} holds no records yet.")
     print("written: " + ", ".join(map(str, board.files)))
+
+
+def _show_coverage(places: Sequence[str]) -> int:
+    from benchmark.cli.screen import screen
+    from results import console
+    from results.coverage import coverage
+    from results.merged import Merged, open_store
+
+    records = Merged([open_store(place) for place in places]).load()
+    if not records:
+        print(f"{', '.join(places)} holds no records yet.")
+    else:
+        console.show_coverage(coverage(records), screen())
+    return 0
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    words = ["python", "-m", "benchmark", "leaderboard", "--output", str(arguments.output)]
+    words += ["--store", arguments.store] if arguments.store else []
+    return shlex.join(words + (["--merge", *arguments.merge] if arguments.merge else []))

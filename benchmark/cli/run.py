@@ -21,6 +21,7 @@ from registry.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.grid import Grid, RunSpec
+    from benchmark.launch.local import Observer
     from benchmark.plan import Cell
     from results.store import Store
 
@@ -63,6 +64,11 @@ def add_to(verbs: Verbs) -> None:
         "--jobs", type=at_least(1), metavar="N",
         help="cells at a time, the processor's cores divided among them (default: one per core, on cuda one)",
     )  # fmt: skip
+    parser.add_argument(
+        "--log",
+        choices=["tensorboard", "wandb"],
+        help="also write each cell's curves, scores and costs there as it ends",
+    )
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
     add_output(parser)
     add_plugins(parser)
@@ -121,6 +127,10 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
     from benchmark.cli.leaderboard import show_leaderboard
     from benchmark.plan import write_plan
 
+    if arguments.log:
+        from benchmark.export import check_installed
+
+        check_installed(arguments.log)
     store.prepare()
     write_plan(store.output, cells)
     missing = [cell for cell in cells if not store.completed(cell.hash)]
@@ -161,7 +171,7 @@ def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse
     print(f"{_cells(total)}: {done} done, {len(missing)} to train on {device}, {min(jobs, len(missing))} at a time")
     try:
         with display(total, done) as observer:
-            outcome = launch(missing, store, placement, observer)
+            outcome = launch(missing, store, placement, _logged(observer, arguments))
     except KeyboardInterrupt:
         left = sum(not store.completed(cell.hash) for cell in missing)
         print(f"interrupted: {total - left} of {_cells(total)} done; the same command continues.", file=sys.stderr)
@@ -170,6 +180,14 @@ def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse
         print(f"{_cells(outcome.failed)} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
         return 2 if outcome.users_mistakes == outcome.failed else 1
     return 0
+
+
+def _logged(observer: Observer, arguments: argparse.Namespace) -> Observer:
+    if not arguments.log:
+        return observer
+    from benchmark.export import Exporter
+
+    return Exporter(observer, arguments.log, arguments.output, warn)
 
 
 def _device(asked: str) -> str:

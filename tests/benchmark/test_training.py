@@ -6,7 +6,7 @@ import logging
 import pytest
 import torch
 from mmengine.logging import MessageHub, MMLogger
-from training_fakes import FakeTask, registered
+from training_fakes import FakeHead, FakeTask, registered
 
 from benchmark.checkpoints import load
 from benchmark.failures import NonFiniteLossError
@@ -36,7 +36,8 @@ def run(cell: RunSpec, **options):
 
 def numbers(record) -> dict:
     """Everything of a record that may not differ between two runs of the same cell."""
-    measured = ("peak_memory_mb", "ms_per_clip", "train_seconds", "started", "finished", "history")
+    measured = ("peak_memory_mb", "ms_per_clip", "train_ms_per_clip", "single", "train_seconds")
+    measured += ("started", "finished", "history")
     history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
     return {k: v for k, v in dataclasses.asdict(record).items() if k not in measured} | {"history": history}
 
@@ -61,6 +62,31 @@ def test_costs_are_measured():
     assert sum(epoch["seconds"] for epoch in record.history) <= record.train_seconds
     assert record.gflops > 0
     assert record.parameters.idle == 3
+    assert 0 < record.train_ms_per_clip < 1000
+    assert 50 < record.single.peak_memory_mb < 100_000
+    assert 0 < record.single.inference_ms < record.single.train_ms < 1000
+
+
+def test_the_bytes_of_the_checkpoint_are_those_of_the_file(tmp_path):
+    record, _ = run(spec(), work_dir=tmp_path)
+    # The file also holds the epoch and the validation score as text.
+    assert 0 <= (tmp_path / "best.safetensors").stat().st_size - record.checkpoint_bytes < 200
+
+
+def test_a_part_that_cannot_work_with_one_clip_loses_no_run(monkeypatch, caplog):
+    ask = FakeHead.loss
+
+    def refuse(self, outputs, targets):
+        if len(targets["label"]) < 2:
+            raise ValueError("needs two clips")
+        return ask(self, outputs, targets)
+
+    monkeypatch.setattr(FakeHead, "loss", refuse)
+    with caplog.at_level(logging.WARNING, logger="benchmark"):
+        record, _ = run(spec())
+    assert record.status == "completed"
+    assert record.single is None
+    assert "needs two clips" in caplog.text
     assert record.environment["threads"] == torch.get_num_threads()
 
 

@@ -171,9 +171,10 @@ def test_the_files_are_written_and_name_what_could_not_be_read(tmp_path, grid) -
     (tmp_path / "records" / "torn.json").write_text("{")
     (tmp_path / "items" / f"{records[0].hash}.json.gz").write_bytes(b"torn")
     board = write(tmp_path, store, "python -m benchmark leaderboard")
-    assert [file.name for file in board.files] == ["leaderboard.csv", "leaderboard.md", "tradeoff.png", "tradeoff.svg"]
+    tables = [f"leaderboard.{kind}" for kind in ("csv", "md", "tex", "html")]
+    assert [file.name for file in board.files] == [*tables, "tradeoff.png", "tradeoff.svg"]
     assert all(file.stat().st_size > 1000 for file in board.files)
-    assert (tmp_path / "leaderboard.csv").read_text() == to_csv(board.rows)
+    assert (tmp_path / "leaderboard.csv").read_text() == to_csv([*board.rows, *board.published])
     assert len(board.rows) == 36
     assert len(board.unreadable) == 2
     page = (tmp_path / "leaderboard.md").read_text()

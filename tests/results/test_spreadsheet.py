@@ -6,6 +6,7 @@ import io
 import pytest
 
 from results.leaderboard import build
+from results.record import SingleClip
 from results.spreadsheet import COLUMNS, harmless, to_csv
 
 
@@ -42,11 +43,34 @@ def test_the_columns_and_their_order_are_stable() -> None:
         "gain_interval",
         "weights",
         "code",
+        "gain_p_value",
+        "behind_best",
+        "behind_best_interval",
+        "behind_best_p_value",
+        "tied_with_best",
+        "total_as_published",
+        "train_ms_per_clip",
+        "single_peak_memory_mb",
+        "single_train_ms",
+        "single_inference_ms",
+        "checkpoint_bytes",
+        "ppt",
+        "pareto_memory",
+        "pareto_within_interval",
+        "pareto_memory_within_interval",
+        "hypervolume",
+        "mean_rank",
+        "kind",
+        "source",
     )
 
 
 def test_a_row_in_text(record) -> None:
-    (line,) = read(to_csv(build([record(labels=["synthetic data", "random weights"])])))
+    single = SingleClip(250.04, 7.0, 3.0)
+    run = record(
+        labels=["synthetic data", "random weights"], single=single, train_ms_per_clip=5.5, checkpoint_bytes=8_192
+    )
+    (line,) = read(to_csv(build([run])))
     assert line | {"recipe": ""} == {
         "task": "avqa",
         "data": "synthetic@1",
@@ -75,6 +99,25 @@ def test_a_row_in_text(record) -> None:
         "gain_interval": "",
         "weights": "",
         "code": "",
+        "gain_p_value": "",
+        "behind_best": "0.0000",
+        "behind_best_interval": "",
+        "behind_best_p_value": "",
+        "tied_with_best": "true",
+        "total_as_published": "",
+        "train_ms_per_clip": "5.500",
+        "single_peak_memory_mb": "250.0",
+        "single_train_ms": "7.000",
+        "single_inference_ms": "3.000",
+        "checkpoint_bytes": "8192",
+        "ppt": "0.5000",
+        "pareto_memory": "true",
+        "pareto_within_interval": "true",
+        "pareto_memory_within_interval": "true",
+        "hypervolume": "0.0000",
+        "mean_rank": "",
+        "kind": "measured",
+        "source": "",
     }
     assert len(line["recipe"]) == 8
 

@@ -1,0 +1,75 @@
+"""`compare`: two rows of a leaderboard side by side, on the same seeds and items."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from benchmark.cli.arguments import Verbs, add_output, add_verb, warn
+
+if TYPE_CHECKING:
+    from results.compare import Paired
+
+DETAILS = """\
+A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
+that name; /task narrows it to one task, and @digits to one recipe, weights or code where rows of one name differ. Each
+task that both rows were run on gets a table: all items first, then question types, classes or directions."""
+EXAMPLES = """\
+compare tiny_vit/linear_probe 'tiny_vit/stg_cma(ratio=0.25)'
+compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""
+
+
+def add_to(verbs: Verbs) -> None:
+    parser = add_verb(verbs, "compare", "compare two rows on the same items", act, examples=EXAMPLES, details=DETAILS)
+    parser.add_argument("first", metavar="ROW_A", help="backbone/adapter")
+    parser.add_argument("second", metavar="ROW_B", help="backbone/adapter")
+    add_output(parser)
+    parser.add_argument("--store", metavar="URL", help="read the records from this folder or fsspec URL instead")
+    parser.add_argument(
+        "--merge", nargs="+", default=[], metavar="DIR_OR_URL", help="also read the records of these folders or URLs"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def act(arguments: argparse.Namespace) -> int:
+    from benchmark.cli.screen import screen
+    from results import console
+    from results.compare import compare_rows
+    from results.leaderboard import gather
+    from results.merged import Merged, open_store
+
+    source = Merged([open_store(place) for place in (arguments.store or arguments.output, *arguments.merge)])
+    board = gather(source)
+    for unreadable in board.unreadable:
+        warn(f"{unreadable.path} was left out: {unreadable.reason}")
+    paired = compare_rows(board.rows, source.items, arguments.first, arguments.second)
+    if arguments.json:
+        print(json.dumps([_plain(pair) for pair in paired], indent=2))
+    else:
+        console.show_comparison(paired, screen())
+    return 0
+
+
+def _plain(pair: Paired) -> dict[str, Any]:
+    return {
+        **pair.board._asdict(),
+        "first": f"{pair.first.backbone}/{pair.first.adapter}",
+        "second": f"{pair.second.backbone}/{pair.second.adapter}",
+        "seeds": pair.seeds,
+        "differ_in": pair.differ_in,
+        "lines": [
+            {
+                "kind": line.kind,
+                "items": line.items,
+                "first": line.first,
+                "second": line.second,
+                "difference": line.comparison.difference.mean,
+                "low": line.comparison.difference.low,
+                "high": line.comparison.difference.high,
+                "p": line.comparison.p_value,
+                "p_corrected": line.corrected,
+            }
+            for line in pair.lines
+        ],
+    }

@@ -1,0 +1,65 @@
+"""What the page says of each column: its title, its unit, its meaning, and which way is better."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Column(NamedTuple):
+    """How a column of the leaderboard is shown."""
+
+    title: str
+    meaning: str
+    better: Literal["high", "low", ""] = ""
+    """Which way is better; columns that have one can be an axis of the trade-off plot."""
+    scale: Literal["linear", "log"] = "linear"
+
+
+PRESENTED = {
+    "task": Column("task", "registered name and options"),
+    "data": Column("data", "what the numbers were measured on: name and hash"),
+    "backbone": Column("backbone", "frozen model"),
+    "adapter": Column("adapter", "what is trained beside the head; of published rows the method"),
+    "metric": Column("metric", "what ranks; higher is better"),
+    "mean": Column("score (%)", "mean test score over seeds", "high"),
+    "std": Column("std (points)", "standard deviation over seeds", "low"),
+    "seeds": Column("seeds", "completed seeds in the mean"),
+    "interval": Column("95 % interval (± points)", "bootstrap over test items and seeds", "low"),
+    "gain_over_linear_probe": Column("gain over linear probe (points)", "same backbone, task and data", "high"),
+    "adapter_parameters": Column("adapter parameters", "trainable, of the adapter scheme", "low", "log"),
+    "head_parameters": Column("head parameters", "trainable, of the task's head", "low", "log"),
+    "trainable_parameters": Column("trainable parameters", "adapter, head and trained backbone parts", "low", "log"),
+    "total_parameters": Column("total parameters", "all of the live modules", "low", "log"),
+    "trainable_percent": Column("trainable (%)", "100 × trainable ÷ total", "low"),
+    "gflops": Column("GFLOPs per clip", "forward operations, two for a multiply-add", "low", "log"),
+    "peak_memory_mb": Column("peak memory (MB)", "of the whole run at its batch size", "low"),
+    "ms_per_clip": Column("inference (ms per clip)", "at the run's batch size", "low", "log"),
+    "train_seconds": Column("training time (s)", "mean over seeds", "low", "log"),
+    "pareto": Column("on the front: parameters", "nobody scores as high with as few trainable parameters"),
+    "status": Column("status", "completed, partial or failed"),
+    "labels": Column("labels", "what a reader must know"),
+    "protocol": Column("protocol", "which split selected the best state"),
+    "recipe": Column("recipe", "hash of the training recipe"),
+    "gain_interval": Column("gain interval (± points)", "paired 95 % interval of the gain", "low"),
+    "weights": Column("weights", "hash over the weight files"),
+    "code": Column("code", "hash of the code that decided the numbers"),
+    "gain_p_value": Column("p of the gain", "paired, Holm over the gains of the board"),
+    "behind_best": Column("behind the best (points)", "best mean of the board minus this one", "low"),
+    "behind_best_interval": Column("behind the best (± points)", "paired 95 % interval", "low"),
+    "behind_best_p_value": Column("p behind the best", "paired, Holm over the rows of the board"),
+    "tied_with_best": Column("may be the best", "not told apart from the best at 5 %; empty below two shared seeds"),
+    "total_as_published": Column("total as published", "as the paper counts it, dead parts included", "low", "log"),
+    "train_ms_per_clip": Column("training (ms per clip)", "of a training step at the run's batch size", "low", "log"),
+    "single_peak_memory_mb": Column("peak memory, batch 1 (MB)", "of a training step with one clip", "low"),
+    "single_train_ms": Column("training, batch 1 (ms)", "of a training step with one clip", "low", "log"),
+    "single_inference_ms": Column("inference, batch 1 (ms)", "of one clip alone", "low", "log"),
+    "checkpoint_bytes": Column("checkpoint (bytes)", "of the trained state without the backbone", "low", "log"),
+    "ppt": Column("PPT (C = 10 M)", "score weighed by parameters without the head; favours the probe", "high"),
+    "pareto_memory": Column("on the front: memory", "nobody scores as high with as little memory"),
+    "pareto_within_interval": Column("near the front: parameters", "off the front by no more than the row's interval"),
+    "pareto_memory_within_interval": Column("near the front: memory", "off the front by no more than its interval"),
+    "hypervolume": Column("family hypervolume", "of the adapter family's sizes; the probe is 0", "high"),
+    "mean_rank": Column("mean rank", "over the boards that its rivals were run on too", "low"),
+    "kind": Column("kind", "measured here, or published elsewhere"),
+    "source": Column("source", "where a published number was read"),
+}

@@ -1,0 +1,149 @@
+"""The leaderboard as one page that opens from disk: data, style, program and plotting library in a single file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from results.aggregate import mean_ranks, volumes
+from results.columns import PRESENTED
+from results.row import Row, shared_labels
+from results.spreadsheet import COLUMNS, decimals
+
+if TYPE_CHECKING:
+    from results.leaderboard import Leaderboard
+
+SCRIPTS = ("rows.js", "table.js", "plot.js", "record.js", "main.js")
+"""Parts of the program, in the order in which they run."""
+
+
+def to_html(board: Leaderboard) -> str:
+    """The whole page.
+
+    Text of records reaches the page as data only. They stand in a block that no browser runs, with every `<` escaped,
+    and the content security policy lets nothing run but our program and the plotting library, by their hashes, and
+    lets nothing be fetched.
+    """
+    program = _program()
+    plotly, packed = _plotly()
+    policy = f"default-src 'none'; script-src {_hash(program)} {_hash(plotly)}; style-src 'unsafe-inline'; " + (
+        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    parts = {
+        "policy": policy,
+        "style": _asset("page.css"),
+        "command": html.escape(board.command),
+        "data": _json(content(board)),
+        "plotly": packed,
+        "program": program,
+    }
+    # In one pass, so that nothing which a record says is taken for a place to fill.
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _asset("page.html"))
+
+
+def content(board: Leaderboard) -> dict[str, Any]:
+    """What the program reads: rows column by column, and what is shown of a single row."""
+    rows = [*board.rows, *board.published]
+    recipes, environments = _Shared(), _Shared()
+    return {
+        "columns": [{"name": name, **PRESENTED[name]._asdict(), "decimals": decimals(name)} for name in COLUMNS],
+        "values": {name: [_plain(name, getattr(row, name)) for row in rows] for name in COLUMNS},
+        "breakdowns": [[[kind.name, kind.items, round(kind.score, 2)] for kind in row.breakdown] for row in rows],
+        "curves": [_curves(row) for row in rows],
+        "recipes": [recipes.place(row.runs[0].recipe if row.runs else None) for row in rows],
+        "environments": [environments.place(row.runs[0].environment if row.runs else None) for row in rows],
+        "failures": {str(index): row.failures for index, row in enumerate(rows) if row.failures},
+        "known_recipes": recipes.distinct,
+        "known_environments": environments.distinct,
+        "labels": shared_labels([row for row in board.rows if row.mean is not None]),
+        "apart": board.apart,
+        "unreadable": [file.reason for file in board.unreadable],
+        "ranks": [
+            [one.backbone, one.adapter, round(one.mean, 2), {board.task: rank for board, rank in one.ranks.items()}]
+            for one in mean_ranks(board.rows)
+        ],
+        "volumes": [
+            [one.circumstances.board.task, one.circumstances.backbone, one.family, one.sizes, round(one.value, 4)]
+            for one in volumes(board.rows)
+            if one.sizes > 1
+        ],
+        "command": board.command,
+    }
+
+
+class _Shared:
+    """Values that many rows share, kept once."""
+
+    def __init__(self) -> None:
+        self.distinct: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, value: Any) -> int | None:
+        if value is None:
+            return None
+        key = json.dumps(value, sort_keys=True, default=str)
+        if key not in self._places:
+            self._places[key] = len(self.distinct)
+            self.distinct.append(value)
+        return self._places[key]
+
+
+def _plain(name: str, value: Any) -> Any:
+    """As the CSV has it, so that the page shows the same digits."""
+    if isinstance(value, float):
+        return round(value, decimals(name)) + 0.0
+    return "; ".join(value) if isinstance(value, tuple) else value
+
+
+def _curves(row: Row) -> list[Any]:
+    """[seed, best epoch, [[epoch, training loss, validation score], …]] for each completed run."""
+    return [
+        [
+            run.seed,
+            run.best_epoch,
+            [
+                [entry.get("epoch"), _short(entry.get("train_loss")), _short(entry.get(row.metric))]
+                for entry in run.history
+            ],
+        ]
+        for run in row.runs
+    ]
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _json(value: Any) -> str:
+    """JSON that ends no script block and no line early, whatever text is in it."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _asset(name: str) -> str:
+    return (resources.files("results.page") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _program() -> str:
+    return "\n" + "\n".join(_asset(name) for name in SCRIPTS)
+
+
+@cache
+def _plotly() -> tuple[str, str]:
+    """plotly.js, and the same compressed (a third of its size) as text; the page unpacks it once the table stands."""
+    # Only its one JavaScript file is needed, and importing the package takes as long as building a small page.
+    text = (resources.files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return text, base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

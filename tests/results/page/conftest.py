@@ -1,0 +1,54 @@
+"""A page with everything on it: seeds, kinds, curves, a failure, twins that are kept apart, and text that bites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.leaderboard import Leaderboard, write
+from results.record import ItemResult, RunRecord, SingleClip
+from results.store import Store
+
+HOSTILE = "</script><script>window.bitten=1</script><img src=x onerror='window.bitten=2'><b>{{data}}"
+KINDS = ("Audio Counting", "Audio-Visual Location", "Visual Location")
+
+
+@pytest.fixture(scope="session")
+def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
+    """The written leaderboard of the plausible grid."""
+    records, items = grid
+    folder = tmp_path_factory.mktemp("page")
+    store = Store(folder)
+    for record in records:
+        store.write(_furnished(record), [i._replace(kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])])
+    first = records[0]
+    store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemResult("clip0", 1.0)])
+    store.write(replace(first, adapter=HOSTILE, labels=[*first.labels, HOSTILE], hash="hostile"))
+    return write(folder, store, f"python -m benchmark leaderboard --output {folder} # {HOSTILE}")
+
+
+@pytest.fixture(scope="session")
+def page(board: Leaderboard) -> Path:
+    """Its `leaderboard.html`."""
+    return next(path for path in board.files if path.suffix == ".html")
+
+
+def _furnished(record: RunRecord) -> RunRecord:
+    score = record.scores[record.primary_metric]
+    history = [
+        {"epoch": epoch, "train_loss": 3.0 / epoch + 0.1 * record.seed, record.primary_metric: score * (1 - 0.5**epoch)}
+        for epoch in range(1, 6)
+    ]
+    assert record.parameters is not None
+    return replace(
+        record,
+        history=history,
+        best_epoch=5,
+        environment={"device_name": "a processor", "versions": {"torch": "2"}},
+        single=SingleClip(250.0, 12.0, 5.0),
+        train_ms_per_clip=9.0,
+        peak_memory_mb=300.0 + (record.parameters.trainable * 7 % 1000) / 10,
+        checkpoint_bytes=4 * record.parameters.trainable,
+    )
