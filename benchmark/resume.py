@@ -150,11 +150,11 @@ def _below(tensors: State, prefix: str) -> State:
 
 
 def _random_state() -> State:
-    _, keys, position, has_gauss, gauss = np.random.get_state()
+    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     version, words, next_gauss = random.getstate()
     state = {
         "torch": torch.get_rng_state(),
-        "numpy": torch.tensor(keys.astype(np.int64)),
+        "numpy": torch.tensor(np.asarray(keys, dtype=np.int64)),
         "numpy_rest": torch.tensor([position, has_gauss, gauss], dtype=torch.float64),
         "python": torch.tensor([version, *words], dtype=torch.int64),
         "python_rest": torch.tensor([] if next_gauss is None else [next_gauss], dtype=torch.float64),

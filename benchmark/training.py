@@ -120,7 +120,8 @@ class _Run:
     @property
     def circumstances(self) -> dict[str, Any]:
         """What was unusual about this run, for the record."""
-        recipe, unusual = self._spec.recipe, {}
+        recipe = self._spec.recipe
+        unusual: dict[str, Any] = {}
         if self._pieces > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
         if self.resume and self.resume.resumed_after:
@@ -146,7 +147,9 @@ class _Run:
 
 def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:
     batch, accumulate = spec.recipe.batch_size, spec.recipe.accumulate
-    return replace(spec, recipe=spec.recipe.override({"batch_size": batch // pieces, "accumulate": accumulate * pieces}))
+    return replace(
+        spec, recipe=spec.recipe.override({"batch_size": batch // pieces, "accumulate": accumulate * pieces})
+    )
 
 
 def _labels(task: Task, model: AudioVisualModel) -> list[str]:

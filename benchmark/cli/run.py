@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.cli import launching
 from benchmark.cli.arguments import (
     Verbs,
     add_cell,
@@ -15,6 +16,7 @@ from benchmark.cli.arguments import (
     add_verb,
     at_least,
     load_requested,
+    warn,
 )
 from registry.errors import UserError
 
@@ -32,12 +34,16 @@ change the recipe of the cells named by their backbone, adapter or task. Without
 --backbones, --adapters and --tasks narrow the grid: a name selects the grid's components of that name; a name that the
 grid does not have, or a component with options, takes the place of the grid's own.
 
-Cells that are done are not run again. Exit status: 0 done, 1 a cell failed, 2 a mistake to mend, 130 interrupted."""
+Cells that are done are not run again; one that was cut off goes on from its last epoch. Two runs on one output share
+the cells between them. Exit status: 0 done, 1 a cell failed, 2 a mistake to mend, 130 interrupted."""
 EXAMPLES = """\
 run --grid
 run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
-run --backbone tiny_vit --adapter lavish --task avqa"""
+run --backbone tiny_vit --adapter lavish --task avqa
+run --grid --jobs 4 --timeout 7200 --retry oom,killed
+run --grid --gpus 0,1,3 --cells-per-gpu 2
+run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -55,13 +61,7 @@ def add_to(verbs: Verbs) -> None:
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR); may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
-    )
-    parser.add_argument(
-        "--jobs", type=at_least(1), metavar="N",
-        help="cells at a time, the processor's cores divided among them (default: one per core, on cuda one)",
-    )  # fmt: skip
+    launching.add_to(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
     add_output(parser)
     add_plugins(parser)
@@ -120,14 +120,17 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
     from benchmark.cli.leaderboard import show_leaderboard
     from benchmark.plan import write_plan
 
+    retry = launching.kinds_to_retry(arguments.retry)
     store.prepare()
-    write_plan(store.output, cells)
-    missing = [cell for cell in cells if not store.completed(cell.hash)]
-    done = len(cells) - len(missing)
+    missing, left = launching.missing_cells(cells, store, retry)
+    if left:
+        warn(f"{_cells(len(left))} failed before and stay so; --retry failed runs them again.")
+    done = len(cells) - len(missing) - len(left)
     if missing:
         _prepare_data(missing)
-        status = _train(missing, done, store, arguments)
+        status = _train(cells, missing, done, store, arguments)
     else:
+        write_plan(store.output, cells)
         status = 0
         print(f"{_cells(len(cells))}: {done} done, nothing to train")
     if status != INTERRUPTED:
@@ -145,35 +148,34 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
             build_task(task).prepare(report)
 
 
-def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace) -> int:
+def _train(
+    cells: Sequence[Cell], missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace
+) -> int:
     from benchmark.cli.display import display
-    from benchmark.launch.local import Placement, cores, launch
+    from benchmark.expected import expected_work, longest_first
+    from benchmark.plan import write_plan
 
-    device = _device(arguments.device)
-    jobs = arguments.jobs or (cores() if device == "cpu" else 1)
-    placement = Placement(device, jobs, tuple(arguments.plugin))
-    total = done + len(missing)
-    print(f"{_cells(total)}: {done} done, {len(missing)} to train on {device}, {min(jobs, len(missing))} at a time")
+    where = launching.placement(arguments)
+    launcher = launching.launcher(arguments, where)
+    # One cell needs no order, and looking at the others takes a moment.
+    work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
+    write_plan(store.output, cells, work, where.jobs)
+    total = len(cells)
+    at_a_time = min(where.jobs, len(missing))
+    print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
     try:
         with display(total, done) as observer:
-            outcome = launch(missing, store, placement, observer)
+            outcome = launcher.launch(longest_first(missing, work), store, observer)
     except KeyboardInterrupt:
-        left = sum(not store.completed(cell.hash) for cell in missing)
-        print(f"interrupted: {total - left} of {_cells(total)} done; the same command continues.", file=sys.stderr)
+        finished = sum(store.completed(cell.hash) for cell in cells)
+        print(f"interrupted: {finished} of {_cells(total)} done; the same command continues.", file=sys.stderr)
         return INTERRUPTED
+    if outcome.submitted:
+        print(f"{_cells(outcome.submitted)} submitted; see: python -m benchmark status --output {store.output}")
     if outcome.failed:
         print(f"{_cells(outcome.failed)} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
         return 2 if outcome.users_mistakes == outcome.failed else 1
     return 0
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    has_cuda = torch.cuda.is_available()
-    if asked == "cuda" and not has_cuda:
-        raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
-    return "cuda" if asked != "cpu" and has_cuda else "cpu"
 
 
 def _cells(count: int) -> str:
