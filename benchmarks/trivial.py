@@ -7,16 +7,18 @@ The clips are noise whose brightness and loudness tell the answer: scores mean n
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from adapters.scheme import AdapterScheme
 from adapters.toy import ToyBackbone
 from backbones.pictures import PictureSpec, SoundPicture
-from registry import register_backbone, register_task
-from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Split, Targets
+from registry import register_adapter, register_backbone, register_task
+from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Split, Streams, Targets
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, Task
 
@@ -34,6 +36,17 @@ class TrivialBackbone(ToyBackbone):
         super().__init__(dim)
         self.weight_files: dict[str, str] = {}
         self.picture = PictureSpec(SIDE, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), SOUND)
+
+
+@register_adapter("sleepy")
+class Sleepy(AdapterScheme):
+    """An adapter that never returns."""
+
+    def enter(self, streams: Streams) -> Streams:
+        # Operations are counted on the meta device, which is no training.
+        while next(iter(streams.values())).device.type != "meta":
+            time.sleep(60)
+        return streams
 
 
 class NoiseClips(Dataset[dict[str, dict[str, Any]]]):

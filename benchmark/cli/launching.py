@@ -127,8 +127,9 @@ def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
         from benchmark.launch.ray import Ray
 
         return Ray(where, arguments.address)
-    from benchmark.launch.local import Local
+    from benchmark.launch.local import Local, get_ready
 
+    get_ready(where.device)
     return Local(where)
 
 

@@ -22,6 +22,8 @@ from registry.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.grid import Grid, RunSpec
+    from benchmark.launch.launcher import Launcher
+    from benchmark.launch.placement import Placement
     from benchmark.plan import Cell
     from results.store import Store
 
@@ -127,8 +129,10 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
         warn(f"{_cells(len(left))} failed before and stay so; --retry failed runs them again.")
     done = len(cells) - len(missing) - len(left)
     if missing:
+        where = launching.placement(arguments)
+        launcher = launching.launcher(arguments, where)
         _prepare_data(missing)
-        status = _train(cells, missing, done, store, arguments)
+        status = _train(cells, missing, done, store, where, launcher)
     else:
         write_plan(store.output, cells)
         status = 0
@@ -149,14 +153,12 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
 
 
 def _train(
-    cells: Sequence[Cell], missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace
+    cells: Sequence[Cell], missing: Sequence[Cell], done: int, store: Store, where: Placement, launcher: Launcher
 ) -> int:
     from benchmark.cli.display import display
     from benchmark.expected import expected_work, longest_first
     from benchmark.plan import write_plan
 
-    where = launching.placement(arguments)
-    launcher = launching.launcher(arguments, where)
     # One cell needs no order, and looking at the others takes a moment.
     work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
     write_plan(store.output, cells, work, where.jobs)

@@ -43,10 +43,16 @@ class Lease:
         self._lock.release()
 
     def is_held(self) -> bool:
-        """Whether any process has the lease. Looking takes it for a moment where nobody has."""
+        """Whether any process has the lease, for whoever may write the output; others are told no.
+
+        Looking takes the lease for a moment where nobody has it.
+        """
         if not self._path.exists():
             return False
-        if not self.take():
-            return True
-        self.give_back()
-        return False
+        try:
+            taken = self.take()
+        except UserError:
+            return False
+        if taken:
+            self.give_back()
+        return not taken

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -99,11 +100,7 @@ class _Queue:
 
     def __init__(self, store: Store, placement: Placement, observer: Observer, train: Train | None) -> None:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
-        for name, value in KEEP_FREED_MEMORY.items():
-            os.environ.setdefault(name, value)
-        self._context: Any = multiprocessing.get_context("spawn" if placement.device == "cuda" else "forkserver")
-        if placement.device != "cuda":
-            self._context.set_forkserver_preload(HEAVY_PARTS)
+        self._context = _context(placement.device)
         self._free = list(placement.slots)
         self.running: list[_Running] = []
         self.outcome = Outcome()
@@ -200,6 +197,22 @@ class _Queue:
             hint = "; often the system ran out of memory" if name == "SIGKILL" else ""
             return Failure("killed", f"its process was ended by {name}{hint}", log)
         return Failure("error", f"its process ended without a result, exit status {code}", log)
+
+
+def get_ready(device: str) -> None:
+    """Let the server of cells import its heavy parts while this process still looks at what to run."""
+    if device == "cpu":
+        _context(device)
+        forkserver.ensure_running()
+
+
+def _context(device: str) -> Any:
+    for name, value in KEEP_FREED_MEMORY.items():
+        os.environ.setdefault(name, value)
+    context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
+    if device != "cuda":
+        context.set_forkserver_preload(HEAVY_PARTS)
+    return context
 
 
 def _drain(connection: Connection) -> Iterator[Message]:
