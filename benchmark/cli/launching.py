@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from benchmark.plan import Cell
     from results.store import Store
 
+CELLS_ON_A_CLUSTER = 256
 LAUNCHERS = ("local", "slurm", "ray")
 KINDS = ("out_of_memory", "nan_loss", "missing_weights", "data", "killed", "timeout", "error")
 """Of failures, see `results.record.Failure`."""
@@ -95,11 +96,20 @@ def placement(arguments: argparse.Namespace) -> Placement:
     """
     from benchmark.launch.placement import Placement, cores
 
-    device = _device(arguments.device)
-    gpus = _gpus(arguments.gpus, device)
+    on_cluster = arguments.launcher != "local"
+    device = _device_of_cluster(arguments.device) if on_cluster else _device(arguments.device)
+    gpus = () if on_cluster else _gpus(arguments.gpus, device)
     if device == "cpu" and arguments.cells_per_gpu > 1:
         raise UserError("--cells-per-gpu needs a GPU, but the cells run on the processor; use --jobs.")
-    room = len(gpus) // arguments.gpus_per_cell * arguments.cells_per_gpu if gpus else cores()
+    if on_cluster and (arguments.gpus or arguments.timeout):
+        raise UserError("--gpus and --timeout are for this machine; a cluster chooses GPUs itself and has --time.")
+    room = (
+        len(gpus) // arguments.gpus_per_cell * arguments.cells_per_gpu
+        if gpus
+        else CELLS_ON_A_CLUSTER
+        if on_cluster
+        else cores()
+    )
     jobs = min(arguments.jobs or room, room) if gpus else arguments.jobs or room
     return Placement(
         device,
@@ -122,7 +132,7 @@ def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
     if arguments.launcher == "slurm":
         from benchmark.launch.slurm import Slurm
 
-        return Slurm(where, arguments.jobs, arguments.partition, arguments.time or 1440, tuple(arguments.sbatch))
+        return Slurm(where, where.jobs, arguments.partition, arguments.time or 1440, tuple(arguments.sbatch))
     if arguments.launcher == "ray":
         from benchmark.launch.ray import Ray
 
@@ -140,6 +150,11 @@ def _device(asked: str) -> str:
     if asked == "cuda" and not has_cuda:
         raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
     return "cuda" if asked != "cpu" and has_cuda else "cpu"
+
+
+def _device_of_cluster(asked: str) -> str:
+    """Its nodes have GPUs unless the user says otherwise; the machine that submits need not."""
+    return "cpu" if asked == "cpu" else "cuda"
 
 
 def _gpus(asked: str | None, device: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ class Job:
     output: Path
     device: str
     threads: int
-    """Threads of the processor that this cell may keep busy."""
+    """Threads of the processor that this cell may keep busy; 0 is one for each core that its process may use."""
     gpus: tuple[str, ...] = ()
     """The GPUs that the process may see, as CUDA_VISIBLE_DEVICES names them; empty leaves what is set."""
     plugins: tuple[str, ...] = ()
@@ -179,7 +179,7 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
 
     from registry.plugins import load_plugins
 
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
     load_plugins(job.plugins, report=print)
     if job.train:
         return job.train, pieces or 1
