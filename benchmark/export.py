@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.launch.local import Observer
+from benchmark.launch.launcher import Observer
 from benchmark.plan import Cell
 from benchmark.progress import Progress
 from registry.errors import UserError

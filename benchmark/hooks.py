@@ -102,6 +102,13 @@ class EpochStory(Hook):
             entry["seconds"],
         )
 
+    def past(self) -> tuple[State, Any]:
+        """See `benchmark.resume.Resumable`."""
+        return {}, self.history
+
+    def take_up(self, tensors: State, facts: Any) -> None:
+        self.history[:] = facts
+
     def _mean_loss(self, runner: Runner) -> float:
         """Over the steps of this epoch so far; a single loss that is not finite stays in the sum."""
         mean = float(self._total) / self._steps
@@ -135,6 +142,13 @@ class BestState(Hook):
         elif self._patience and epoch - self.epoch >= self._patience:
             logger.info("no better validation score for %d epochs: training stops", self._patience)
             runner.train_loop.stop_training = True
+
+    def past(self) -> tuple[State, Any]:
+        """See `benchmark.resume.Resumable`."""
+        return self.state, {"epoch": self.epoch, "scores": self.scores}
+
+    def take_up(self, tensors: State, facts: Any) -> None:
+        self.state, self.epoch, self.scores = tensors, facts["epoch"], facts["scores"]
 
     def _is_better(self, score: float) -> bool:
         best = self.scores[self._metric]

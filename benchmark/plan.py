@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from benchmark.grid import RunSpec
+from benchmark.launch.lease import Lease
 from benchmark.progress import Progress
 from results.files import write_atomically
 from results.record import RunRecord
@@ -37,6 +38,17 @@ class PlannedCell:
     hash: str
     slug: str
     title: str
+    work: float = 0.0
+    """What it was expected to cost, in proportion to the others; 0 where nobody asked."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an output folder was last asked for."""
+
+    cells: tuple[PlannedCell, ...] = ()
+    jobs: int = 1
+    """Cells at a time."""
 
 
 def identify(specs: Iterable[RunSpec]) -> list[Cell]:
@@ -52,51 +64,62 @@ def identify(specs: Iterable[RunSpec]) -> list[Cell]:
     return [Cell(spec, identities.run_hash(spec), identities.code(spec)) for spec in specs]
 
 
-def write_plan(output: Path, cells: Iterable[Cell]) -> None:
+def write_plan(output: Path, cells: Iterable[Cell], work: Mapping[str, float] | None = None, jobs: int = 1) -> None:
     """Keep what was asked for last as `<output>/plan.json`.
+
+    Args:
+        work: from `benchmark.expected`, by hash.
+        jobs: cells at a time.
 
     Raises:
         UserError: the output cannot be written.
     """
-    planned = [asdict(PlannedCell(cell.hash, cell.spec.slug, cell.spec.title)) for cell in cells]
-    write_atomically(output / "plan.json", json.dumps({"cells": planned}, indent=1).encode())
+    amounts = work or {}
+    planned = [PlannedCell(c.hash, c.spec.slug, c.spec.title, amounts.get(c.hash, 0.0)) for c in cells]
+    content = {"jobs": jobs, "cells": [asdict(cell) for cell in planned]}
+    write_atomically(output / "plan.json", json.dumps(content, indent=1).encode())
 
 
-def read_plan(output: Path) -> list[PlannedCell]:
-    """The cells that were asked for last; empty where there is no readable plan."""
+def read_plan(output: Path) -> Plan:
+    """What was asked for last; without cells where there is no readable plan."""
     try:
-        return [PlannedCell(**cell) for cell in json.loads((output / "plan.json").read_bytes())["cells"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        content = json.loads((output / "plan.json").read_bytes())
+        return Plan(tuple(PlannedCell(**cell) for cell in content["cells"]), int(content["jobs"]))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return Plan()
 
 
 class Marker:
-    """A small file that says: this cell runs, in that process, and is so far."""
+    """A small file that says how far a running cell is; whether it runs at all, its lease tells."""
 
     def __init__(self, output: Path, run_hash: str) -> None:
         self._path = output / "running" / f"{run_hash}.json"
+        self._lease = Lease(output, run_hash)
 
     def write(self, pid: int | None, progress: Progress | None = None) -> None:
-        """Mark the cell as running in this host's process `pid`."""
+        """Say where the cell stands that this host's process `pid` runs."""
         at = f"{progress.phase}, epoch {progress.epoch} of {progress.epochs}" if progress else "starting"
-        write_atomically(self._path, json.dumps({"pid": pid, "host": socket.gethostname(), "at": at}).encode())
+        facts = {"pid": pid, "host": socket.gethostname(), "at": at, "fraction": progress.fraction if progress else 0.0}
+        write_atomically(self._path, json.dumps(facts).encode())
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
 
-    def read(self) -> str | None:
-        """Where the cell stands, or None where nothing runs; a marker whose process is gone does not count."""
+    def read(self) -> tuple[str, float] | None:
+        """Where the cell stands and the share that is done, or None where no process has its lease."""
+        if not self._lease.is_held():
+            return None
         try:
             marker = json.loads(self._path.read_bytes())
-            return str(marker["at"]) if _alive(marker) else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return f"{marker['at']} on {marker['host']}", float(marker["fraction"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return "starting", 0.0
 
 
 def standing(store: Store, cell: PlannedCell | Cell) -> tuple[Standing, str]:
     """Where a cell stands, and a few words more: its score, its failure or its epoch."""
     if at := Marker(store.output, cell.hash).read():
-        return "running", at
+        return "running", at[0]
     try:
         record = store.read(cell.hash)
     except RecordError as error:
@@ -106,22 +129,24 @@ def standing(store: Store, cell: PlannedCell | Cell) -> tuple[Standing, str]:
     return ("done" if record.status == "completed" else "failed"), outcome(record)
 
 
+def seconds_left(plan: Plan, store: Store) -> float | None:
+    """How long the rest of the plan will take, judged by what is done of it; None where nothing is to judge by."""
+    rates, rest = [], []
+    for cell in plan.cells:
+        at, _ = standing(store, cell)
+        if at == "done" and cell.work and (record := store.read(cell.hash)) and record.train_seconds:
+            rates.append(record.train_seconds / cell.work)
+        elif at in ("waiting", "running"):
+            running = Marker(store.output, cell.hash).read() if at == "running" else None
+            rest.append(cell.work * (1 - running[1] if running else 1))
+    if not rates or not rest:
+        return None
+    return statistics.median(rates) * max(sum(rest) / plan.jobs, *rest)
+
+
 def outcome(record: RunRecord) -> str:
     """A record in a few words: its test score, or why it failed."""
     if record.failure:
         return f"{record.failure.kind}: {record.failure.message}"
     score = record.scores.get(record.primary_metric)
     return "no score" if score is None else f"{record.primary_metric} {score:.1f}"
-
-
-def _alive(marker: dict[str, Any]) -> bool:
-    """Whether the marker's process runs; of another host nobody can tell, so it is believed."""
-    if marker["host"] != socket.gethostname():
-        return True
-    try:
-        os.kill(int(marker["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

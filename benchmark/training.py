@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from benchmark.assembly import build_model, build_task
-from benchmark.checkpoints import restore
+from benchmark.checkpoints import Checkpoints, restore
 from benchmark.costs import TrainingClock, checkpoint_bytes, single_clip
 from benchmark.describe import count_gflops, describe
 from benchmark.environment import environment
@@ -18,6 +20,7 @@ from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, R
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_with_idle
+from benchmark.resume import Resume
 from benchmark.runner import alone, build_runner
 from benchmark.seeding import choose_repeatable_kernels
 from results.record import Parameters, RunRecord, SingleClip
@@ -27,7 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    spec: RunSpec, *, run_hash: str, device: str, report: Report, work_dir: Path | None = None
+    spec: RunSpec,
+    *,
+    run_hash: str,
+    device: str,
+    report: Report,
+    work_dir: Path | None = None,
+    pieces: int = 1,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Run a cell and return its record and the outcome of every test item.
 
@@ -36,7 +45,10 @@ def train(
     Args:
         device: where torch computes, such as `cpu` or `cuda:0`.
         report: is told where the cell stands, a few times a second at most.
-        work_dir: where the best adapter and head are kept as `best.safetensors`; None keeps nothing.
+        work_dir: where the best adapter and head are kept as `best.safetensors`, and checkpoints from which the same
+            call goes on after it was cut off; None keeps nothing.
+        pieces: a divisor of the batch size. Batches are that much smaller and as many more are accumulated for a step,
+            which needs less memory and keeps the effective batch; what was used stands in the record's environment.
 
     Raises:
         UserError: a mistake in the spec, weights or data that are not there.
@@ -49,7 +61,7 @@ def train(
     choose_repeatable_kernels(device)
     task = build_task(spec.task)
     model = build_model(spec.backbone, spec.adapter, task, seed=spec.seed, precision=spec.recipe.precision).to(device)
-    run = _Run(spec, task, model, reporter, work_dir)
+    run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces)
     run.execute(memory, device)
     record = RunRecord(
         hash=run_hash,
@@ -65,7 +77,7 @@ def train(
         weights=dict(model.encoder.backbone.weight_files),
         left_out=task.left_out,
         labels=_labels(task, model),
-        environment=environment(device),
+        environment={**environment(device), **run.circumstances},
         primary_metric=task.primary_metric,
         history=run.story.history,
         best_epoch=run.best.epoch,
@@ -96,7 +108,13 @@ class _Run:
     single: SingleClip | None
 
     def __init__(
-        self, spec: RunSpec, task: Task, model: AudioVisualModel, reporter: Reporter, work_dir: Path | None
+        self,
+        spec: RunSpec,
+        task: Task,
+        model: AudioVisualModel,
+        reporter: Reporter,
+        work_dir: Path | None,
+        pieces: int,
     ) -> None:
         self._spec, self._task, self._model, self._reporter = spec, task, model, reporter
         self.story = EpochStory(reporter, task.primary_metric)
@@ -104,15 +122,29 @@ class _Run:
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
         self.clock = InferenceClock(spec.recipe.batch_size)
         self.training_clock = TrainingClock(spec.recipe.batch_size)
+        self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
+        self._pieces = pieces
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What was unusual about this run, for the record."""
+        recipe = self._spec.recipe
+        unusual: dict[str, Any] = {}
+        if self._pieces > 1:
+            unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
+        if self.resume and self.resume.resumed_after:
+            unusual["resumed_after_epochs"] = self.resume.resumed_after
+        return unusual
 
     def execute(self, memory: PeakMemory, device: str) -> None:
         """Train, restore the best state, measure the test split once, then the costs of a single clip."""
         hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock, self.training_clock]
+        hooks += [self.resume] if self.resume else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
             begun = time.perf_counter()
             runner.train()
-            self.train_seconds = time.perf_counter() - begun
+            self.train_seconds = self.resume.seconds if self.resume else time.perf_counter() - begun
             self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
             restore(self._model, self.best.state)
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
@@ -121,6 +153,13 @@ class _Run:
             self.single = single_clip(runner, self.training_clock, device)
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
+
+
+def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:
+    batch, accumulate = spec.recipe.batch_size, spec.recipe.accumulate
+    return replace(
+        spec, recipe=spec.recipe.override({"batch_size": batch // pieces, "accumulate": accumulate * pieces})
+    )
 
 
 def _labels(task: Task, model: AudioVisualModel) -> list[str]:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 from rich.text import Text
 
-from benchmark.launch.local import Observer
+from benchmark.launch.launcher import Observer
 from benchmark.plan import Cell, outcome
 from benchmark.progress import Progress as CellProgress
 from results.readable import duration
@@ -81,6 +81,9 @@ class Lines:
         self._ended += 1
         self._say(_ended_line(self._ended, self._total, cell, record))
 
+    def let_go(self, cell: Cell) -> None:
+        self._say(Text(f"{cell.spec.title}: another run trains it"))
+
     def _say(self, line: Text) -> None:
         # One line whatever the width: such output is read by programs and `grep`.
         self._console.print(line, soft_wrap=True)
@@ -111,6 +114,10 @@ class Bars:
         self._bars.remove_task(self._rows.pop(cell.hash))
         self._bars.console.print(_ended_line(self._ended, self._total, cell, record))
         self._update_grid()
+
+    def let_go(self, cell: Cell) -> None:
+        self._fractions.pop(cell.hash)
+        self._bars.remove_task(self._rows.pop(cell.hash))
 
     def _update_grid(self) -> None:
         completed = self._ended - self._done_before + sum(self._fractions.values())

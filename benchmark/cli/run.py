@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from benchmark.cli import launching
 from benchmark.cli.arguments import (
     Verbs,
     add_cell,
@@ -21,7 +22,8 @@ from registry.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.grid import Grid, RunSpec
-    from benchmark.launch.local import Observer
+    from benchmark.launch.launcher import Launcher, Observer
+    from benchmark.launch.placement import Placement
     from benchmark.plan import Cell
     from results.store import Store
 
@@ -34,12 +36,16 @@ change the recipe of the cells named by their backbone, adapter or task. Without
 --backbones, --adapters and --tasks narrow the grid: a name selects the grid's components of that name; a name that the
 grid does not have, or a component with options, takes the place of the grid's own.
 
-Cells that are done are not run again. Exit status: 0 done, 1 a cell failed, 2 a mistake to mend, 130 interrupted."""
+Cells that are done are not run again; one that was cut off goes on from its last epoch. Two runs on one output share
+the cells between them. Exit status: 0 done, 1 a cell failed, 2 a mistake to mend, 130 interrupted."""
 EXAMPLES = """\
 run --grid
 run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
-run --backbone tiny_vit --adapter lavish --task avqa"""
+run --backbone tiny_vit --adapter lavish --task avqa
+run --grid --jobs 4 --timeout 7200 --retry oom,killed
+run --grid --gpus 0,1,3 --cells-per-gpu 2
+run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -57,13 +63,7 @@ def add_to(verbs: Verbs) -> None:
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR); may be repeated",
     )  # fmt: skip
-    parser.add_argument(
-        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
-    )
-    parser.add_argument(
-        "--jobs", type=at_least(1), metavar="N",
-        help="cells at a time, the processor's cores divided among them (default: one per core, on cuda one)",
-    )  # fmt: skip
+    launching.add_to(parser)
     parser.add_argument(
         "--log",
         choices=["tensorboard", "wandb"],
@@ -131,14 +131,19 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
         from benchmark.export import check_installed
 
         check_installed(arguments.log)
+    retry = launching.kinds_to_retry(arguments.retry)
     store.prepare()
-    write_plan(store.output, cells)
-    missing = [cell for cell in cells if not store.completed(cell.hash)]
-    done = len(cells) - len(missing)
+    missing, left = launching.missing_cells(cells, store, retry)
+    if left:
+        warn(f"{_cells(len(left))} failed before and stay so; --retry failed runs them again.")
+    done = len(cells) - len(missing) - len(left)
     if missing:
+        where = launching.placement(arguments)
+        launcher = launching.launcher(arguments, where)
         _prepare_data(missing)
-        status = _train(missing, done, store, arguments)
+        status = _train(cells, missing, done, store, where, launcher, arguments.log)
     else:
+        write_plan(store.output, cells)
         status = 0
         print(f"{_cells(len(cells))}: {done} done, nothing to train")
     if status != INTERRUPTED:
@@ -160,43 +165,46 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
             warn(f"{task}: media are missing, left out: {counts}")
 
 
-def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace) -> int:
+def _train(
+    cells: Sequence[Cell],
+    missing: Sequence[Cell],
+    done: int,
+    store: Store,
+    where: Placement,
+    launcher: Launcher,
+    log: str | None,
+) -> int:
     from benchmark.cli.display import display
-    from benchmark.launch.local import Placement, cores, launch
+    from benchmark.expected import expected_work, longest_first
+    from benchmark.plan import write_plan
 
-    device = _device(arguments.device)
-    jobs = arguments.jobs or (cores() if device == "cpu" else 1)
-    placement = Placement(device, jobs, tuple(arguments.plugin))
-    total = done + len(missing)
-    print(f"{_cells(total)}: {done} done, {len(missing)} to train on {device}, {min(jobs, len(missing))} at a time")
+    # One cell needs no order, and looking at the others takes a moment.
+    work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
+    write_plan(store.output, cells, work, where.jobs)
+    total = len(cells)
+    at_a_time = min(where.jobs, len(missing))
+    print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
     try:
         with display(total, done) as observer:
-            outcome = launch(missing, store, placement, _logged(observer, arguments))
+            outcome = launcher.launch(longest_first(missing, work), store, _logged(observer, log, store))
     except KeyboardInterrupt:
-        left = sum(not store.completed(cell.hash) for cell in missing)
-        print(f"interrupted: {total - left} of {_cells(total)} done; the same command continues.", file=sys.stderr)
+        finished = sum(store.completed(cell.hash) for cell in cells)
+        print(f"interrupted: {finished} of {_cells(total)} done; the same command continues.", file=sys.stderr)
         return INTERRUPTED
+    if outcome.submitted:
+        print(f"{_cells(outcome.submitted)} submitted; see: python -m benchmark status --output {store.output}")
     if outcome.failed:
         print(f"{_cells(outcome.failed)} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
         return 2 if outcome.users_mistakes == outcome.failed else 1
     return 0
 
 
-def _logged(observer: Observer, arguments: argparse.Namespace) -> Observer:
-    if not arguments.log:
+def _logged(observer: Observer, kind: str | None, store: Store) -> Observer:
+    if not kind:
         return observer
     from benchmark.export import Exporter
 
-    return Exporter(observer, arguments.log, arguments.output, warn)
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    has_cuda = torch.cuda.is_available()
-    if asked == "cuda" and not has_cuda:
-        raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
-    return "cuda" if asked != "cpu" and has_cuda else "cpu"
+    return Exporter(observer, kind, store.output, warn)
 
 
 def _cells(count: int) -> str:

@@ -22,25 +22,36 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.plan import read_plan, standing
+    from benchmark.plan import read_plan, seconds_left, standing
+    from results.readable import duration
     from results.store import Store
 
     output = existing_output(arguments.output)
-    planned = read_plan(output)
-    if not planned:
+    plan = read_plan(output)
+    if not plan.cells:
         raise UserError(f"{output} has no plan.json, so no grid was run there; see python -m benchmark run --help.")
     store = Store(output)
-    rows = [(cell, *standing(store, cell)) for cell in planned]
+    rows = [(cell, *standing(store, cell)) for cell in plan.cells]
+    left = seconds_left(plan, store)
     if arguments.json:
-        cells = [{"slug": cell.slug, "hash": cell.hash, "standing": at, "note": note} for cell, at, note in rows]
+        cells = [
+            {"slug": cell.slug, "hash": cell.hash, "standing": at, "note": note, "log": _log(at, cell.slug)}
+            for cell, at, note in rows
+        ]
         print(json.dumps(cells, indent=2))
         return 0
     counts = Counter[str](at for _, at, _ in rows)
-    print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]))
+    about = f"; about {duration(left)} left" if left else ""
+    print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
-        print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _log(at, cell.slug)])))
+        print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _shown(_log(at, cell.slug))])))
+    print(f"logs: {output / 'logs'}")
     return 0
 
 
+def _shown(log: str) -> str:
+    return f"({log})" if log else ""
+
+
 def _log(at: str, slug: str) -> str:
-    return f"(logs/{slug}.log)" if at in ("running", "failed") else ""
+    return f"logs/{slug}.log" if at in ("running", "failed") else ""

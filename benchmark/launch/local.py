@@ -10,23 +10,26 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections import deque
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-from benchmark.launch.child import Broken, Finished, Job, Message, Train, last_lines, work
-from benchmark.plan import Cell, Marker
+from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
+from benchmark.launch.child import Message, Unwritable, work
+from benchmark.launch.launcher import Observer, Outcome
+from benchmark.launch.placement import Placement, Slot
+from benchmark.launch.waiting import Waiting
+from benchmark.plan import Cell
 from benchmark.progress import Progress
+from registry.errors import UserError
 from results.record import Failure, RunRecord
-from results.serialise import RecordError
-from results.store import ScoredItem, Store
+from results.store import Store
 
 HEAVY_PARTS = ["benchmark.worker"]
 # glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
@@ -37,51 +40,16 @@ KEEP_FREED_MEMORY = {
     "MALLOC_TOP_PAD_": str(2**27),
 }
 SECONDS_TO_END = 10.0
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where cells run."""
-
-    device: str
-    """`cpu` or `cuda`."""
-    jobs: int
-    """Cells at a time."""
-    plugins: tuple[str, ...] = ()
-
-    @property
-    def threads(self) -> int:
-        """Processor threads for each cell. It depends on `jobs` alone, so that a cell run again gives equal numbers."""
-        return max(1, cores() // self.jobs)
-
-
-class Observer(Protocol):
-    """Told of everything that happens to cells."""
-
-    def started(self, cell: Cell) -> None: ...
-    def progressed(self, cell: Cell, progress: Progress) -> None: ...
-    def ended(self, cell: Cell, record: RunRecord) -> None: ...
-
-
-@dataclass
-class Outcome:
-    """How a launch went."""
-
-    completed: int = 0
-    failed: int = 0
-    users_mistakes: int = 0
-    """Those of the failed that the user can mend."""
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+SECONDS_BETWEEN_LOOKS = 1.0
+"""At cells that other grids train."""
 
 
 def launch(
     cells: Sequence[Cell], store: Store, placement: Placement, observer: Observer, train: Train | None = None
 ) -> Outcome:
-    """Run every cell, longest recipes first, and write its record; a cell that fails is recorded and the rest go on.
+    """Run every cell in the given order and write its record; a cell that fails is recorded and the rest go on.
+
+    A cell that another grid on the same output trains is waited for.
 
     Args:
         train: replaces `benchmark.training.train`; importable by name, since it travels to another process.
@@ -90,29 +58,41 @@ def launch(
         UserError: the output cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the children have ended by then.
     """
-    queue = _Queue(store, placement, observer, train)
-    waiting = deque(sorted(cells, key=lambda cell: -cell.spec.recipe.epochs))
+    queue, waiting = _Queue(store, placement, observer, train), Waiting(cells, store)
     with _terminated_as_interrupted():
         try:
             while waiting or queue.running:
-                while waiting and len(queue.running) < placement.jobs:
-                    queue.start(waiting.popleft())
-                queue.attend()
+                while queue.has_room and (cell := waiting.next()):
+                    queue.start(cell)
+                for cell, record in waiting.done_elsewhere():
+                    queue.count_elsewhere(cell, record)
+                waiting.put_back(queue.attend(SECONDS_BETWEEN_LOOKS if waiting else None))
         finally:
             queue.end_all()
     return queue.outcome
 
 
+@dataclass(frozen=True)
+class Local:
+    """The launcher of this machine."""
+
+    placement: Placement
+
+    def launch(self, cells: Sequence[Cell], store: Store, observer: Observer) -> Outcome:
+        return launch(cells, store, self.placement, observer)
+
+
 @dataclass
 class _Running:
-    cell: Cell
+    job: Job
+    slot: Slot
     process: BaseProcess
     connection: Connection
-    marker: Marker
-    log: Path
     started: str
-    last: Finished | Broken | None = None
-    epoch: int = -1
+    until: float
+    """When its time is up, in seconds of the monotonic clock."""
+    last: Ended | Unwritable | None = None
+    timed_out: bool = False
 
 
 class _Queue:
@@ -120,37 +100,53 @@ class _Queue:
 
     def __init__(self, store: Store, placement: Placement, observer: Observer, train: Train | None) -> None:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
-        for name, value in KEEP_FREED_MEMORY.items():
-            os.environ.setdefault(name, value)
-        self._context: Any = multiprocessing.get_context("spawn" if placement.device == "cuda" else "forkserver")
-        if placement.device != "cuda":
-            self._context.set_forkserver_preload(HEAVY_PARTS)
+        self._context = _context(placement.device)
+        self._free = list(placement.slots)
         self.running: list[_Running] = []
         self.outcome = Outcome()
 
+    @property
+    def has_room(self) -> bool:
+        return bool(self._free)
+
     def start(self, cell: Cell) -> None:
-        log = self._store.output / "logs" / f"{cell.spec.slug}.log"
-        placement = self._placement
-        job = Job(cell.spec, cell.hash, placement.device, placement.threads, log, placement.plugins, self._train)
+        job, slot = self._placement.job(cell, self._store.output, self._free[0], self._train), self._free.pop(0)
         ours, theirs = self._context.Pipe()
         # Not a daemon: those may not have children, and data loaders are.
         process = self._context.Process(target=work, args=(job, theirs), name=cell.spec.slug)
         process.start()
         theirs.close()
-        marker = Marker(self._store.output, cell.hash)
-        self.running.append(_Running(cell, process, ours, marker, log, _now()))
-        marker.write(process.pid)
+        until = time.monotonic() + (self._placement.timeout or float("inf"))
+        self.running.append(_Running(job, slot, process, ours, now(), until))
         self._observer.started(cell)
 
-    def attend(self) -> None:
-        """Wait until something happens, then listen to every child and settle those that have ended."""
-        wait([waited for r in self.running for waited in (r.connection, r.process.sentinel)])
+    def attend(self, seconds: float | None) -> list[Cell]:
+        """Wait until something happens, at most so long, then listen to every child and settle those that have ended.
+
+        Returns:
+            Cells that turned out to be another grid's.
+        """
+        if not self.running:
+            time.sleep(seconds or 0)
+            return []
+        nearest = min(running.until for running in self.running) - time.monotonic()
+        limit = min(nearest, float("inf") if seconds is None else seconds)
+        waited = [at for r in self.running for at in (r.connection, r.process.sentinel)]
+        wait(waited, None if limit == float("inf") else max(0.0, limit))
+        elsewhere = []
         for running in list(self.running):
             has_ended = not running.process.is_alive()
             for message in _drain(running.connection):
                 self._hear(running, message)
-            if running.last is not None or has_ended:
-                self._settle(running)
+            running.timed_out = running.last is None and not has_ended and time.monotonic() >= running.until
+            if (running.last is not None or has_ended or running.timed_out) and not self._settle(running):
+                elsewhere.append(running.job.cell)
+        return elsewhere
+
+    def count_elsewhere(self, cell: Cell, record: RunRecord) -> None:
+        """A cell that another grid has trained meanwhile."""
+        self._observer.started(cell)
+        self._count(cell, record, users_mistake=False)
 
     def end_all(self) -> None:
         """End whatever still runs."""
@@ -158,59 +154,65 @@ class _Queue:
             running.process.terminate()
         for running in self.running:
             _end(running.process)
-            running.marker.remove()
         self.running.clear()
 
     def _hear(self, running: _Running, message: Message) -> None:
-        if not isinstance(message, Progress):
+        if isinstance(message, Progress):
+            self._observer.progressed(running.job.cell, message)
+        else:
             running.last = message
-            return
-        if message.epoch != running.epoch:
-            running.epoch = message.epoch
-            running.marker.write(running.process.pid, message)
-        self._observer.progressed(running.cell, message)
 
-    def _settle(self, running: _Running) -> None:
+    def _settle(self, running: _Running) -> bool:
+        """Whether the cell has a record now."""
+        if running.timed_out:
+            running.process.kill()
         _end(running.process)
         self.running.remove(running)
+        self._free.append(running.slot)
         running.connection.close()
-        record = self._write(running)
-        running.marker.remove()
+        if isinstance(running.last, Unwritable):
+            raise UserError(running.last.reason)
+        if running.last is None:
+            record = record_failure(running.job, self._silent_end(running), running.started)
+        else:
+            record = running.last.record
+        if record is None:
+            self._observer.let_go(running.job.cell)
+            return False
+        self._count(running.job.cell, record, bool(running.last and running.last.users_mistake))
+        return True
+
+    def _count(self, cell: Cell, record: RunRecord, users_mistake: bool) -> None:
         self.outcome.completed += record.status == "completed"
         self.outcome.failed += record.status == "failed"
-        self.outcome.users_mistakes += isinstance(running.last, Broken) and running.last.users_mistake
-        self._observer.ended(running.cell, record)
+        self.outcome.users_mistakes += users_mistake
+        self._observer.ended(cell, record)
 
-    def _write(self, running: _Running) -> RunRecord:
-        record, items = _outcome(running)
-        try:
-            self._store.write(record, items)
-        except RecordError as error:
-            record = _failed(running, Failure("error", str(error)))
-            self._store.write(record)
-        return record
-
-
-def _outcome(running: _Running) -> tuple[RunRecord, Sequence[ScoredItem]]:
-    if isinstance(running.last, Finished):
-        return replace(running.last.record, code=running.cell.code), running.last.items
-    if isinstance(running.last, Broken):
-        return _failed(running, running.last.failure), ()
-    return _failed(running, _silent_death(running.process.exitcode, last_lines(running.log))), ()
+    def _silent_end(self, running: _Running) -> Failure:
+        log, code = last_lines(running.job.log), running.process.exitcode
+        if running.timed_out:
+            return Failure("timeout", f"it took longer than --timeout {self._placement.timeout:g} seconds", log)
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            hint = "; often the system ran out of memory" if name == "SIGKILL" else ""
+            return Failure("killed", f"its process was ended by {name}{hint}", log)
+        return Failure("error", f"its process ended without a result, exit status {code}", log)
 
 
-def _silent_death(exit_code: int | None, log: str) -> Failure:
-    if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
-        hint = "; often the system ran out of memory" if name == "SIGKILL" else ""
-        return Failure("killed", f"its process was ended by {name}{hint}", log)
-    return Failure("error", f"its process ended without a result, exit status {exit_code}", log)
+def get_ready(device: str) -> None:
+    """Let the server of cells import its heavy parts while this process still looks at what to run."""
+    if device == "cpu":
+        _context(device)
+        forkserver.ensure_running()
 
 
-def _failed(running: _Running, failure: Failure) -> RunRecord:
-    spec = running.cell.spec
-    asked = {**spec.as_dict(), "hash": running.cell.hash, "slug": spec.slug, "code": running.cell.code}
-    return RunRecord(**asked, status="failed", started=running.started, finished=_now(), failure=failure)
+def _context(device: str) -> Any:
+    for name, value in KEEP_FREED_MEMORY.items():
+        os.environ.setdefault(name, value)
+    context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
+    if device != "cuda":
+        context.set_forkserver_preload(HEAVY_PARTS)
+    return context
 
 
 def _drain(connection: Connection) -> Iterator[Message]:
@@ -239,7 +241,3 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmark.grid import RunSpec
 from benchmark.progress import Progress
@@ -82,7 +83,13 @@ class OtherTask(FakeTask):
 
 
 def pretend(
-    spec: RunSpec, *, run_hash: str, device: str, report: Callable[[Progress], None]
+    spec: RunSpec,
+    *,
+    run_hash: str,
+    device: str,
+    report: Callable[[Progress], None],
+    work_dir: Path | None = None,
+    pieces: int = 1,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Ends as the adapter's mood says: well, or in one of the ways in which real runs end."""
     print(f"pretending {spec.title}")
@@ -92,7 +99,7 @@ def pretend(
         raise RuntimeError("the adapter\nfell over")
     if mood == "mistaken":
         raise UserError("clip 7 is cut short; replace it.")
-    if mood == "starved":
+    if mood == "starved" or (mood == "hungry" and pieces == 1):
         raise MemoryError("out of memory")
     if mood == "shot":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -104,6 +111,7 @@ def pretend(
     report(Progress(spec.slug, "test", spec.recipe.epochs, spec.recipe.epochs))
     asked = {**spec.as_dict(), "hash": run_hash, "slug": spec.slug}
     record = RunRecord(
-        **asked, status="completed", data="synthetic@1", primary_metric="accuracy", scores={"accuracy": score}
-    )
+        **asked, status="completed", data="synthetic@1", primary_metric="accuracy", scores={"accuracy": score},
+        environment={"pieces": pieces, "device": device, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")},
+    )  # fmt: skip
     return record, [ItemScore("a", 0.5)]

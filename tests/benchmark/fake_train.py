@@ -10,6 +10,6 @@ from benchmark.grid import RunSpec
 from benchmark.progress import Progress
 
 
-def train(spec: RunSpec, *, run_hash: str, device: str, report: Callable[[Progress], None]) -> Any:
+def train(spec: RunSpec, *, run_hash: str, device: str, report: Callable[[Progress], None], **facts: Any) -> Any:
     """Works only where the launcher's plug-ins were loaded in the child too."""
-    return sys.modules["plugin_fake_plugin"].pretend(spec, run_hash=run_hash, device=device, report=report)
+    return sys.modules["plugin_fake_plugin"].pretend(spec, run_hash=run_hash, device=device, report=report, **facts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.grid import RunSpec
-from benchmark.plan import Cell, Marker, PlannedCell, read_plan, standing, write_plan
+from benchmark.launch.lease import Lease
+from benchmark.plan import Cell, Marker, Plan, PlannedCell, read_plan, seconds_left, standing, write_plan
 from benchmark.progress import Progress
 from registry import Component
 from results.record import Failure, RunRecord
@@ -28,15 +29,15 @@ def record(**changes: object) -> RunRecord:
 
 
 def test_a_plan_is_read_back(tmp_path: Path) -> None:
-    write_plan(tmp_path, [CELL])
-    assert read_plan(tmp_path) == [PlannedCell("abc", SPEC.slug, SPEC.title)]
+    write_plan(tmp_path, [CELL], {"abc": 2.5}, jobs=3)
+    assert read_plan(tmp_path) == Plan((PlannedCell("abc", SPEC.slug, SPEC.title, 2.5),), 3)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"cells": [{"hash": "x"}]}'])
 def test_no_readable_plan_is_no_plan(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "plan.json").write_text(content)
-    assert read_plan(tmp_path) == []
+    assert read_plan(tmp_path) == Plan()
 
 
 class TestStanding:
@@ -53,8 +54,11 @@ class TestStanding:
 
     def test_running_even_where_it_failed_before(self, tmp_path: Path) -> None:
         Store(tmp_path).write(record(status="failed", failure=Failure("data", "clip 7 is cut short")))
+        lease = Lease(tmp_path, "abc")
+        assert lease.take()
         Marker(tmp_path, "abc").write(os.getpid(), Progress("x", "train", 2, 4))
-        assert standing(Store(tmp_path), CELL) == ("running", "train, epoch 2 of 4")
+        assert standing(Store(tmp_path), CELL) == ("running", f"train, epoch 2 of 4 on {socket.gethostname()}")
+        lease.give_back()
 
     def test_an_unreadable_record_waits_and_says_so(self, tmp_path: Path) -> None:
         Store(tmp_path).prepare()
@@ -66,23 +70,44 @@ class TestStanding:
 
 class TestMarker:
     def test_comes_and_goes(self, tmp_path: Path) -> None:
-        marker = Marker(tmp_path, "abc")
+        marker, lease = Marker(tmp_path, "abc"), Lease(tmp_path, "abc")
         assert marker.read() is None
-        marker.write(os.getpid())
-        assert marker.read() == "starting"
+        assert lease.take()
+        assert marker.read() == ("starting", 0.0)
+        marker.write(os.getpid(), Progress("x", "train", 2, 4))
+        assert marker.read() == (f"train, epoch 2 of 4 on {socket.gethostname()}", 0.25)
         marker.remove()
         marker.remove()
+        lease.give_back()
         assert marker.read() is None
 
-    def test_a_process_that_is_gone_does_not_run(self, tmp_path: Path) -> None:
-        ended = subprocess.Popen([sys.executable, "-c", ""])
-        ended.wait()
-        Marker(tmp_path, "abc").write(ended.pid)
+    def test_a_marker_that_a_killed_process_left_does_not_run(self, tmp_path: Path) -> None:
+        script = (
+            "import os, sys; from pathlib import Path; from benchmark.plan import Marker;"
+            "from benchmark.launch.lease import Lease; lease = Lease(Path(sys.argv[1]), 'abc'); lease.take();"
+            "Marker(Path(sys.argv[1]), 'abc').write(os.getpid()); print('ready', flush=True); sys.stdin.read()"
+        )
+        held = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert held.stdout is not None
+        held.stdout.readline()
+        assert Marker(tmp_path, "abc").read() == (f"starting on {socket.gethostname()}", 0.0)
+        held.kill()
+        held.wait()
         assert Marker(tmp_path, "abc").read() is None
 
-    def test_a_process_of_another_machine_is_believed(self, tmp_path: Path) -> None:
-        marker = Marker(tmp_path, "abc")
-        marker.write(1)
-        path = tmp_path / "running" / "abc.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), "host": "elsewhere", "pid": 2**22 + 1}))
-        assert marker.read() == "starting"
+
+def test_time_left_is_judged_by_what_is_done(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cells = [Cell(SPEC, name, "code") for name in ("done", "a", "b", "c")]
+    write_plan(tmp_path, cells, {"done": 1.0, "a": 2.0, "b": 2.0, "c": 1.0}, jobs=2)
+    assert seconds_left(read_plan(tmp_path), store) is None
+    scores = {"accuracy": 50.0}
+    store.write(record(hash="done", status="completed", primary_metric="accuracy", scores=scores, train_seconds=10.0))
+    assert seconds_left(read_plan(tmp_path), store) == 25.0
+    lease = Lease(tmp_path, "a")
+    assert lease.take()
+    Marker(tmp_path, "a").write(os.getpid(), Progress("x", "train", 3, 4))
+    assert seconds_left(read_plan(tmp_path), store) == 20.0
+    lease.give_back()

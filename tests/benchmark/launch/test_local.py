@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -14,8 +16,11 @@ import fake_train
 import pytest
 
 from benchmark.grid import RunSpec
-from benchmark.launch import local
-from benchmark.launch.local import Outcome, Placement, launch
+from benchmark.launch import placement
+from benchmark.launch.launcher import Outcome
+from benchmark.launch.lease import Lease
+from benchmark.launch.local import launch
+from benchmark.launch.placement import Placement
 from benchmark.plan import Cell
 from benchmark.progress import Progress
 from registry import Component
@@ -41,6 +46,9 @@ class Watcher:
     def ended(self, cell: Cell, record: RunRecord) -> None:
         self.records[cell.hash] = record
 
+    def let_go(self, cell: Cell) -> None:
+        self.starts.remove(cell.hash)
+
 
 def cell(name: str, mood: str = "well", **changes: Any) -> Cell:
     adapter = Component("fake_adapter", {"mood": mood})
@@ -58,7 +66,7 @@ class Launched:
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     """Cells that end in every way, two at a time, in one grid."""
-    moods = ("raises", "shot", "well", "mistaken", "starved", "quits", "scoreless", "well")
+    moods = ("raises", "shot", "well", "mistaken", "starved", "quits", "scoreless", "well", "hungry")
     cells = [cell(f"{i}-{mood}", mood, seed=i) for i, mood in enumerate(moods)]
     store, watcher = Store(tmp_path_factory.mktemp("output")), Watcher()
     plugin = str(Path(__file__).parents[1] / "fake_plugin.py")
@@ -67,8 +75,8 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
 
 
 def test_every_cell_ends_and_is_counted(launched: Launched) -> None:
-    assert launched.outcome == Outcome(completed=2, failed=6, users_mistakes=1)
-    assert len(launched.watcher.starts) == len(launched.watcher.records) == 8
+    assert launched.outcome == Outcome(completed=3, failed=6, users_mistakes=1)
+    assert len(launched.watcher.starts) == len(launched.watcher.records) == 9
 
 
 def test_completed_cells_are_stored_with_items_and_code(launched: Launched) -> None:
@@ -121,11 +129,72 @@ def test_no_marker_is_left(launched: Launched) -> None:
     assert not list((launched.store.output / "running").iterdir())
 
 
-def test_long_recipes_start_first(tmp_path: Path, fakes: str) -> None:
-    cells = [cell("short", recipe=Recipe(epochs=1)), cell("long", recipe=Recipe(epochs=9))]
+def test_no_lease_is_left(launched: Launched) -> None:
+    assert not any(Lease(launched.store.output, run_hash).is_held() for run_hash in launched.watcher.records)
+
+
+def test_out_of_memory_is_tried_once_more_with_half_the_batch(launched: Launched) -> None:
+    record, starved = launched.store.read("8-hungry"), launched.store.read("4-starved")
+    assert record is not None
+    assert (record.status, record.environment["pieces"]) == ("completed", 2)
+    log = (launched.store.output / "logs" / f"{record.slug}.log").read_text()
+    assert log.count("pretending") == 2
+    assert "out of memory; once more with batches 2 times as small" in log
+    assert starved is not None
+    assert (launched.store.output / "logs" / f"{starved.slug}.log").read_text().count("pretending") == 2
+
+
+def test_cells_start_in_the_given_order(tmp_path: Path, fakes: str) -> None:
+    cells = [cell("second"), cell("first"), cell("third")]
     watcher = Watcher()
     launch(cells, Store(tmp_path), Placement("cpu", 1, (fakes,)), watcher, train=fake_train.train)
-    assert watcher.starts == ["long", "short"]
+    assert watcher.starts == ["second", "first", "third"]
+
+
+def test_a_cell_whose_time_is_up_is_ended_and_the_rest_go_on(tmp_path: Path, fakes: str) -> None:
+    cells, watcher = [cell("a", "endless"), cell("b")], Watcher()
+    placement = Placement("cpu", 1, (fakes,), timeout=4.0)
+    outcome = launch(cells, Store(tmp_path), placement, watcher, fake_train.train)
+    assert outcome == Outcome(completed=1, failed=1)
+    failure = watcher.records["a"].failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == ("timeout", "it took longer than --timeout 4 seconds")
+    assert "pretending" in failure.log
+
+
+def test_a_cell_in_other_hands_is_waited_for_and_not_trained(tmp_path: Path, fakes: str) -> None:
+    lease, store, watcher = Lease(tmp_path, "a"), Store(tmp_path), Watcher()
+    assert lease.take()
+    record, items = sys.modules["plugin_fake_plugin"].pretend(
+        cell("a").spec, run_hash="a", device="elsewhere", report=lambda progress: None
+    )
+
+    def other_grid() -> None:
+        store.write(record, items)
+        lease.give_back()
+
+    threading.Timer(2.0, other_grid).start()
+    outcome = launch([cell("a"), cell("b")], store, Placement("cpu", 1, (fakes,)), watcher, fake_train.train)
+    assert outcome == Outcome(completed=2)
+    assert watcher.records["a"].environment["device"] == "elsewhere"
+    assert watcher.starts == ["b", "a"]
+
+
+def test_a_cell_that_other_hands_let_go_is_trained_here(tmp_path: Path, fakes: str) -> None:
+    lease, watcher = Lease(tmp_path, "a"), Watcher()
+    assert lease.take()
+    threading.Timer(1.0, lease.give_back).start()
+    outcome = launch([cell("a")], Store(tmp_path), Placement("cpu", 1, (fakes,)), watcher, fake_train.train)
+    assert outcome == Outcome(completed=1)
+
+
+def test_a_completed_cell_is_not_trained_again(tmp_path: Path, fakes: str) -> None:
+    for _ in range(2):
+        launch([cell("a")], Store(tmp_path), Placement("cpu", 1, (fakes,)), Watcher(), fake_train.train)
+    assert (tmp_path / "logs" / f"{cell('a').spec.slug}.log").read_text().count("pretending") == 1
+    before = Store(tmp_path).read("a")
+    launch([cell("a")], Store(tmp_path), Placement("cpu", 1, (fakes,)), watcher := Watcher(), fake_train.train)
+    assert watcher.records["a"] == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -134,29 +203,18 @@ def test_an_interruption_ends_the_children(tmp_path: Path, fakes: str, number: s
         def progressed(self, cell: Cell, progress: Progress) -> None:
             threading.Timer(0.1, os.kill, (os.getpid(), number)).start()
 
-    pids: list[int] = []
-    write = local.Marker.write
-
-    def noting(marker: local.Marker, pid: int, *rest: Any) -> None:
-        pids.append(pid)
-        write(marker, pid, *rest)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local.Marker, "write", noting)
-        before = signal.getsignal(signal.SIGTERM)
-        started = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            launch(
-                [cell("a", "endless")], Store(tmp_path), Placement("cpu", 1, (fakes,)), Interrupter(), fake_train.train
-            )
+    before = signal.getsignal(signal.SIGTERM)
+    started, watcher = time.monotonic(), Interrupter()
+    with pytest.raises(KeyboardInterrupt):
+        launch([cell("a", "endless")], Store(tmp_path), Placement("cpu", 1, (fakes,)), watcher, fake_train.train)
     assert time.monotonic() - started < 30
     assert signal.getsignal(signal.SIGTERM) is before
-    assert not list((tmp_path / "running").iterdir())
-    for pid in set(pids):
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert not Lease(tmp_path, "a").is_held()
+    pid = json.loads((tmp_path / "running" / "a.json").read_text())["pid"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_threads_depend_on_jobs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "cores", lambda: 8)
+    monkeypatch.setattr(placement, "cores", lambda: 8)
     assert [Placement("cpu", jobs).threads for jobs in (1, 2, 3, 8, 20)] == [8, 4, 2, 1, 1]
