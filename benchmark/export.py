@@ -39,6 +39,9 @@ class Exporter:
     def progressed(self, cell: Cell, progress: Progress) -> None:
         self._observer.progressed(cell, progress)
 
+    def let_go(self, cell: Cell) -> None:
+        self._observer.let_go(cell)
+
     def ended(self, cell: Cell, record: RunRecord) -> None:
         self._observer.ended(cell, record)
         try:
