@@ -75,7 +75,7 @@ def step(name: str, precision: Any, batch: int) -> dict[str, Any]:
         "precision": precision,
         "batch": batch,
         "device": device,
-        "loss": round(float(loss), 4),
+        "loss": round(loss.item(), 4),
         "trainable": counted.trainable,
         "total": counted.total,
         "seconds": round(time.perf_counter() - begun, 1),
