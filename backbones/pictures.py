@@ -43,16 +43,18 @@ class SoundPicture:
             raise unknown("sound stem", str(self.stem), get_args(Stem))
 
     def override(self, values: Mapping[str, Any] | None) -> SoundPicture:
-        """The same picture with these fields changed.
+        """The same picture with these fields changed; the key `preset` takes all of them from a paper first.
 
         Raises:
-            UserError: an unknown field or an impossible value.
+            UserError: an unknown field or preset, or an impossible value.
         """
+        changes = dict(values or {})
+        base = published_sound(changes.pop("preset")) if "preset" in changes else self
         known = [field.name for field in dataclasses.fields(self)]
-        for name in values or {}:
+        for name in changes:
             if name not in known:
-                raise unknown("option of sound", name, known)
-        return dataclasses.replace(self, **(values or {}))
+                raise unknown("option of sound", name, [*known, "preset"])
+        return dataclasses.replace(base, **changes)
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,30 @@ def square_sound(size: int, mean: float, std: float, channels: Channels = "sum")
     The shift is 1 s / size cut to tenths of a millisecond: 4.4 ms at 224 (STG-CMA), 5.2 ms at 192 (LAVISH).
     """
     return SoundPicture(size, (10_000 // size) / 10, size, mean, std, channels=channels)
+
+
+SOUND_PRESETS = {
+    "stg_cma_clip": dataclasses.replace(VIT_SOUND, stem="own"),
+    "stg_cma_swin": SoundPicture(224, 4.4, 224, AUDIOSET_MEAN, AUDIOSET_STD, channels="mean", stem="own"),
+    "stg_cma_avqa": SoundPicture(224, 4.4, 224, -5.214385986328125, 3.8699076175689697, channels="mean", stem="own"),
+    "stg_cma_avs": SoundPicture(224, 4.4, 224, -5.669627666473389, 3.948380470275879, channels="mean", stem="own"),
+    "lavish_vit": VIT_SOUND,
+    "lavish_swin": SoundPicture(192, 5.2, 192, -4.984795570373535, 3.7079780101776123),
+    "lavish_avqa": SoundPicture(192, 10.0, 192, -5.385333061218262, 3.5928637981414795),
+    "lavish_avs": SoundPicture(192, 10.0, 192, -5.210531711578369, 3.5918314456939697),
+}
+"""Each paper's pictures of sound: AVE under the name of the backbone, the other tasks under their own.
+
+Positions are an option of the backbone: `positions='crop'` with STG-CMA on CLIP, `positions='linear'` with LAVISH on ViT.
+"""
+
+
+def published_sound(preset: object) -> SoundPicture:
+    """A paper's picture of sound by name.
+
+    Raises:
+        UserError: no such name.
+    """
+    if preset not in SOUND_PRESETS:
+        raise unknown("preset of sound", str(preset), SOUND_PRESETS)
+    return SOUND_PRESETS[str(preset)]

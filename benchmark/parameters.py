@@ -40,15 +40,16 @@ def count_with_idle(model: AudioVisualModel, stepped: Container[nn.Parameter]) -
 def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, Any]]:
     """Optimiser groups: the adapter's and the head's learning rate, weight decay on matrices only.
 
-    Biases, norms and gates have one dimension and are left undecayed. Backbone parameters that a scheme asked to
-    train go with the adapter; what a head calls slower has its share of the head's rate.
+    Biases, norms and gates have one dimension and are left undecayed, unless the recipe says `decayed="all"`. Backbone
+    parameters that a scheme asked to train go with the adapter; what a head calls slower has its share of the head's
+    rate.
 
     Raises:
         UserError: nothing is trainable.
     """
     adapter = [*model.encoder.scheme.parameters(), *model.encoder.backbone.parameters()]
     groups = [
-        *_by_decay(adapter, recipe.adapter_lr, recipe.weight_decay),
+        *_by_decay(adapter, recipe.adapter_lr, recipe),
         *_head_groups(model.head, recipe),
     ]
     if not groups:
@@ -62,15 +63,16 @@ def _head_groups(head: Head, recipe: Recipe) -> list[dict[str, Any]]:
         group
         for share in dict.fromkeys([1.0, *shares.values()])
         for group in _by_decay(
-            (p for p in head.parameters() if shares.get(p, 1.0) == share), recipe.head_lr * share, recipe.weight_decay
+            (p for p in head.parameters() if shares.get(p, 1.0) == share), recipe.head_lr * share, recipe
         )
     ]
 
 
-def _by_decay(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, Any]]:
+def _by_decay(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe) -> list[dict[str, Any]]:
     trained = [p for p in parameters if p.requires_grad]
-    decayed = {"params": [p for p in trained if p.ndim > 1], "lr": lr, "weight_decay": weight_decay}
-    undecayed = {"params": [p for p in trained if p.ndim <= 1], "lr": lr, "weight_decay": 0.0}
+    least = 2 if recipe.decayed == "matrices" else 0
+    decayed = {"params": [p for p in trained if p.ndim >= least], "lr": lr, "weight_decay": recipe.weight_decay}
+    undecayed = {"params": [p for p in trained if p.ndim < least], "lr": lr, "weight_decay": 0.0}
     return [group for group in (decayed, undecayed) if group["params"]]
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmark.assembly import build_model, build_task
+from benchmark.averaging import AverageOfEpochs
 from benchmark.checkpoints import Checkpoints, restore
 from benchmark.costs import TrainingClock, checkpoint_bytes, single_clip
 from benchmark.describe import count_gflops, describe
@@ -21,7 +22,7 @@ from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_with_idle
 from benchmark.resume import Resume
-from benchmark.runner import alone, build_runner
+from benchmark.runner import alone, build_runner, score
 from benchmark.seeding import choose_repeatable_kernels
 from results.record import Parameters, RunRecord, SingleClip
 from tasks.task import Evaluation, ItemScore, Task
@@ -76,12 +77,12 @@ def train(
         data=task.data_identity(),
         weights=dict(model.encoder.backbone.weight_files),
         left_out=task.left_out,
-        labels=_labels(task, model),
+        labels=_labels(spec, task, model),
         environment={**environment(device), **run.circumstances},
         primary_metric=task.primary_metric,
         history=run.story.history,
-        best_epoch=run.best.epoch,
-        validation=run.best.scores,
+        best_epoch=run.selected_epoch,
+        validation=run.selected_scores,
         scores=run.evaluation.scores,
         parameters=run.parameters,
         gflops=count_gflops(spec.backbone, spec.adapter, spec.task),
@@ -106,6 +107,9 @@ class _Run:
     train_seconds: float
     peak_memory_mb: float
     single: SingleClip | None
+    selected_epoch: int | None
+    """None where the tested state is an average of epochs."""
+    selected_scores: dict[str, float]
 
     def __init__(
         self,
@@ -120,6 +124,8 @@ class _Run:
         self.story = EpochStory(reporter, task.primary_metric)
         path = work_dir / "best.safetensors" if work_dir else None
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
+        recipe = spec.recipe
+        self.average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
         self.clock = InferenceClock(spec.recipe.batch_size)
         self.training_clock = TrainingClock(spec.recipe.batch_size)
         self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
@@ -140,13 +146,19 @@ class _Run:
         """Train, restore the best state, measure the test split once, then the costs of a single clip."""
         hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock, self.training_clock]
         hooks += [self.resume] if self.resume else []
+        hooks += [self.average] if self.average else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
             begun = time.perf_counter()
             runner.train()
             self.train_seconds = self.resume.seconds if self.resume else time.perf_counter() - begun
             self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
-            restore(self._model, self.best.state)
+            if self.average and self.average.state:
+                restore(self._model, self.average.state)
+                self.selected_epoch, self.selected_scores = None, score(runner, self._task)
+            else:
+                restore(self._model, self.best.state)
+                self.selected_epoch, self.selected_scores = self.best.epoch, self.best.scores
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
             runner.test()
             self.peak_memory_mb = memory.read()
@@ -162,10 +174,14 @@ def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:
     )
 
 
-def _labels(task: Task, model: AudioVisualModel) -> list[str]:
-    synthetic = ["synthetic data"] if task.is_synthetic else []
-    partial = ["incomplete data"] if task.left_out else []
-    return synthetic + partial + (["random weights"] if model.encoder.backbone.random_weights else [])
+def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
+    known = {
+        "synthetic data": task.is_synthetic,
+        "incomplete data": bool(task.left_out),
+        "random weights": model.encoder.backbone.random_weights,
+        "selected on test": spec.protocol == "paper",
+    }
+    return [label for label, holds in known.items() if holds]
 
 
 def _now() -> str:

@@ -78,7 +78,7 @@ class RunRecord:
     left_out: dict[str, int] = field(default_factory=dict)
     """Items of each split without media, where the run was told to leave them out; empty where none was."""
     labels: list[str] = field(default_factory=list)
-    """What a reader must know: `synthetic data`, `random weights`."""
+    """What a reader must know: `synthetic data`, `random weights`, `selected on test`."""
     environment: dict[str, Any] = field(default_factory=dict)
     primary_metric: str = ""
     history: list[dict[str, float]] = field(default_factory=list)

@@ -43,6 +43,7 @@ run --grid
 run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
 run --backbone tiny_vit --adapter lavish --task avqa
+run --backbone tiny_clip --adapter stg_cma --task event_localisation --set recipe=stg_cma_ave --protocol paper
 run --grid --jobs 4 --timeout 7200 --retry oom,killed
 run --grid --gpus 0,1,3 --cells-per-gpu 2
 run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
@@ -61,7 +62,12 @@ def add_to(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
-        help="a field of the recipe, or else an option of the tasks (data=DIR); may be repeated",
+        help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
+        "(docs/recipes.md); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--protocol", choices=["validation", "paper"], default="validation",
+        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
     )  # fmt: skip
     launching.add_to(parser)
     parser.add_argument(
@@ -118,6 +124,7 @@ def _checked_specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
         tasks=arguments.tasks,
         seeds=list(dict.fromkeys(arguments.seeds)) if arguments.seeds else None,
         settings=arguments.settings,
+        protocol=arguments.protocol,
     )
     check_builds(specs)
     return specs

@@ -10,7 +10,7 @@ import torch
 from library_models import FAMILIES, PICTURE, SOUND
 from timm.models.swin_transformer import SwinTransformer
 
-from backbones.pictures import PictureSpec, SoundPicture, square_sound
+from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture, square_sound
 from backbones.swin import read_swin
 from registry import BACKBONES, look_up
 from registry.errors import UserError
@@ -109,3 +109,43 @@ def test_options_of_a_preset_reach_the_backbone() -> None:
     )
     with pytest.raises(UserError, match="unknown statistics 'image'"):
         look_up(BACKBONES, "vit_base")(weights="none", statistics="image")
+
+
+PUBLISHED = {
+    # name: mel bands, shift in ms, frames, mean, deviation, channels; window of 25 ms throughout
+    "stg_cma_clip": (128, 10.0, 102, -4.1426, 3.2001, "sum"),
+    "stg_cma_swin": (224, 4.4, 224, -4.1426, 3.2001, "mean"),
+    "stg_cma_avqa": (224, 4.4, 224, -5.214385986328125, 3.8699076175689697, "mean"),
+    "stg_cma_avs": (224, 4.4, 224, -5.669627666473389, 3.948380470275879, "mean"),
+    "lavish_vit": (128, 10.0, 102, -4.1426, 3.2001, "sum"),
+    "lavish_swin": (192, 5.2, 192, -4.984795570373535, 3.7079780101776123, "sum"),
+    "lavish_avqa": (192, 10.0, 192, -5.385333061218262, 3.5928637981414795, "sum"),
+    "lavish_avs": (192, 10.0, 192, -5.210531711578369, 3.5918314456939697, "sum"),
+}
+
+
+@pytest.mark.parametrize("name", SOUND_PRESETS)
+def test_the_sound_of_each_paper(name: str) -> None:
+    sound = SOUND.override({"preset": name})
+    numbers = (sound.mel_bands, sound.frame_shift_ms, sound.frames, sound.mean, sound.std, sound.channels)
+    assert numbers == PUBLISHED[name]
+    assert sound.window_ms == 25.0
+    assert sound.stem == ("own" if name.startswith("stg_cma") else "shared")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "preset"),
+    [("vit_base", "lavish_vit"), ("clip_vit_base", "lavish_vit"), ("swin_base", "stg_cma_swin"),
+     ("swin_v2_base", "lavish_swin")],
+)  # fmt: skip
+def test_defaults_are_the_numbers_of_the_paper_that_uses_the_backbone(backbone: str, preset: str) -> None:
+    with torch.device("meta"):
+        sound = look_up(BACKBONES, backbone)(weights="none").picture.sound
+    assert replace(sound, stem="shared") == replace(SOUND_PRESETS[preset], stem="shared")
+
+
+def test_a_preset_can_be_changed_in_single_fields_and_must_exist() -> None:
+    sound = SOUND.override({"preset": "lavish_avqa", "frames": 100})
+    assert (sound.frames, sound.mean) == (100, -5.385333061218262)
+    with pytest.raises(UserError, match="Did you mean lavish_avqa"):
+        SOUND.override({"preset": "lavish_avqua"})
