@@ -69,7 +69,7 @@ def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -
 
 def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> Paired:
     a, b = outcomes(first.runs, items), outcomes(second.runs, items)
-    differ_in = [line for line in differences([first, second]) if not line.startswith(("data", "metric", "protocol"))]
+    differ_in = [line for line in differences([first, second]) if not line.startswith(_expected(first, second))]
     overall = _line(OVERALL, a, b)
     if a is None or b is None or overall is None:
         return Paired(board, first, second, [], differ_in)
@@ -80,6 +80,12 @@ def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> Paired:
     corrected = holm([line.comparison.p_value for line in by_kind])
     lines = [replace(line, corrected=p) for line, p in zip(by_kind, corrected, strict=True)]
     return Paired(board, first, second, [overall, *lines], differ_in)
+
+
+def _expected(first: Row, second: Row) -> tuple[str, ...]:
+    """Parts that differ because the components do: other weights with another backbone, other code with either."""
+    weights = () if first.backbone == second.backbone else ("weights ",)
+    return weights if (first.backbone, first.adapter) == (second.backbone, second.adapter) else (*weights, "code ")
 
 
 def _line(kind: str, first: Outcomes | None, second: Outcomes | None) -> Line | None:

@@ -175,3 +175,10 @@ def test_status_follows_the_last_grid(run: Run, grid_file: str, capsys, tmp_path
     assert main(["status", "--output", str(tmp_path / "out"), "--json"]) == 0
     standings = [cell["standing"] for cell in json.loads(capsys.readouterr().out)]
     assert [len(list(same)) for _, same in itertools.groupby(sorted(standings))] == [1, 3]
+
+
+def test_curves_are_logged_as_cells_end(run: Run, tmp_path: Path) -> None:
+    assert run(*CELL, "--log", "tensorboard") == 0
+    (cell,) = (tmp_path / "out" / "tensorboard").iterdir()
+    assert cell.name.startswith("fake_backbone-fake_adapter-fake_task-s0")
+    assert any(path.name.startswith("events.out") for path in cell.rglob("*"))
