@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.assembly import build_model, build_task
 from benchmark.checkpoints import Checkpoints, restore
 from benchmark.describe import count_gflops
+from benchmark.distributed import CommonBuffers, processes
 from benchmark.environment import environment
 from benchmark.grid import RunSpec
 from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
@@ -22,6 +23,7 @@ from benchmark.parameters import count_with_idle
 from benchmark.resume import Resume
 from benchmark.runner import alone, build_runner
 from benchmark.seeding import choose_repeatable_kernels
+from registry.errors import UserError
 from results.record import Parameters, RunRecord
 from tasks.task import Evaluation, ItemScore, Task
 
@@ -50,11 +52,15 @@ def train(
             which needs less memory and keeps the effective batch; what was used stands in the record's environment.
 
     Raises:
-        UserError: a mistake in the spec, weights or data that are not there.
+        UserError: a mistake in the spec, weights or data that are not there, or a batch that the processes which train
+            together cannot share equally.
         NonFiniteLossError: the training loss is no longer finite.
         Exception: whatever a component raises; `benchmark.failures.classify` tells what kind of failure it is.
     """
     started, memory = _now(), PeakMemory(device)
+    if spec.recipe.batch_size // pieces % processes():
+        batch = spec.recipe.batch_size // pieces
+        raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
     reporter = Reporter(report, spec.slug, spec.recipe.epochs)
     reporter.tell()
     choose_repeatable_kernels(device)
@@ -113,7 +119,7 @@ class _Run:
         self.story = EpochStory(reporter, task.primary_metric)
         path = work_dir / "best.safetensors" if work_dir else None
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
-        self.clock = InferenceClock(spec.recipe.batch_size)
+        self.clock = InferenceClock(spec.recipe.batch_size // processes())
         self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
         self._pieces = pieces
 
@@ -124,13 +130,15 @@ class _Run:
         unusual: dict[str, Any] = {}
         if self._pieces > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
+        if processes() > 1:
+            unusual["processes"] = processes()
         if self.resume and self.resume.resumed_after:
             unusual["resumed_after_epochs"] = self.resume.resumed_after
         return unusual
 
     def execute(self) -> None:
         """Train, restore the best state, measure the test split once."""
-        hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock]
+        hooks = [EpochSeeds(self._spec.seed), CommonBuffers(), self.story, self.best, self.clock]
         hooks += [self.resume] if self.resume else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -187,7 +188,13 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
     from benchmark.resume import pieces_of
     from benchmark.training import train
 
-    return train, pieces or pieces_of(Checkpoints(job.checkpoints))
+    pieces = pieces or pieces_of(Checkpoints(job.checkpoints))
+    if job.processes == 1:
+        return train, pieces
+    from benchmark.launch.together import train_together
+
+    threads = torch.get_num_threads()
+    return partial(train_together, processes=job.processes, threads=threads, plugins=job.plugins), pieces
 
 
 def _more_pieces(spec: RunSpec, pieces: int) -> int | None:
