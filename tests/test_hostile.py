@@ -21,11 +21,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from benchmark.checkpoints import Checkpoints
-from benchmark.expansion import expand
 from benchmark.grid import Grid
 from benchmark.options import checked
 from benchmark.plan import read_plan
-from registry import ADAPTERS, Component, UserError
+from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError
 from results.record import RunRecord
 from results.serialise import RecordError, from_json, to_json
 from results.store import Store
@@ -142,7 +141,10 @@ def read_grid(content: bytes) -> None:
         path.write_bytes(content)
         # The same holds of the recipe's; its components are read as above.
         with nothing_executed("exec"), contextlib.suppress(UserError):
-            expand(Grid.load(path))
+            grid = Grid.load(path)
+            for registry, components in ((BACKBONES, grid.backbones), (ADAPTERS, grid.adapters), (TASKS, grid.tasks)):
+                for component in components:
+                    checked(registry, component)
 
 
 def read_record(content: bytes) -> None:
@@ -150,7 +152,8 @@ def read_record(content: bytes) -> None:
         (Path(folder) / "records").mkdir()
         (Path(folder) / "records" / "abc.json").write_bytes(content)
         (Path(folder) / "plan.json").write_bytes(content)
-        with nothing_executed():
+        # The fields' type hints again.
+        with nothing_executed("exec"):
             with contextlib.suppress(RecordError):
                 from_json(content)
             loaded = Store(Path(folder)).load()

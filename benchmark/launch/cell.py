@@ -26,6 +26,8 @@ from results.store import ScoredItem, Store
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
 
+logger = logging.getLogger(__name__)
+
 Report = Callable[[Progress], None]
 
 
@@ -94,10 +96,12 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
         _print_to(job.log)
         marker = Marker(job.output, job.cell.hash)
         try:
+            logger.info("cell begins")
             marker.write(os.getpid())
             return _train_and_write(job, store, _Marking(marker, report))
         finally:
             marker.remove()
+            logger.info("cell ended")
     finally:
         lease.give_back()
 
