@@ -124,6 +124,8 @@ def _digest(state: Mapping[str, Tensor], facts: str) -> str:
 
 
 def _live_state(model: nn.Module) -> State:
+    # Behind a wrapper for several devices lies the same model.
+    model = getattr(model, "module", model)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     state = model.state_dict(keep_vars=True)
     return {name: value for name, value in state.items() if not name.startswith(_BACKBONE) or name in trained}

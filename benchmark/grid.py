@@ -88,7 +88,8 @@ class Grid:
             return cls._from_tables(tomllib.loads(Path(path).read_text(encoding="utf-8")))
         except OSError as error:
             raise UserError(f"cannot read grid file {path}: {error.strerror}.") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
+            # Not only what tomllib calls malformed: a number of five thousand digits, a thousand nested lists.
             raise UserError(f"grid file {path} is not TOML: {error}.") from None
         except UserError as error:
             raise UserError(f"grid file {path}: {error}") from None

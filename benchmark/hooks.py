@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from benchmark.checkpoints import State, save, trained_state
+from benchmark.distributed import rank
 from benchmark.failures import NonFiniteLossError
 from benchmark.prepared import changes_by_epoch
 from benchmark.progress import Progress
@@ -56,7 +57,8 @@ class EpochSeeds(Hook):
         self._seed = seed
 
     def before_train_epoch(self, runner: Runner) -> None:
-        seed_everything(self._seed, "epoch", runner.epoch)
+        # Processes that train together must not drop the same units.
+        seed_everything(self._seed, "epoch", runner.epoch, *([rank()] if rank() else []))
         runner.train_dataloader.sampler.set_epoch(runner.epoch)
         if changes_by_epoch(runner.train_dataloader.dataset):
             runner.train_dataloader.dataset.begin_epoch(derive_seed(self._seed, "items", runner.epoch))
@@ -137,7 +139,7 @@ class BestState(Hook):
         epoch, metrics = runner.epoch, metrics or {}
         if self.epoch is None or self._is_better(metrics[self._metric]):
             self.epoch, self.scores, self.state = epoch, dict(metrics), trained_state(runner.model)
-            if self._path:
+            if self._path and rank() == 0:
                 save(self._path, self.state, epoch=epoch, **self.scores)
         elif self._patience and epoch - self.epoch >= self._patience:
             logger.info("no better validation score for %d epochs: training stops", self._patience)

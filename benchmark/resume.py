@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from benchmark.checkpoints import Checkpoints, State, restore, trained_state
+from benchmark.distributed import rank
 from benchmark.model import AudioVisualModel
 
 
@@ -68,7 +69,8 @@ class Resume(Hook):
         # The test pass validates nothing, and mmengine has counted this epoch as done.
         tensors, facts = _past(runner)
         facts |= {"pieces": self._pieces, "seconds": self.seconds, "resumed_after": self.resumed_after}
-        self._checkpoints.write(runner.epoch, tensors, facts)
+        if rank() == 0:
+            self._checkpoints.write(runner.epoch, tensors, facts)
 
 
 def pieces_of(checkpoints: Checkpoints) -> int:

@@ -19,6 +19,7 @@ from mmengine.utils import ManagerMixin
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.augmentation import AugmentedClips, augments
+from benchmark.distributed import Share, gathered, processes, rank, wrapped
 from benchmark.grid import RunSpec
 from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
@@ -42,6 +43,12 @@ class TaskMetric(BaseMetric):
 
     def process(self, data_batch: Any, data_samples: Sequence[Prediction]) -> None:
         self.results.extend(data_samples)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """The scores of the whole split, on every process the same; mmengine's own would cut uneven shares short."""
+        collected: list[Prediction] = gathered(self.results)
+        self.results.clear()
+        return self.compute_metrics(collected)
 
     def compute_metrics(self, results: list[Prediction]) -> dict[str, float]:
         self.evaluation = self._task.evaluate(results)
@@ -120,7 +127,7 @@ class _QuietRunner(Runner):
     """A Runner without the parts that this project does itself: seeds, devices, logs and a dump of the environment."""
 
     def setup_env(self, env_cfg: dict[str, Any]) -> None:
-        self._rank, self._world_size = 0, 1
+        self._rank, self._world_size = rank(), processes()
         self._timestamp = time.strftime("%Y%m%d_%H%M%S")
 
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
@@ -133,7 +140,16 @@ class _QuietRunner(Runner):
         return None
 
     def wrap_model(self, model_wrapper_cfg: Any, model: Any) -> Any:
-        return model
+        return wrapped(model)
+
+    def load_or_resume(self) -> None:
+        """Nothing: going on is `benchmark.resume`'s, whose files hold nothing that could be executed."""
+
+    def load_checkpoint(self, *arguments: Any, **options: Any) -> Any:
+        raise NotImplementedError("mmengine's checkpoints are pickles; see benchmark.checkpoints.")
+
+    def resume(self, *arguments: Any, **options: Any) -> None:
+        raise NotImplementedError("mmengine executes a configuration that a checkpoint holds; see benchmark.resume.")
 
     def dump_config(self) -> None:
         return None
@@ -161,8 +177,13 @@ def _clips(task: Task, split: Any, spec: RunSpec, model: AudioVisualModel) -> Da
 def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:
     return DataLoader(
         dataset,
-        batch_size=spec.recipe.batch_size,
-        sampler=EpochOrder(dataset, spec.seed) if split == "train" else None,  # type: ignore[arg-type]
+        batch_size=spec.recipe.batch_size // processes(),
+        sampler=_order(dataset, split, spec),
         num_workers=spec.recipe.workers,
         pin_memory=device.type == "cuda",
     )
+
+
+def _order(dataset: Any, split: Any, spec: RunSpec) -> EpochOrder | Share | None:
+    order = EpochOrder(dataset, spec.seed) if split == "train" else None
+    return order if processes() == 1 else Share(order or dataset, even=split == "train")

@@ -15,6 +15,7 @@ from benchmark.averaging import AverageOfEpochs
 from benchmark.checkpoints import Checkpoints, restore
 from benchmark.costs import TrainingClock, checkpoint_bytes, single_clip
 from benchmark.describe import count_gflops, describe
+from benchmark.distributed import CommonBuffers, processes
 from benchmark.environment import environment
 from benchmark.grid import RunSpec
 from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
@@ -24,6 +25,7 @@ from benchmark.parameters import count_with_idle
 from benchmark.resume import Resume
 from benchmark.runner import alone, build_runner, score
 from benchmark.seeding import choose_repeatable_kernels
+from registry.errors import UserError
 from results.record import Parameters, RunRecord, SingleClip
 from tasks.task import Evaluation, ItemScore, Task
 
@@ -52,11 +54,15 @@ def train(
             which needs less memory and keeps the effective batch; what was used stands in the record's environment.
 
     Raises:
-        UserError: a mistake in the spec, weights or data that are not there.
+        UserError: a mistake in the spec, weights or data that are not there, or a batch that the processes which train
+            together cannot share equally.
         NonFiniteLossError: the training loss is no longer finite.
         Exception: whatever a component raises; `benchmark.failures.classify` tells what kind of failure it is.
     """
     started, memory = _now(), PeakMemory(device)
+    if spec.recipe.batch_size // pieces % processes():
+        batch = spec.recipe.batch_size // pieces
+        raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
     reporter = Reporter(report, spec.slug, spec.recipe.epochs)
     reporter.tell()
     choose_repeatable_kernels(device)
@@ -126,8 +132,8 @@ class _Run:
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
         recipe = spec.recipe
         self.average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
-        self.clock = InferenceClock(spec.recipe.batch_size)
-        self.training_clock = TrainingClock(spec.recipe.batch_size)
+        batch = recipe.batch_size // processes()
+        self.clock, self.training_clock = InferenceClock(batch), TrainingClock(batch)
         self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
         self._pieces = pieces
 
@@ -138,13 +144,16 @@ class _Run:
         unusual: dict[str, Any] = {}
         if self._pieces > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
+        if processes() > 1:
+            unusual["processes"] = processes()
         if self.resume and self.resume.resumed_after:
             unusual["resumed_after_epochs"] = self.resume.resumed_after
         return unusual
 
     def execute(self, memory: PeakMemory, device: str) -> None:
         """Train, restore the best state, measure the test split once, then the costs of a single clip."""
-        hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock, self.training_clock]
+        clocks = [self.clock, self.training_clock]
+        hooks = [EpochSeeds(self._spec.seed), CommonBuffers(), self.story, self.best, *clocks]
         hooks += [self.resume] if self.resume else []
         hooks += [self.average] if self.average else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:

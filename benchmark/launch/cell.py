@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from results.store import ScoredItem, Store
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
+
+logger = logging.getLogger(__name__)
 
 Report = Callable[[Progress], None]
 
@@ -93,10 +96,12 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
         _print_to(job.log)
         marker = Marker(job.output, job.cell.hash)
         try:
+            logger.info("cell begins")
             marker.write(os.getpid())
             return _train_and_write(job, store, _Marking(marker, report))
         finally:
             marker.remove()
+            logger.info("cell ended")
     finally:
         lease.give_back()
 
@@ -187,7 +192,13 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
     from benchmark.resume import pieces_of
     from benchmark.training import train
 
-    return train, pieces or pieces_of(Checkpoints(job.checkpoints))
+    pieces = pieces or pieces_of(Checkpoints(job.checkpoints))
+    if job.processes == 1:
+        return train, pieces
+    from benchmark.launch.together import train_together
+
+    threads = torch.get_num_threads()
+    return partial(train_together, processes=job.processes, threads=threads, plugins=job.plugins), pieces
 
 
 def _more_pieces(spec: RunSpec, pieces: int) -> int | None:

@@ -100,7 +100,7 @@ class _Queue:
 
     def __init__(self, store: Store, placement: Placement, observer: Observer, train: Train | None) -> None:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
-        self._context = _context(placement.device)
+        self._context = start_method(placement.device)
         self._free = list(placement.slots)
         self.running: list[_Running] = []
         self.outcome = Outcome()
@@ -202,11 +202,12 @@ class _Queue:
 def get_ready(device: str) -> None:
     """Let the server of cells import its heavy parts while this process still looks at what to run."""
     if device == "cpu":
-        _context(device)
+        start_method(device)
         forkserver.ensure_running()
 
 
-def _context(device: str) -> Any:
+def start_method(device: str) -> Any:
+    """How processes start that compute there, a context of `multiprocessing`."""
     for name, value in KEEP_FREED_MEMORY.items():
         os.environ.setdefault(name, value)
     context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")

@@ -53,7 +53,10 @@ class Slurm:
         jobs = [self._job(cell, store.output.resolve()) for cell in cells]
         try:
             executor.update_parameters(**self._parameters())
-            executor.map_array(SubmittedCell.__call__, [SubmittedCell(job) for job in jobs])
+            # Not `map_array`, which wants one function for all: submitit asks each object for its `checkpoint`.
+            with executor.batch():
+                for job in jobs:
+                    executor.submit(SubmittedCell(job))
         except (submitit.core.utils.FailedJobError, ValueError, TypeError) as error:
             raise UserError(f"SLURM refuses the array: {' '.join(str(error).split())[-300:]}") from None
         return Outcome(submitted=len(jobs))

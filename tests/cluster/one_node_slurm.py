@@ -72,6 +72,8 @@ def one_node_slurm() -> Iterator[dict[str, str]]:
             _wait_until_idle(environment)
             yield environment
         finally:
+            subprocess.run(["scancel", "--user", "root", "--full"], env=environment, check=False)
+            time.sleep(2)
             for process in [*started, *munge]:
                 process.terminate()
             for process in [*started, *munge]:

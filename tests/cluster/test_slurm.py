@@ -74,7 +74,7 @@ def test_an_array_of_cells_one_killed_one_requeued_all_complete(environment: dic
     until(lambda: len(records(output)) == 3 and killed not in records(output), 400)
     until(lambda: not subprocess.run(queue, env=environment, capture_output=True, check=False).stdout.strip())
     again = benchmark(environment, *words)
-    assert "4 cells: 3 done, 1 to train" in again.stdout
+    assert "4 cells: 3 done, 1 to train" in again.stdout, [r["failure"] for r in records(output).values()]
     assert "1 cell submitted" in again.stdout
     until(lambda: len(records(output)) == 4, 400)
 

@@ -118,7 +118,8 @@ def test_the_record_of_a_failure_ends_with_its_log(launched: Launched) -> None:
 def test_what_a_cell_prints_is_in_its_log(launched: Launched) -> None:
     for record in launched.watcher.records.values():
         log = (launched.store.output / "logs" / f"{record.slug}.log").read_text()
-        assert log.startswith("pretending fake_backbone")
+        assert log.splitlines()[0].endswith(" cell begins")
+        assert log.splitlines()[1].startswith("pretending fake_backbone")
 
 
 def test_progress_reaches_the_observer(launched: Launched) -> None:

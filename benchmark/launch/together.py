@@ -1,0 +1,116 @@
+"""Several processes for one cell: this one leads, the others follow and end with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from benchmark.grid import RunSpec
+from benchmark.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from results.record import RunRecord
+    from results.store import ScoredItem
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for the others, at validation for example."""
+SECONDS_TO_END = 30.0
+
+
+def train_together(
+    spec: RunSpec,
+    *,
+    run_hash: str,
+    device: str,
+    report: Callable[[Progress], None],
+    work_dir: Path | None,
+    pieces: int,
+    processes: int,
+    threads: int,
+    plugins: Sequence[str] = (),
+) -> tuple[RunRecord, Sequence[ScoredItem]]:
+    """`benchmark.training.train` with so many processes: NCCL with a GPU each, gloo on the processor.
+
+    Args:
+        threads: of the processor, for each process.
+
+    Raises:
+        UserError: a batch that cannot be shared equally, or whatever the training raises.
+    """
+    from benchmark.launch.local import start_method
+    from benchmark.training import train
+
+    context = start_method(device)
+    with TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        ours, theirs = context.Pipe()
+        facts = (processes, meeting, spec, device, work_dir, pieces, threads, tuple(plugins))
+        followers = [context.Process(target=_follow, args=(theirs, rank, *facts)) for rank in range(1, processes)]
+        for follower in followers:
+            follower.start()
+        theirs.close()
+        try:
+            with _joined(0, processes, meeting, device):
+                place = _place(device, 0)
+                return train(spec, run_hash=run_hash, device=place, report=report, work_dir=work_dir, pieces=pieces)
+        finally:
+            for follower in followers:
+                follower.join(SECONDS_TO_END if follower.exitcode is None else 0)
+                follower.kill()
+            ours.close()
+
+
+def _follow(
+    leader: Connection,
+    rank: int,
+    processes: int,
+    meeting: str,
+    spec: RunSpec,
+    device: str,
+    work_dir: Path | None,
+    pieces: int,
+    threads: int,
+    plugins: tuple[str, ...],
+) -> None:
+    threading.Thread(target=_end_with_the_leader, args=(leader,), daemon=True).start()
+    import torch
+
+    from benchmark.training import train
+    from registry.plugins import load_plugins
+
+    torch.set_num_threads(threads)
+    load_plugins(plugins)
+    with _joined(rank, processes, meeting, device):
+        place = _place(device, rank)
+        train(spec, run_hash="", device=place, report=lambda progress: None, work_dir=work_dir, pieces=pieces)
+
+
+def _end_with_the_leader(leader: Connection) -> None:
+    wait([leader])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def _joined(rank: int, processes: int, meeting: str, device: str) -> Iterator[None]:
+    from torch import distributed
+
+    backend = "gloo" if device == "cpu" else "nccl"
+    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=processes, timeout=PATIENCE)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def _place(device: str, rank: int) -> str:
+    return "cpu" if device == "cpu" else f"cuda:{rank}"
