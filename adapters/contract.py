@@ -72,8 +72,12 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
             assert {m: x.dtype for m, x in streams.items()} == types, "a stream changed its type under autocast"
 
 
+@torch.no_grad()
 def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """A scheme that promises the identity changes nothing before training; training can change it."""
+    """A scheme that promises the identity changes nothing before training; training can change it.
+
+    Bit for bit, and therefore without gradients: attention takes another kernel where a position bias has one.
+    """
     scheme = make(backbone).eval()
     plain = encode(LinearProbe(backbone), backbone, pictures)
     if scheme.identity_at_start:

@@ -84,7 +84,10 @@ class ToyBackbone(nn.Module):
         self.requires_grad_(False)
 
     def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
-        return self.to(dtype)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
+        return self
 
     def embed(self, pictures: Tensor) -> Tensor:
         patches = pictures.unfold(-2, 8, 8).unfold(-2, 8, 8).movedim(2, -3).flatten(-3).flatten(2, 3)

@@ -18,8 +18,8 @@ class LogMel(nn.Module):
     """Waveforms to log-mel energies: (..., samples) -> (..., frames, F).
 
     The numbers of `torchaudio.compliance.kaldi.fbank` (htk_compat, Hann window, no dither, no energy, snipped edges),
-    which takes one waveform at a time. Frames beyond `frames` are never computed; where the sound is too short for
-    that many, fewer are returned.
+    which takes one waveform at a time, within 1e-5 on a CPU. Frames beyond `frames` are never computed; where the sound
+    is too short for that many, fewer are returned.
 
     Args:
         bands: F, mel filters from 20 Hz to half the sample rate.
@@ -54,10 +54,12 @@ class LogMel(nn.Module):
         # Padding here spares the transform a copy, which costs as much as the transform.
         padded = frames.new_zeros(*frames.shape[:-1], self.spectrum)
         emphasised = padded[..., : self.width]
-        torch.sub(frames[..., 1:], frames[..., :-1], alpha=PREEMPHASIS, out=emphasised[..., 1:])
+        # Product and difference are rounded one by one, as Kaldi's are: in the bins where a tone cancels, a last bit
+        # here is a hundredth in the logarithm.
+        torch.mul(frames[..., :-1], -PREEMPHASIS, out=emphasised[..., 1:])
         # The first sample has no predecessor and is set against itself.
-        torch.mul(frames[..., 0], 1 - PREEMPHASIS, out=emphasised[..., 0])
-        emphasised.mul_(self.window)
+        torch.mul(frames[..., 0], -PREEMPHASIS, out=emphasised[..., 0])
+        emphasised.add_(frames).mul_(self.window)
         return padded
 
     def _energies(self, frames: Tensor) -> Tensor:

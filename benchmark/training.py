@@ -63,6 +63,7 @@ def train(
         status="completed",
         data=task.data_identity(),
         weights=dict(model.encoder.backbone.weight_files),
+        left_out=task.left_out,
         labels=_labels(task, model),
         environment=environment(device),
         primary_metric=task.primary_metric,
@@ -115,7 +116,8 @@ class _Run:
 
 def _labels(task: Task, model: AudioVisualModel) -> list[str]:
     synthetic = ["synthetic data"] if task.is_synthetic else []
-    return synthetic + (["random weights"] if model.encoder.backbone.random_weights else [])
+    partial = ["incomplete data"] if task.left_out else []
+    return synthetic + partial + (["random weights"] if model.encoder.backbone.random_weights else [])
 
 
 def _now() -> str:

@@ -63,6 +63,8 @@ class RunRecord:
     data: str | None = None
     weights: dict[str, str] = field(default_factory=dict)
     """sha256 of each file that initialised the run, by file name; empty where weights are random."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Items of each split without media, where the run was told to leave them out; empty where none was."""
     labels: list[str] = field(default_factory=list)
     """What a reader must know: `synthetic data`, `random weights`."""
     environment: dict[str, Any] = field(default_factory=dict)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
-from registry.vocabulary import Split
+from registry.vocabulary import SPLITS, Split
 
+if TYPE_CHECKING:
+    from tasks.media.recording import Recording
+
+Row = TypeVar("Row")
 Report = Callable[[int, int], None]
 
 
@@ -19,6 +24,10 @@ class Source(ABC):
 
     segments: int
     """T, the segments of a clip."""
+    left_out: Mapping[Split, int] = {}
+    """Items that were left out because their media are missing (option `allow_missing`); empty where none was."""
+    official: Mapping[Split, int] = {}
+    """Items of the published lists; empty where there are none."""
 
     @abstractmethod
     def clips(self, split: Split) -> Dataset[dict[str, dict[str, Any]]]:
@@ -34,6 +43,23 @@ class Source(ABC):
 
     def prepare(self, report: Report | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for or stumble over."""
+
+    def recordings(self) -> dict[Split, list[Recording]]:
+        """The recording of each item, split by split in their order; clips may be missing.
+
+        Raises:
+            UserError: the source has no files.
+        """
+        raise UserError("these clips are no files; give the folder of a data set.")
+
+    def annotation_files(self) -> dict[str, Path]:
+        """The annotation files, by the place in a data folder where a prepared copy is looked for."""
+        return {}
+
+    @property
+    def partial(self) -> str:
+        """What the identity says of clips that were left out."""
+        return "+partial" if any(self.left_out.values()) else ""
 
 
 class Outline(Source):
@@ -58,6 +84,22 @@ class Outline(Source):
             f"data={self.name!r} names the data set without its files, for counting parameters only; "
             f"to run it give its folder, as in data=./{self.name}."
         )
+
+
+def keep_present(
+    rows: Mapping[Split, Sequence[Row]], clip_of: Callable[[Row], str], missing: Collection[str]
+) -> tuple[dict[Split, list[Row]], dict[Split, int]]:
+    """The rows whose clip is not missing, and how many others each split has.
+
+    Raises:
+        UserError: nothing is left of a split.
+    """
+    kept = {split: [row for row in rows[split] if clip_of(row) not in missing] for split in SPLITS}
+    counts = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
+    for split in SPLITS:
+        if not kept[split]:
+            raise UserError(f"allow_missing=True leaves nothing of the {split} split; all its media are missing.")
+    return kept, {split: count for split, count in counts.items() if count}
 
 
 def require_default(data: str, **options: tuple[Any, Any]) -> None:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from registry.vocabulary import SAMPLE_RATE, Encode, Inputs, Outputs, Prediction, Split, Targets
 from tasks.recipe import Recipe
+from tasks.source import Source
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,16 @@ class Task(ABC):
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
+
+    @property
+    def source(self) -> Source | None:
+        """Where the clips come from; None where a task makes its own."""
+        return None
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Items of each split that were left out because their media are missing; empty where none was."""
+        return {str(split): count for split, count in self.source.left_out.items()} if self.source else {}
 
     @property
     def is_synthetic(self) -> bool:

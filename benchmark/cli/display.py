@@ -38,19 +38,26 @@ def display(total: int, done: int, console: Console | None = None) -> Iterator[O
 
 
 @contextmanager
-def preparation(title: str, console: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A `report(done, total)` for clips that are made ready; silent where nothing is reported."""
-    console = console or Console()
+def preparation(
+    title: str, console: Console | None = None, *, done_word: str = "prepared", quiet: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """A `report(done, total)` for clips that are made ready; silent where nothing is reported, or `quiet`."""
+    console = console or Console(quiet=quiet)
+    begun = said = time.monotonic()
     with _progress_bars(console) if console.is_terminal else nullcontext() as bars:
         row: TaskID | None = None
 
         def report(done: int, total: int) -> None:
-            nonlocal row
+            nonlocal row, said
             if bars is not None:
                 row = bars.add_task(title, total=total, note="") if row is None else row
-                bars.update(row, completed=done, note=f"preparing clips {done}/{total}")
+                bars.update(row, completed=done, note=f"{done}/{total} clips {done_word}")
             elif done == total:
-                console.print(f"{title}: {total} clips prepared", highlight=False, soft_wrap=True)
+                console.print(f"{title}: {total} clips {done_word}", highlight=False, soft_wrap=True)
+            elif done and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                said = time.monotonic()
+                left = duration((said - begun) * (total - done) / done)
+                console.print(f"{title}: {done} of {total} clips, {left} left", highlight=False, soft_wrap=True)
 
         yield report
 

@@ -15,6 +15,7 @@ from benchmark.cli.arguments import (
     add_verb,
     at_least,
     load_requested,
+    warn,
 )
 from registry.errors import UserError
 
@@ -141,8 +142,12 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
     from benchmark.expansion import build_task
 
     for task in dict.fromkeys(cell.spec.task for cell in missing):
+        built = build_task(task)
         with preparation(str(task)) as report:
-            build_task(task).prepare(report)
+            built.prepare(report)
+        if built.left_out:
+            counts = ", ".join(f"{count} of {split}" for split, count in built.left_out.items())
+            warn(f"{task}: media are missing, left out: {counts}")
 
 
 def _train(missing: Sequence[Cell], done: int, store: Store, arguments: argparse.Namespace) -> int:

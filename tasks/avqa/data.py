@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -16,8 +16,9 @@ from registry.errors import UserError, unknown
 from registry.vocabulary import Split
 from tasks.avqa.kinds import KINDS
 from tasks.media.annotations import digest, read_text, unique_names
-from tasks.media.library import MediaFolder, find_data_root
-from tasks.source import Report, Source
+from tasks.media.library import Library, find_data_root, open_library
+from tasks.media.recording import Recording
+from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
 LONGEST = 14
@@ -55,6 +56,7 @@ class MusicAvqaFolder(Source):
         side: frames are fitted to this many pixels, squared.
         version: `v1` or `v1u`.
         subset: `all`, `real` or `synthetic`.
+        allow_missing: leave out questions about videos that are missing, see `left_out`.
 
     Raises:
         UserError: an annotation file that is missing, malformed or of the other version; a word or answer that
@@ -64,7 +66,14 @@ class MusicAvqaFolder(Source):
     segments = SEGMENTS
     question_shape = (1, LONGEST)
 
-    def __init__(self, data: str | Path, side: int = 224, version: str = "v1", subset: str = "all") -> None:
+    def __init__(
+        self,
+        data: str | Path,
+        side: int = 224,
+        version: str = "v1",
+        subset: str = "all",
+        allow_missing: bool = False,
+    ) -> None:
         if version not in VERSIONS:
             raise unknown("version of MUSIC-AVQA", str(version), VERSIONS)
         if subset not in SUBSETS:
@@ -79,11 +88,15 @@ class MusicAvqaFolder(Source):
         for split, name in _FILES.items():
             self._check_vocabulary(rows[split], name)
         self._rows = {split: self._chosen(rows[split], name) for split, name in _FILES.items()}
+        self.official = _published(version) if subset == "all" else {}
+        if allow_missing:
+            missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
+            self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
 
     @cached_property
-    def media(self) -> MediaFolder:
+    def media(self) -> Library:
         """The clips' files."""
-        return MediaFolder(self.root)
+        return open_library(self.root)
 
     def questions(self, split: Split) -> list[Question]:
         """The questions of a split, in the order of its file."""
@@ -109,10 +122,18 @@ class MusicAvqaFolder(Source):
         """See `check`."""
         self.check()
 
+    def recordings(self) -> dict[Split, list[Recording]]:
+        return {split: [self.media.find(row.clip) for row in rows] for split, rows in self._rows.items()}
+
+    def annotation_files(self) -> dict[str, Path]:
+        folders = ["", *(folder for folders in VERSIONS.values() for folder in folders)]
+        places = [PurePosixPath(folder, name) for folder in folders for name in _FILES.values()]
+        return {str(place): self.root / place for place in places if (self.root / place).is_file()}
+
     def identity(self) -> str:
         """`music_avqa-v1@<hash of what the annotations say>`, with the subset behind the version where it is one."""
         subset = "" if self.subset == "all" else f"-{self.subset}"
-        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}"
+        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}{self.partial}{self.media.suffix}"
 
     def _annotations(self) -> Path:
         """The version's own folder, else the root; all three files come from one place."""
@@ -168,6 +189,11 @@ class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
         answer, kind = self.folder.answers.index(row.answer), KINDS.index(row.kind)
         targets = {"answers": torch.tensor([answer]), "kinds": torch.tensor([kind]), "id": self.ids[index]}
         return {"inputs": {**clip.inputs(), "questions": words}, "targets": targets}
+
+
+def _published(version: str) -> dict[Split, int]:
+    validation, test = _PUBLISHED[version]
+    return {"validation": validation, "test": test}
 
 
 def parse_questions(text: str, name: str) -> list[Question]:

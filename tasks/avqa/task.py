@@ -19,6 +19,7 @@ from tasks.avqa.sources import open_questions
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
+from tasks.source import Source
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 
@@ -29,7 +30,8 @@ class Avqa(Task):
     data: `synthetic`, a folder with MUSIC-AVQA's annotation files and videos, or `music_avqa` (its sizes without files,
     for counting parameters). modality: `both`, `visual`, `audio`. head: `compact`, or the papers' grounding head in
     the form of `lavish` or `stg_cma`. version: `v1` reads MUSIC-AVQA's `json`, `v1u` its `json_update`. subset: `all`
-    videos, `real` or `synthetic` ones.
+    videos, `real` or `synthetic` ones. allow_missing: leave out questions about videos that are missing, and say how
+    many.
     """
 
     primary_metric: ClassVar[str] = "answer_accuracy"
@@ -42,16 +44,21 @@ class Avqa(Task):
         head: Literal["compact", "lavish", "stg_cma"] = "compact",
         version: Literal["v1", "v1u"] = "v1",
         subset: Literal["all", "real", "synthetic"] = "all",
+        allow_missing: bool = False,
     ) -> None:
         self.data, self.modalities, self._head = data, modalities_of(modality), head
         if head not in ("compact", *FORMS):
             raise unknown("head of avqa", str(head), ("compact", *FORMS))
         if head in FORMS and modality != "both":
             raise UserError(f"head={head!r} grounds sound in sight and needs both; modality is {modality!r}.")
-        self._source = open_questions(data, version, subset)
+        self._source = open_questions(data, version, subset, allow_missing)
         self.segments = self._source.segments
         self.kinds = KINDS
         self.answers, self.words = self._source.answers, self._source.words
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def dataset(self, split: Split) -> Dataset:
         clips = self._source.clips(split)

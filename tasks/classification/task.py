@@ -15,7 +15,7 @@ from tasks.classification.head import ClipClassifier
 from tasks.features import modalities_of
 from tasks.metrics import average_precision, percent
 from tasks.recipe import Recipe
-from tasks.source import require_default
+from tasks.source import Source, require_default
 from tasks.synthetic.dataset import SyntheticEvents
 from tasks.synthetic.scene import CLASSES
 from tasks.synthetic.source import SyntheticSource
@@ -39,17 +39,28 @@ class Classification(Task):
     """The class of a clip: accuracy, and mean average precision over the classes that occur.
 
     data: `synthetic`, or a manifest of your own with labels (a .csv file, or a folder with manifest.csv). modality:
-    `both`, `visual`, `audio`. segments: of a manifest's clips (10).
+    `both`, `visual`, `audio`. segments: of a manifest's clips (10). allow_missing: leave out clips whose
+    media are missing, and say how many.
     """
 
     primary_metric: ClassVar[str] = "accuracy"
     # No paper of this family: retrieval's numbers with smaller batches, since no pairs are needed within one.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=8, adapter_lr=1e-4, head_lr=1e-3)
 
-    def __init__(self, data: str = "synthetic", modality: str = "both", segments: int | None = None) -> None:
+    def __init__(
+        self,
+        data: str = "synthetic",
+        modality: str = "both",
+        segments: int | None = None,
+        allow_missing: bool = False,
+    ) -> None:
         self.data, self.modalities = data, modalities_of(modality)
-        self._source = _open(data, segments)
+        self._source = _open(data, segments, allow_missing)
         self.classes, self.segments = self._source.classes, self._source.segments
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def dataset(self, split: Split) -> Dataset:
         return self._source.clips(split)
@@ -77,9 +88,9 @@ class Classification(Task):
         self._source.prepare(report)
 
 
-def _open(data: str, segments: int | None) -> SyntheticClasses | ManifestClips:
+def _open(data: str, segments: int | None, allow_missing: bool) -> SyntheticClasses | ManifestClips:
     if data == "synthetic":
-        require_default(data, segments=(segments, None))
+        require_default(data, segments=(segments, None), allow_missing=(allow_missing, False))
         return SyntheticClasses()
     # The decoder behind real data takes a moment to import, and the procedural world does not need it.
     from tasks.media.manifest import find_manifest
@@ -88,4 +99,4 @@ def _open(data: str, segments: int | None) -> SyntheticClasses | ManifestClips:
     manifest = find_manifest(data)
     if manifest is None:
         raise UserError(f"{data} is no manifest: give a .csv file, or a folder with manifest.csv.")
-    return ManifestClips(manifest, segments, labelled=True)
+    return ManifestClips(manifest, segments, labelled=True, allow_missing=allow_missing)

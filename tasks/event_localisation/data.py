@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -15,8 +17,9 @@ from registry.errors import UserError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.event_localisation.orders import read_order
 from tasks.media.annotations import digest, find_file, read_text, unique_names
-from tasks.media.library import MediaFolder, find_data_root
-from tasks.source import Report, Source
+from tasks.media.library import Library, find_data_root, open_library
+from tasks.media.recording import Recording
+from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
 """Segments of a clip, one second each."""
@@ -56,14 +59,16 @@ class AveFolder(Source):
         side: frames are fitted to this many pixels, squared.
         split: `official`, or `dedup`: validation loses the clips that test has, and training those that either has.
             The test split is the same in both.
+        allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
         UserError: an annotation file that is missing or cannot be read as one.
     """
 
     segments = SEGMENTS
+    official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
-    def __init__(self, data: str | Path, side: int = 224, split: str = "official") -> None:
+    def __init__(self, data: str | Path, side: int = 224, split: str = "official", allow_missing: bool = False) -> None:
         if split not in SPLITTINGS:
             raise unknown("split of AVE", str(split), SPLITTINGS)
         self.root = find_data_root(data, "ave")
@@ -74,11 +79,14 @@ class AveFolder(Source):
         self._rows = self._read_splits()
         if split == "dedup":
             self._rows = {name: self._without_later(name) for name in SPLITS}
+        if allow_missing:
+            missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
+            self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
 
     @cached_property
-    def media(self) -> MediaFolder:
+    def media(self) -> Library:
         """The clips' files."""
-        return MediaFolder(self.root)
+        return open_library(self.root)
 
     def annotations(self, split: Split) -> list[Annotation]:
         """The rows of a split, in the order of its file."""
@@ -115,10 +123,18 @@ class AveFolder(Source):
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
+    def recordings(self) -> dict[Split, list[Recording]]:
+        return {split: [self.media.find(row.clip, SEGMENTS) for row in rows] for split, rows in self._rows.items()}
+
+    def annotation_files(self) -> dict[str, Path]:
+        names = (_ALL, *_FILES.values(), *_ORDERS.values())
+        found = [path for name in names if (path := find_file(self.root, name, _FOLDERS))]
+        return {str(path.relative_to(self.root)): path for path in found}
+
     def identity(self) -> str:
         """`ave@<hash of what the annotations say>`: a header line, line ends or index lists make no difference."""
         name = "ave" if self.split == "official" else f"ave-{self.split}"
-        return f"{name}@{digest([self.classes, *self._rows.items()])}"
+        return f"{name}@{digest([self.classes, *self._rows.items()])}{self.partial}{self.media.suffix}"
 
     def _read_splits(self) -> dict[Split, list[Annotation]]:
         """From the split files; from index lists where there is none of those."""

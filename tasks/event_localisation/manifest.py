@@ -24,10 +24,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
-from registry.vocabulary import Split
+from registry.vocabulary import SPLITS, Split
 from tasks.media.clip import middles
-from tasks.media.manifest import Row, classes_of, read_manifest
-from tasks.source import Report, Source
+from tasks.media.manifest import NAME, Row, classes_of, read_manifest
+from tasks.media.recording import Recording
+from tasks.source import Report, Source, keep_present
 
 SECONDS = 10.0
 """Of a clip whose rows do not say."""
@@ -71,13 +72,16 @@ class ManifestEvents(Source):
         path: the manifest.
         segments: T, that a clip is cut into.
         one_kind: refuse clips with events of several kinds, which have no single label for weak supervision.
+        allow_missing: leave out clips whose files are missing, see `left_out`.
         side: frames are fitted to this many pixels, squared.
 
     Raises:
         UserError: a manifest that cannot be read, or rows of one clip that do not fit together.
     """
 
-    def __init__(self, path: Path, segments: int, one_kind: bool = False, side: int = 224) -> None:
+    def __init__(
+        self, path: Path, segments: int, one_kind: bool = False, allow_missing: bool = False, side: int = 224
+    ) -> None:
         if segments < 1:
             raise UserError(f"segments={segments} must be at least 1.")
         self.manifest, self.segments, self.side = read_manifest(path), segments, side
@@ -91,17 +95,26 @@ class ManifestEvents(Source):
             if one_kind and clip.category(self.classes) == SEVERAL:
                 where = self.manifest.where(clip.events[-1])
                 raise UserError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+        if allow_missing:
+            self._leave_out_missing()
 
     def clips(self, split: Split) -> ManifestEventClips:
-        self.manifest.require()
+        self._require()
         self.manifest.of(split)
         return ManifestEventClips(self, [clip for clip in self._clips if clip.span.split == split])
 
+    def recordings(self) -> dict[Split, list[Recording]]:
+        of = self.manifest.recording
+        return {split: [of(clip.span) for clip in self._clips if clip.span.split == split] for split in SPLITS}
+
+    def annotation_files(self) -> dict[str, Path]:
+        return {NAME: self.manifest.file}
+
     def identity(self) -> str:
-        return self.manifest.identity("events", self.segments)
+        return self.manifest.identity("events", self.segments) + self.partial
 
     def prepare(self, report: Report | None = None) -> None:
-        self.manifest.require()
+        self._require()
 
     def labels(self, clip: EventClip) -> Tensor:
         """The class of each segment: -> (T,) int64.
@@ -123,6 +136,15 @@ class ManifestEvents(Source):
                     )
         background = len(self.classes)
         return torch.tensor([self.classes.index(row.label) if row else background for row in owners])
+
+    def _require(self) -> None:
+        self.manifest.require([clip.span for clip in self._clips])
+
+    def _leave_out_missing(self) -> None:
+        by_split = {split: [clip for clip in self._clips if clip.span.split == split] for split in SPLITS}
+        missing = self.manifest.missing([clip.span for clip in self._clips])
+        kept, self.left_out = keep_present(by_split, lambda clip: self.manifest.recording(clip.span).name, missing)
+        self._clips = [clip for clips in kept.values() for clip in clips]
 
     def _assemble(self, rows: list[Row]) -> EventClip:
         first, spans = rows[0], [row for row in rows if not row.label]

@@ -37,7 +37,7 @@ class AveOutline(Outline):
 
 
 def open_events(
-    data: str, split: str, segments: int | None, one_kind: bool
+    data: str, split: str, segments: int | None, one_kind: bool, allow_missing: bool = False
 ) -> SyntheticEventSource | AveOutline | AveFolder | ManifestEvents:
     """The source behind a task's option `data`.
 
@@ -48,7 +48,9 @@ def open_events(
         UserError: no such folder, annotation files that are missing or malformed, or an option that is not for them.
     """
     if data in ("synthetic", OFFICIAL):
-        require_default(data, split=(split, "official"), segments=(segments, None))
+        require_default(
+            data, split=(split, "official"), segments=(segments, None), allow_missing=(allow_missing, False)
+        )
         return SyntheticEventSource() if data == "synthetic" else AveOutline()
     # The decoder behind real data takes a moment to import, and nothing else needs it.
     from tasks.event_localisation.data import AveFolder
@@ -57,6 +59,6 @@ def open_events(
 
     if manifest := find_manifest(data):
         require_default(data, split=(split, "official"))
-        return ManifestEvents(manifest, SEGMENTS if segments is None else segments, one_kind)
+        return ManifestEvents(manifest, SEGMENTS if segments is None else segments, one_kind, allow_missing)
     require_default(data, segments=(segments, None))
-    return AveFolder(data, split=split)
+    return AveFolder(data, split=split, allow_missing=allow_missing)

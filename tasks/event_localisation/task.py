@@ -18,6 +18,7 @@ from tasks.event_localisation.weak import WeakSupervision
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
+from tasks.source import Source
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 SUPERVISION = ("full", "weak")
@@ -34,6 +35,7 @@ class EventLocalisation(Task):
     `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
     head: `linear`, or a paper's own: `stg_cma` (two layers, audio before visual), `lavish` (two layers, binary
     cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
+    allow_missing: leave out clips whose media are missing, and say how many.
 
     Raises:
         UserError: an option that is none of these.
@@ -51,6 +53,7 @@ class EventLocalisation(Task):
         segments: int | None = None,
         head: str = "linear",
         label_smoothing: float = 0.0,
+        allow_missing: bool = False,
     ) -> None:
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
@@ -61,9 +64,13 @@ class EventLocalisation(Task):
             )
         self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
-        self._source = open_events(data, split, segments, one_kind=self._weak)
+        self._source = open_events(data, split, segments, one_kind=self._weak, allow_missing=allow_missing)
         self.classes = (*self._source.classes, "background")
         self.segments = self._source.segments
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def dataset(self, split: Split) -> Dataset:
         return self._source.clips(split)

@@ -10,6 +10,8 @@ import av
 
 from registry.errors import UserError
 
+_SHOWN = 5
+
 
 class MediaError(UserError):
     """A clip that cannot be read: the file, the reason, the mend.
@@ -26,6 +28,11 @@ class MediaError(UserError):
 def damaged(path: Path, reason: str) -> MediaError:
     """The error for a file that is there but cannot be used."""
     return MediaError(f"cannot decode {path}: {reason}; replace the file or take its id out of the annotations.")
+
+
+def shortened(names: list[str]) -> str:
+    """The first names of a list, for a message of one line."""
+    return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
 
 
 @contextmanager

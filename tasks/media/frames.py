@@ -37,7 +37,7 @@ def read_frames(
     folder = Path(frames)
     samples = read_sound(Path(sound)) if sound else None
     length = seconds or (len(samples) / SAMPLE_RATE if samples is not None and len(samples) else segments * window)
-    pictures = _pictures(folder)
+    pictures = list_pictures(folder)
     chosen = [pictures[int(moment)] for moment in middles(len(pictures), segments)]
     heard = windows(np.zeros(0, np.float32) if samples is None else samples, 0.0, length, segments, window)
     return Clip(_read_pictures(chosen, size), heard, samples is not None)
@@ -58,7 +58,12 @@ def read_sound(path: Path) -> np.ndarray:
         return sound.samples()
 
 
-def _pictures(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder, in their order.
+
+    Raises:
+        MediaError: there is none.
+    """
     with naming(folder):
         found = [path for path in folder.iterdir() if path.suffix.lower() in _CODECS]
     if not found:

@@ -7,18 +7,19 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from registry.errors import UserError
 from tasks.media.clip import Clip
-from tasks.media.decode import decode_clip
-from tasks.media.frames import read_frames
+from tasks.media.errors import shortened
+from tasks.media.recording import FileRecording, Recording
+from tasks.media.store import open_store
 
 _VIDEO_FOLDERS = ("videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "")
 _VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 _FRAME_FOLDER, _SOUND_FOLDER, _SOUND_SUFFIX = "video_frames", "raw_audio", ".wav"
 # No separators and no leading dot, so that an id cannot name anything outside of its folder.
 _ID = re.compile(r"[\w-][\w.-]*")
-_SHOWN = 5
 
 
 def find_data_root(path: str | Path, task_folder: str) -> Path:
@@ -33,15 +34,62 @@ def find_data_root(path: str | Path, task_folder: str) -> Path:
     return root / task_folder if (root / task_folder).is_dir() else root
 
 
+class Library(Protocol):
+    """The clips of a data set, looked up by name."""
+
+    @property
+    def suffix(self) -> str:
+        """What a data identity says of prepared clips; empty for the files themselves."""
+
+    def find(self, clip: str, seconds: float | None = None) -> Recording:
+        """The recording of a clip, whether or not it is present.
+
+        Raises:
+            UserError: the id is not a plain file name.
+        """
+
+    def missing(self, clips: Iterable[str]) -> list[str]:
+        """Those of the clips that are missing or empty, each once; nothing is decoded.
+
+        Raises:
+            UserError: an id that is not a plain file name.
+        """
+
+    def require(self, clips: Iterable[str]) -> None:
+        """Check that no clip is missing.
+
+        Raises:
+            UserError: an id that is not a plain file name, or a list of what is missing.
+        """
+
+    def read(self, clip: str, segments: int, seconds: float | None = None, size: int | None = None) -> Clip:
+        """Read a clip; see `decode_clip` for arguments and rules.
+
+        Raises:
+            UserError: no such clip, or (as MediaError) one that cannot be decoded.
+        """
+
+
+def open_library(root: Path) -> Library:
+    """The clips under a data set's folder: a prepared store, or files.
+
+    Raises:
+        UserError: a store that is unfinished or damaged.
+    """
+    return open_store(root) or MediaFolder(root)
+
+
 @dataclass
 class MediaFolder:
-    """The clips under a data set's folder, looked up by id.
+    """The clips under a data set's folder as files.
 
     Layouts, in this order: `videos/<id>.mp4` (or `AVE/`, `MUSIC-AVQA-videos-*/`, the folder itself; also .mkv, .webm,
-    .avi, .mov), and `video_frames/<id>/0001.jpg…` with `raw_audio/<id>.wav`. The folders are listed once.
+    .avi, .mov), and `video_frames/<id>/0001.jpg…` with `raw_audio/<id>.wav`. The folders are listed once. These folders
+    may be links to other places; what an id names in them may not lead out of them.
     """
 
     root: Path
+    suffix: str = field(init=False, default="")
     _videos: dict[str, Path] = field(init=False, repr=False)
     _frames: dict[str, Path] = field(init=False, repr=False)
     _sounds: dict[str, Path] = field(init=False, repr=False)
@@ -53,40 +101,37 @@ class MediaFolder:
         self._sounds = _list_files(self.root / _SOUND_FOLDER, (_SOUND_SUFFIX,))
         self._frames = _list_folders(self.root / _FRAME_FOLDER)
 
-    def require(self, ids: Iterable[str]) -> None:
-        """Check that every clip is there and not empty, without decoding.
+    def find(self, clip: str, seconds: float | None = None) -> FileRecording:
+        _check_id(clip)
+        if clip in self._videos:
+            return FileRecording(clip, video=self._videos[clip], seconds=seconds)
+        if clip in self._frames:
+            return FileRecording(clip, frames=self._frames[clip], sound=self._sounds.get(clip), seconds=seconds)
+        return FileRecording(clip, seconds=seconds)
 
-        Raises:
-            UserError: an id that is not a plain file name, or a list of what is missing.
-        """
-        unique = dict.fromkeys(ids)
-        for clip in unique:
-            _check_id(clip)
-        missing = [clip for clip in unique if not self._present(clip)]
-        if missing:
-            shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+    def missing(self, clips: Iterable[str]) -> list[str]:
+        recordings = [self.find(clip) for clip in dict.fromkeys(clips)]
+        return [recording.name for recording in recordings if not recording.present]
+
+    def require(self, clips: Iterable[str]) -> None:
+        unique = dict.fromkeys(clips)
+        if missing := self.missing(unique):
             raise UserError(
-                f"media of {len(missing)} of {len(unique)} clips are missing or empty under {self.root}: {shown}; "
-                f"expected videos/<id>.mp4, or {_FRAME_FOLDER}/<id>/ with {_SOUND_FOLDER}/<id>{_SOUND_SUFFIX}."
+                f"media of {len(missing)} of {len(unique)} clips are missing or empty under {self.root}: "
+                f"{shortened(missing)}; expected videos/<id>.mp4, or {_FRAME_FOLDER}/<id>/ with "
+                f"{_SOUND_FOLDER}/<id>{_SOUND_SUFFIX}. allow_missing=True leaves them out and counts them."
             )
 
     def read(self, clip: str, segments: int, seconds: float | None = None, size: int | None = None) -> Clip:
-        """Decode a clip; see `decode_clip` for arguments and rules.
+        recording = self.find(clip, seconds)
+        if not (recording.video or recording.frames):
+            raise UserError(f"media of clip {clip} are missing under {self.root}.")
+        return recording.read(segments, size)
 
-        Raises:
-            UserError: no such clip, or (as MediaError) one that cannot be decoded.
-        """
-        _check_id(clip)
-        if clip in self._videos:
-            return decode_clip(self._videos[clip], segments, seconds, size)
-        if clip in self._frames:
-            return read_frames(self._frames[clip], self._sounds.get(clip), segments, seconds, size)
-        raise UserError(f"media of clip {clip} are missing under {self.root}.")
 
-    def _present(self, clip: str) -> bool:
-        if clip in self._videos:
-            return self._videos[clip].stat().st_size > 0
-        return clip in self._frames
+def leads_outside(path: Path, folder: Path) -> bool:
+    """Whether a path, its links followed, lies outside of a folder."""
+    return not path.resolve().is_relative_to(folder.resolve())
 
 
 def _check_id(clip: str) -> None:
@@ -95,13 +140,19 @@ def _check_id(clip: str) -> None:
 
 
 def _list_files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    if not folder.is_dir():
-        return {}
     # A clip that is there with two suffixes is taken in the order of the suffixes.
-    paths = [Path(e.path) for e in os.scandir(folder) if Path(e.name).suffix.lower() in suffixes and e.is_file()]
+    paths = [Path(e.path) for e in _entries(folder) if Path(e.name).suffix.lower() in suffixes and e.is_file()]
     paths.sort(key=lambda path: suffixes.index(path.suffix.lower()), reverse=True)
     return {path.stem: path for path in paths}
 
 
 def _list_folders(folder: Path) -> dict[str, Path]:
-    return {e.name: Path(e.path) for e in os.scandir(folder) if e.is_dir()} if folder.is_dir() else {}
+    return {entry.name: Path(entry.path) for entry in _entries(folder) if entry.is_dir()}
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What lies in a folder, without links that lead out of it."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [e for e in entries if not (e.is_symlink() and leads_outside(Path(e.path), folder))]

@@ -17,20 +17,23 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from registry.errors import UserError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.media.annotations import digest, read_text
 from tasks.media.clip import Clip
-from tasks.media.decode import decode_clip
+from tasks.media.errors import shortened
+from tasks.media.library import leads_outside
+from tasks.media.recording import FileRecording, Recording
+from tasks.media.store import Store, open_store
 
 NAME = "manifest.csv"
 """What a folder's own manifest is called."""
 _NEEDED = ("id", "path", "start", "end", "split")
 _LABEL = "label"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
-_SHOWN = 5
 # Whatever would break a message into lines.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -59,7 +62,9 @@ class Manifest:
 
     @property
     def name(self) -> str:
-        """The file's name; that of its folder before it where it is called `manifest.csv`."""
+        """The file's name; that of its folder before it where it is called `manifest.csv`. Prepared clips keep it."""
+        if self.store:
+            return self.store.index.manifest
         return f"{self.file.resolve().parent.name}/{NAME}" if self.file.name == NAME else self.file.name
 
     def of(self, split: Split) -> list[Row]:
@@ -80,20 +85,50 @@ class Manifest:
     def identity(self, *more: object) -> str:
         """`<name>@<hash>` of what the rows say and of what else decides the items; line numbers make no difference."""
         said = [(r.id, r.path, r.start, r.end, r.split, r.label) for r in self.rows]
-        return f"{self.name}@{digest([*said, *more])}"
+        return f"{self.name}@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
 
-    def require(self) -> None:
-        """Check that every file is there and not empty, without decoding.
+    @cached_property
+    def store(self) -> Store | None:
+        """The prepared clips that lie beside the table; None where its files are read."""
+        return open_store(self.file.parent)
+
+    def recording(self, row: Row) -> Recording:
+        """The seconds that a row names, whether or not their file is there.
+
+        Raises:
+            UserError: a link that leads out of the manifest's folder.
+        """
+        seconds = None if row.end is None else row.end - row.start
+        name = f"{row.path} {row.start}-{'end' if row.end is None else row.end}"
+        if self.store:
+            return self.store.find(name)
+        file = self.file.parent / row.path
+        if leads_outside(file, self.file.parent):
+            raise UserError(
+                f"{self.where(row)} has path {row.path!r}, a link that leads out of the manifest's folder; "
+                "put the manifest where the videos are."
+            )
+        return FileRecording(name, video=file, start=row.start, seconds=seconds)
+
+    def missing(self, rows: Iterable[Row]) -> set[str]:
+        """The names of recordings whose files are missing or empty; nothing is decoded."""
+        recordings = map(self.recording, rows)
+        return {recording.name for recording in recordings if not recording.present}
+
+    def require(self, rows: Sequence[Row] | None = None) -> None:
+        """Check that the files of rows (None: of all) are there and not empty, without decoding.
 
         Raises:
             UserError: a list of what is missing.
         """
-        paths = dict.fromkeys(row.path for row in self.rows)
-        missing = [path for path in paths if not _present(self.file.parent / path)]
-        if missing:
-            shown = ", ".join(missing[:_SHOWN]) + (" …" if len(missing) > _SHOWN else "")
+        rows = self.rows if rows is None else rows
+        if missing := self.missing(rows):
+            where = f"store {self.file.parent}" if self.store else f"manifest {self.file}"
+            paths = dict.fromkeys(row.path for row in rows)
+            gone = list(dict.fromkeys(row.path for row in rows if self.recording(row).name in missing))
             raise UserError(
-                f"{len(missing)} of {len(paths)} files of manifest {self.file} are missing or empty: {shown}."
+                f"{len(gone)} of {len(paths)} files of {where} are missing or empty: {shortened(gone)}. "
+                "allow_missing=True leaves them out and counts them."
             )
 
     def read(self, row: Row, segments: int, size: int | None = None) -> Clip:
@@ -102,8 +137,7 @@ class Manifest:
         Raises:
             UserError: a file that is missing or cannot be decoded (as MediaError).
         """
-        seconds = None if row.end is None else row.end - row.start
-        return decode_clip(self.file.parent / row.path, segments, seconds, size, start=row.start)
+        return self.recording(row).read(segments, size)
 
 
 def find_manifest(data: str | Path) -> Path | None:
@@ -232,10 +266,3 @@ def _inside(text: str, where: str) -> str:
     if not text or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
         raise UserError(f"{where} has path {text[:80]!r}, expected a file within the manifest's folder.")
     return str(path)
-
-
-def _present(path: Path) -> bool:
-    try:
-        return path.is_file() and path.stat().st_size > 0
-    except OSError:
-        return False

@@ -8,9 +8,10 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
-from registry.vocabulary import Split
-from tasks.media.manifest import Row, classes_of, read_manifest, require_labels, require_unique
-from tasks.source import Report, Source
+from registry.vocabulary import SPLITS, Split
+from tasks.media.manifest import NAME, Row, classes_of, read_manifest, require_labels, require_unique
+from tasks.media.recording import Recording
+from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
 """T, where the task's option does not say."""
@@ -23,13 +24,21 @@ class ManifestClips(Source):
         path: the manifest.
         segments: T, the equal segments that a clip is cut into; None is ten.
         labelled: whether every row must have a label.
+        allow_missing: leave out clips whose files are missing, see `left_out`.
         side: frames are fitted to this many pixels, squared.
 
     Raises:
         UserError: a manifest that cannot be read, an id that occurs twice, or labels that are missing.
     """
 
-    def __init__(self, path: Path, segments: int | None = None, labelled: bool = False, side: int = 224) -> None:
+    def __init__(
+        self,
+        path: Path,
+        segments: int | None = None,
+        labelled: bool = False,
+        allow_missing: bool = False,
+        side: int = 224,
+    ) -> None:
         self.segments, self.side = SEGMENTS if segments is None else segments, side
         if self.segments < 1:
             raise UserError(f"segments={segments} must be at least 1.")
@@ -40,16 +49,27 @@ class ManifestClips(Source):
             self.classes = classes_of(self.manifest)
         else:
             self.classes = ()
+        self._rows = {split: [row for row in self.manifest.rows if row.split == split] for split in SPLITS}
+        if allow_missing:
+            missing = self.manifest.missing(self.manifest.rows)
+            self._rows, self.left_out = keep_present(self._rows, lambda row: self.manifest.recording(row).name, missing)
 
     def clips(self, split: Split) -> ManifestRows:
-        self.manifest.require()
-        return ManifestRows(self, self.manifest.of(split))
+        self.prepare()
+        self.manifest.of(split)
+        return ManifestRows(self, self._rows[split])
+
+    def recordings(self) -> dict[Split, list[Recording]]:
+        return {split: [self.manifest.recording(row) for row in rows] for split, rows in self._rows.items()}
+
+    def annotation_files(self) -> dict[str, Path]:
+        return {NAME: self.manifest.file}
 
     def identity(self) -> str:
-        return self.manifest.identity("clips", self.segments)
+        return self.manifest.identity("clips", self.segments) + self.partial
 
     def prepare(self, report: Report | None = None) -> None:
-        self.manifest.require()
+        self.manifest.require([row for rows in self._rows.values() for row in rows])
 
 
 class ManifestRows(Dataset[dict[str, dict[str, Any]]]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch.utils.data import Dataset
 
@@ -11,17 +12,20 @@ from tasks.source import Outline, Report, Source, require_default
 from tasks.synthetic.dataset import SyntheticPairs
 from tasks.synthetic.source import SyntheticSource
 
+if TYPE_CHECKING:
+    from tasks.media.recording import Recording
+
 OFFICIAL = ("ave", "vggsound")
 
 
-def open_pairs(data: str, segments: int | None) -> Source:
+def open_pairs(data: str, segments: int | None, allow_missing: bool = False) -> Source:
     """The source behind a task's option `data`; a folder is VGGSound's where it holds lists, else AVE's.
 
     Raises:
         UserError: no such folder, annotation files that are missing or malformed, or an option that is not for them.
     """
     if data == "synthetic" or data in OFFICIAL:
-        require_default(data, segments=(segments, None))
+        require_default(data, segments=(segments, None), allow_missing=(allow_missing, False))
         return SyntheticSource(SyntheticPairs) if data == "synthetic" else Outline(data)
     # The decoder behind real data takes a moment to import, and nothing else needs it.
     from tasks.media.manifest import find_manifest
@@ -29,22 +33,31 @@ def open_pairs(data: str, segments: int | None) -> Source:
     from tasks.retrieval.vggsound import VggSoundFolder
 
     if manifest := find_manifest(data):
-        return ManifestClips(manifest, segments)
+        return ManifestClips(manifest, segments, allow_missing=allow_missing)
     require_default(data, segments=(segments, None))
-    return VggSoundFolder(data) if _holds_lists(Path(data).expanduser()) else AvePairs(data)
+    if _holds_lists(Path(data).expanduser()):
+        return VggSoundFolder(data, allow_missing=allow_missing)
+    return AvePairs(data, allow_missing)
 
 
 class AvePairs(Source):
     """AVE's clips, each once, and none that an earlier split has; see `AveFolder.pairs`."""
 
-    def __init__(self, data: str) -> None:
+    def __init__(self, data: str, allow_missing: bool = False) -> None:
         from tasks.event_localisation.data import AveFolder
 
-        self._folder = AveFolder(data)
+        self._folder = AveFolder(data, allow_missing=allow_missing)
+        self.left_out, self.official = self._folder.left_out, self._folder.official
         self.segments = self._folder.segments
 
     def clips(self, split: Split) -> Dataset:
         return self._folder.pairs(split)
+
+    def recordings(self) -> dict[Split, list[Recording]]:
+        return self._folder.recordings()
+
+    def annotation_files(self) -> dict[str, Path]:
+        return self._folder.annotation_files()
 
     def identity(self) -> str:
         return self._folder.identity()

@@ -15,6 +15,7 @@ from tasks.recipe import Recipe
 from tasks.retrieval.head import SharedSpace
 from tasks.retrieval.scoring import class_scores, instance_scores
 from tasks.retrieval.sources import open_pairs
+from tasks.source import Source
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
@@ -29,17 +30,22 @@ class Retrieval(Task):
 
     data: `synthetic`, a folder with AVE's annotation files or CAV-MAE's VGGSound lists and the videos, a manifest of
     your own (a .csv file, or a folder with manifest.csv), or `ave`, `vggsound` (without files, for counting
-    parameters). segments: of a manifest's clips (10).
+    parameters). segments: of a manifest's clips (10). allow_missing: leave out clips whose
+    media are missing, and say how many.
     """
 
     primary_metric: ClassVar[str] = "recall_at_1"
     # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
-    def __init__(self, data: str = "synthetic", segments: int | None = None) -> None:
+    def __init__(self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False) -> None:
         self.data = data
-        self._source = open_pairs(data, segments)
+        self._source = open_pairs(data, segments, allow_missing)
         self.segments = self._source.segments
+
+    @property
+    def source(self) -> Source:
+        return self._source
 
     def dataset(self, split: Split) -> Dataset:
         return self._source.clips(split)

@@ -19,14 +19,17 @@ from torch.utils.data import Dataset
 from registry.errors import UserError
 from registry.vocabulary import Split
 from tasks.media.annotations import digest, read_text
-from tasks.media.library import MediaFolder, find_data_root
-from tasks.source import Report, Source
+from tasks.media.library import Library, find_data_root, open_library
+from tasks.media.recording import Recording
+from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
+SECONDS = 10
+_RETRIEVAL = ("retrieval",)
 _WORDS: dict[Split, tuple[tuple[str, ...], ...]] = {
     "train": (("train",),),
     "validation": (("val", "validation"),),
-    "test": (("retrieval",), ("test",)),
+    "test": (_RETRIEVAL, ("test",)),
 }
 """Words that lists have in their names; the first group that any list has is taken."""
 _HELD_OUT_SHARE, _HELD_OUT_MOST = 0.1, 5
@@ -50,6 +53,7 @@ class VggSoundFolder(Source):
     Args:
         data: the folder, or one that has it as `vggsound`.
         side: frames are fitted to this many pixels, squared.
+        allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
         UserError: a list that is missing, ambiguous or malformed.
@@ -57,8 +61,9 @@ class VggSoundFolder(Source):
 
     segments = SEGMENTS
 
-    def __init__(self, data: str | Path, side: int = 224) -> None:
+    def __init__(self, data: str | Path, side: int = 224, allow_missing: bool = False) -> None:
         self.root, self.side = find_data_root(data, "vggsound"), side
+        self._lists: list[str] = []
         train, validation, test = self._needed("train"), self._read("validation"), self._needed("test")
         tested = {entry.clip for entry in test}
         train = [entry for entry in train if entry.clip not in tested]
@@ -70,11 +75,14 @@ class VggSoundFolder(Source):
             if not entries:
                 raise UserError(f"the lists of {self.root} leave no clip for {split}.")
         self.classes = tuple(sorted({entry.label for entries in self._entries.values() for entry in entries}))
+        if allow_missing:
+            missing = set(self.media.missing(entry.clip for entries in self._entries.values() for entry in entries))
+            self._entries, self.left_out = keep_present(self._entries, lambda entry: entry.clip, missing)
 
     @cached_property
-    def media(self) -> MediaFolder:
+    def media(self) -> Library:
         """The clips' files."""
-        return MediaFolder(self.root)
+        return open_library(self.root)
 
     def entries(self, split: Split) -> list[Entry]:
         """The clips of a split, in the order of its list."""
@@ -83,9 +91,18 @@ class VggSoundFolder(Source):
     def clips(self, split: Split) -> VggSoundClips:
         return VggSoundClips(self, self.entries(split))
 
+    def recordings(self) -> dict[Split, list[Recording]]:
+        return {
+            split: [self.media.find(entry.clip, SECONDS) for entry in entries]
+            for split, entries in self._entries.items()
+        }
+
+    def annotation_files(self) -> dict[str, Path]:
+        return {name: self.root / name for name in self._lists}
+
     def identity(self) -> str:
         """`vggsound@<hash of the clips of each split>`."""
-        return "vggsound@" + digest(self._entries.items())
+        return f"vggsound@{digest(self._entries.items())}{self.partial}{self.media.suffix}"
 
     def prepare(self, report: Report | None = None) -> None:
         self.media.require(entry.clip for entries in self._entries.values() for entry in entries)
@@ -108,6 +125,9 @@ class VggSoundFolder(Source):
                     f"{self.root} has several lists for {split}: {', '.join(found[:5])}; leave one of them."
                 )
             if found:
+                self._lists.append(found[0])
+                if words == _RETRIEVAL:
+                    self.official = {"test": 1545}
                 return parse_list(read_text(self.root, found[0], ()), found[0])
         return None
 
@@ -127,7 +147,7 @@ class VggSoundClips(Dataset[dict[str, dict[str, Any]]]):
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         entry, folder = self._entries[index], self.folder
-        clip = folder.media.read(entry.clip, SEGMENTS, seconds=10, size=folder.side)
+        clip = folder.media.read(entry.clip, SEGMENTS, seconds=SECONDS, size=folder.side)
         return {"inputs": clip.inputs(), "targets": {"category": folder.classes.index(entry.label), "id": entry.clip}}
 
 

@@ -139,10 +139,10 @@ def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pyte
     from tasks.synthetic import export
 
     asked: list[object] = []
-    monkeypatch.setattr(export, "export_sample", lambda *words: asked.extend(words))
-    assert main(["data", "sample", str(tmp_path), "--clips", "7", "--seed", "3"]) == 0
-    assert asked == [tmp_path, 7, 3]
-    assert f"--set data={tmp_path}" in capsys.readouterr().out
+    monkeypatch.setattr(export, "export_sample", lambda *words, layout: asked.extend([*words, layout]))
+    assert main(["data", "sample", str(tmp_path), "--clips", "7", "--seed", "3", "--layout", "ave_h5"]) == 0
+    assert asked == [tmp_path, 7, 3, "ave_h5"]
+    assert f"--task event_localisation --set data={tmp_path}" in capsys.readouterr().out
 
 
 class TestPretrain:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from registry.vocabulary import SAMPLE_RATE
+from tasks.media.encode import encode_clip
 
 
 @pytest.fixture
@@ -40,3 +41,21 @@ def _write_pictures(folder: Path, count: int, suffix: str = ".jpg", digits: int 
     folder.mkdir(parents=True)
     for number in range(1, count + 1):
         cv2.imwrite(str(folder / f"{number:0{digits}d}{suffix}"), np.full((24, 40, 3), number * 2, np.uint8))
+
+
+@pytest.fixture(scope="session")
+def ave(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in AVE's layout: c0 … c5 in `videos/`, two to a split."""
+    root = tmp_path_factory.mktemp("ave")
+    (root / "videos").mkdir()
+    rng = np.random.default_rng(0)
+    lines = []
+    for number in range(6):
+        frames = rng.integers(0, 256, (20, 1, 1, 3), np.uint8).repeat(48, 1).repeat(64, 2)
+        sound = 0.3 * np.sin(np.arange(10 * SAMPLE_RATE) * (number + 1) / 20).astype(np.float32)
+        encode_clip(root / "videos" / f"c{number}.mp4", frames, 2, sound)
+        lines.append(f"{['dog', 'cat'][number % 2]}&c{number}&good&{number}&9")
+    (root / "Annotations.txt").write_text("\n".join(lines) + "\n")
+    for name, part in (("trainSet.txt", lines[:2]), ("valSet.txt", lines[2:4]), ("testSet.txt", lines[4:])):
+        (root / name).write_text("\n".join(part) + "\n")
+    return root

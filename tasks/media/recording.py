@@ -1,0 +1,58 @@
+"""One clip of a data set: where its media are and which seconds of them it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from tasks.media.clip import Clip
+from tasks.media.decode import decode_clip
+from tasks.media.errors import MediaError
+from tasks.media.frames import read_frames
+
+
+class Recording(Protocol):
+    """What a clip is read from: files, or a prepared store."""
+
+    @property
+    def name(self) -> str:
+        """Unique among the clips of a data set: an id, or a manifest's path and seconds."""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is something to read, which may still turn out to be damaged."""
+
+    def read(self, segments: int, size: int | None = None) -> Clip:
+        """The clip; see `decode_clip` for arguments and rules.
+
+        Raises:
+            UserError: missing, or (as MediaError) damaged.
+        """
+
+
+@dataclass(frozen=True)
+class FileRecording:
+    """A clip in a video file, or in a folder of pictures with a sound file beside it; without either it is missing."""
+
+    name: str
+    video: Path | None = None
+    frames: Path | None = None
+    sound: Path | None = None
+    start: float = 0.0
+    seconds: float | None = None
+    """None is the whole file."""
+
+    @property
+    def present(self) -> bool:
+        try:
+            return bool(self.frames) or (self.video is not None and self.video.stat().st_size > 0)
+        except OSError:
+            return False
+
+    def read(self, segments: int, size: int | None = None) -> Clip:
+        if self.video:
+            return decode_clip(self.video, segments, self.seconds, size, start=self.start)
+        if self.frames:
+            return read_frames(self.frames, self.sound, segments, self.seconds, size)
+        raise MediaError(f"media of clip {self.name} are missing.")
