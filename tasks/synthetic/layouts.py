@@ -107,7 +107,15 @@ def write_lists(root: Path, clips: Sequence[SampleClip]) -> None:
 
 
 def write_manifest(root: Path, clips: Sequence[SampleClip]) -> None:
-    """manifest.csv, a row for each clip: its event's seconds and label."""
+    """manifest.csv, a row for each clip: its event's seconds and label; without labels that training has never seen.
+
+    Raises:
+        UserError: no clip is left of a split.
+    """
+    known = {clip.scene.event.category for clip in clips if clip.split == "train"}
+    clips = [clip for clip in clips if clip.scene.event.category in known]
+    if len({clip.split for clip in clips}) < len(SPLITS):
+        raise UserError("no label of training occurs in another split at so few clips; ask for more clips.")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "path", "start", "end", "split", "label"])

@@ -1,0 +1,113 @@
+"""Each layout of `data sample` trains, from real H.264/AAC files, as it lies on disk and prepared."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.__main__ import main
+from benchmark.expansion import expand
+from benchmark.grid import Grid
+from benchmark.training import train as train_cell
+from registry import Component
+from results.record import RunRecord
+from tasks.media.encode import encode_clip
+from tasks.synthetic.export import sample_clips, write_frames
+from tasks.synthetic.layouts import LAYOUTS, SampleClip
+from tasks.synthetic.render import render_frames
+from tasks.synthetic.scene import Kind
+from tasks.synthetic.sound import render_sound
+
+CLIPS, SIZE, FPS = 2, 32, 2
+SEED = 1
+"""One whose few clips share labels and answers across splits."""
+CELL = ("run", "--backbone", "tiny_vit(weights='none')", "--adapter", "linear_probe", "--device", "cpu", "--jobs", "1")
+TASKS = [
+    *[(layout, spec.task) for layout, spec in LAYOUTS.items()],
+    ("ave", "retrieval"),
+    ("manifest", "event_localisation"),
+    ("manifest", "retrieval"),
+]
+
+
+@pytest.fixture(scope="session")
+def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, tuple[list[SampleClip], Path]]:
+    """Clips of both kinds, encoded once for all layouts."""
+    sets: dict[Kind, tuple[list[SampleClip], Path]] = {}
+    for kind in ("event", "ensemble"):
+        root, clips = tmp_path_factory.mktemp(kind), sample_clips(kind, CLIPS, SEED)
+        (root / "videos").mkdir()
+        for clip in clips:
+            frames, sound = render_frames(clip.scene, SIZE, FPS), render_sound(clip.scene)
+            encode_clip(root / "videos" / f"{clip.name}.mp4", frames, FPS, sound)
+            if kind == "event":
+                write_frames(root, clip.name, frames, sound)
+        sets[kind] = clips, root
+    return sets
+
+
+def lay_out(layout: str, encoded: dict[Kind, tuple[list[SampleClip], Path]], root: Path) -> Path:
+    clips, media = encoded[LAYOUTS[layout].kind]
+    for name in ("videos",) if LAYOUTS[layout].media == "videos" else ("video_frames", "raw_audio"):
+        shutil.copytree(media / name, root / name)
+    LAYOUTS[layout].annotate(root, clips)
+    return root
+
+
+def train(task: str, data: Path, **more: object) -> RunRecord:
+    """One epoch in this process."""
+    cell = Grid(*((Component.parse(text),) for text in ("tiny_vit(weights='none')", "linear_probe", task)))
+    options = {"data": data, "epochs": 1, "batch_size": 1, "workers": 0, "precision": "fp32", **more}
+    (spec,) = expand(cell, settings=[f"{name}={value}" for name, value in options.items()], seeds=[0])
+    return train_cell(spec, run_hash="0", device="cpu", report=lambda progress: None)[0]
+
+
+@pytest.mark.parametrize(("layout", "task"), TASKS, ids=lambda value: value.partition("(")[0])
+def test_a_layout_trains(layout: str, task: str, encoded: dict, tmp_path: Path, capsys) -> None:
+    root = lay_out(layout, encoded, tmp_path / "data")
+    assert main(["data", "verify", task, "--data", str(root), "--quick", "--jobs", "1"]) == 0
+    record = train(task, root)
+    assert (record.status, record.left_out) == ("completed", {})
+    assert np.isfinite(record.history[0]["train_loss"])
+
+
+def test_both_versions_of_the_questions_are_read_apart(encoded: dict, tmp_path: Path) -> None:
+    from tasks.avqa.data import MusicAvqaFolder
+
+    root = lay_out("music_avqa_update", encoded, tmp_path / "data")
+    first, second = MusicAvqaFolder(root), MusicAvqaFolder(root, version="v1u")
+    assert len(first.questions("test")) == len(second.questions("test")) + 1
+
+
+def test_a_prepared_store_trains_to_the_same_numbers(encoded: dict, tmp_path: Path, capsys) -> None:
+    root, store = lay_out("ave", encoded, tmp_path / "data"), tmp_path / "store"
+    assert (
+        main(["data", "prepare", "event_localisation", "--data", str(root), "--store", str(store), "--jobs", "1"]) == 0
+    )
+    assert f"--set data={store}" in capsys.readouterr().out
+    of_files, of_store = (train("event_localisation", path) for path in (root, store))
+    for same in ("scores", "validation", "best_epoch"):
+        assert getattr(of_files, same) == getattr(of_store, same)
+    assert of_files.history[0]["train_loss"] == of_store.history[0]["train_loss"]
+    assert of_store.data == f"{of_files.data}+224px"
+
+
+def test_missing_clips_stop_a_run_or_are_counted_and_recorded(encoded: dict, tmp_path: Path, capsys) -> None:
+    root = lay_out("ave", encoded, tmp_path / "data")
+    (root / "videos" / "syn00000001.mp4").unlink()
+    (root / "videos" / "syn00000005.mp4").write_bytes(b"")
+    words = [*CELL, "--task", "event_localisation", "--output", str(tmp_path / "runs")]
+    words += ["--set", f"data={root}", "--set", "epochs=1", "--set", "workers=0"]
+    assert main(words) == 2
+    assert "2 of 6 clips are missing" in capsys.readouterr().err
+
+    assert main([*words, "--set", "allow_missing=True"]) == 0
+    assert "left out: 1 of train, 1 of test" in capsys.readouterr().err
+    record = json.loads(next((tmp_path / "runs" / "records").iterdir()).read_text())
+    assert record["left_out"] == {"train": 1, "test": 1}
+    assert "incomplete data" in record["labels"]
+    assert record["data"].endswith("+partial")
