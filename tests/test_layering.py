@@ -20,7 +20,18 @@ LAYERS = {
 }
 # The protocol: an adapter that needs more of `backbones` would be written for one family.
 PROTOCOL = {"backbones.backbone", "backbones.block"}
-VERB_MODULES = ("parser", "arguments", "run", "listing", "describe", "leaderboard", "status", "pretrain", "data")
+VERB_MODULES = (
+    "parser",
+    "arguments",
+    "run",
+    "listing",
+    "describe",
+    "leaderboard",
+    "status",
+    "pretrain",
+    "data",
+    "verify",
+)
 FOREIGN = {"results": {"torch", "mmengine"}, "tasks": {"mmengine"}, "adapters": {"mmengine", "timm", "open_clip"}}
 
 

@@ -6,12 +6,12 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from benchmark.cli import data, describe, leaderboard, listing, pretrain, run, status
+from benchmark.cli import data, describe, leaderboard, listing, pretrain, run, status, verify
 from registry.errors import UserError
 
 PROGRAM = "python -m benchmark"
 DISTRIBUTION = "av-adapter-bench"
-VERBS = (run, listing, describe, leaderboard, status, pretrain, data)
+VERBS = (run, listing, describe, leaderboard, status, pretrain, data, verify)
 
 
 class Parser(argparse.ArgumentParser):

@@ -83,12 +83,15 @@ def _rates(golden: Golden) -> dict[str, Tensor]:
         if name == "fields":
             continue
         base, final, epochs, iterations, warmup = arguments
-        recipe = Recipe(epochs=epochs, warmup_epochs=warmup, adapter_lr=base, final_lr_ratio=final / base)
+        recipe = Recipe(
+            epochs=epochs, warmup_epochs=warmup, warmup_start="zero", adapter_lr=base, final_lr_ratio=final / base
+        )
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=base)
         schedulers = build_schedule(optimizer, recipe, iterations)
         rates = []
         for _ in range(epochs * iterations):
             rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
             for scheduler in schedulers:
                 scheduler.step()
         found[f"schedule/{name}"] = torch.tensor(rates, dtype=torch.float64)

@@ -40,7 +40,10 @@ def read(path: Path) -> Golden:
         UserError: the file cannot be read, or is none.
     """
     if not path.is_file():
-        raise UserError(f"golden file {str(path)!r} does not exist; give one or more .npz files.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"golden file {str(path)!r} {what}; give one or more .npz files.")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is no golden file: it is no .npz archive.")
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
@@ -55,7 +58,7 @@ def read(path: Path) -> Golden:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise UserError(f"{path} is no golden file: {_first_line(error) or 'not an .npz archive'}.") from None
+        raise UserError(f"{path} is no golden file: {_first_line(error)}.") from None
     key = next((key for key in META if key in arrays), None)
     if key is None:
         raise UserError(f"{path} is no golden file: it has neither {META[0]} nor {META[1]}.")

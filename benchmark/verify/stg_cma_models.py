@@ -44,13 +44,7 @@ def build(recorded: Recorded) -> Subject:
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no model.
     """
-    kinds = {
-        ("clip", "block"): _clip_block,
-        ("clip", "full"): _clip_model,
-        ("swin", "stage"): _swin_stage,
-        ("swin", "full"): _swin_model,
-    }
-    return kinds[recorded.variant, recorded.scope](recorded)
+    return BUILDERS[recorded.variant, recorded.scope](recorded)
 
 
 def _clip_block(recorded: Recorded) -> Subject:
@@ -184,3 +178,12 @@ def _picture(recorded: Recorded, side: int) -> PictureSpec:
 def _mlp_ratio(recorded: Recorded, prefix: str, dim: int) -> float:
     hidden: int = recorded.parameters[f"{prefix}mlp.fc1.weight"].shape[0]
     return hidden / dim
+
+
+BUILDERS: dict[tuple[str, str], Callable[[Recorded], Subject]] = {
+    ("clip", "block"): _clip_block,
+    ("clip", "full"): _clip_model,
+    ("swin", "stage"): _swin_stage,
+    ("swin", "full"): _swin_model,
+}
+"""By a file's `variant` and `scope`."""
