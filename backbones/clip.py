@@ -41,7 +41,8 @@ def clip(
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
-        sound: fields of `SoundPicture`, or a `preset` of a paper's, that differ from the default, 102 frames of 10 ms in 128 mel bands.
+        sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
+            102 frames of 10 ms in 128 mel bands.
         heads: attention heads to cut the projections into; None takes the model's own (STG-CMA ran B/16 with 8 of 12).
 
     Raises:

@@ -96,7 +96,7 @@ SOUND_PRESETS = {
 }
 """Each paper's pictures of sound: AVE under the name of the backbone, the other tasks under their own.
 
-Positions are an option of the backbone: `positions='crop'` with STG-CMA on CLIP, `positions='linear'` with LAVISH on ViT.
+Positions are an option of the backbone: `crop` with STG-CMA on CLIP, `linear` with LAVISH on ViT.
 """
 
 

@@ -36,8 +36,8 @@ def swin_v2(
         weights: `hub`, a file, or `none` for random weights.
         size: side of frames and of sound pictures in pixels; None takes the model's own.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
-        sound: fields of `SoundPicture`, or a `preset` of a paper's, that differ from the default, as many frames and mel bands as `size` in one
-            second (5.2 ms at 192), as in LAVISH.
+        sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
+            as many frames and mel bands as `size` in one second (5.2 ms at 192), as in LAVISH.
 
     Raises:
         UserError: an unknown model or option, missing weights, or a size that does not divide into windows.

@@ -36,7 +36,8 @@ def vit(
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
-        sound: fields of `SoundPicture`, or a `preset` of a paper's, that differ from the default, 102 frames of 10 ms in 128 mel bands.
+        sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
+            102 frames of 10 ms in 128 mel bands.
 
     Raises:
         UserError: an unknown model or option, missing weights, or a size that does not divide into patches.

@@ -74,5 +74,4 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> Sch
     cosine = CosineAnnealingLR(optimizer, eta_min_ratio=recipe.final_lr_ratio, begin=warmup, end=total, by_epoch=False)
     if warmup < 1:
         return [cosine]
-    start = NEARLY_ZERO if recipe.warmup_start == "zero" else 1 / warmup
-    return [LinearLR(optimizer, start_factor=start, begin=0, end=warmup, by_epoch=False), cosine]
+    return [LinearLR(optimizer, start_factor=1 / warmup, begin=0, end=warmup, by_epoch=False), cosine]
