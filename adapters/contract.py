@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from adapters.linear_probe import LinearProbe
 from adapters.scheme import AdapterScheme
+from adapters.tuned import standing_in
 from registry.vocabulary import MODALITIES, Features, Modality, Streams
 
 MakeScheme = Callable[..., AdapterScheme]
@@ -48,15 +49,19 @@ def encode(
     scheme: AdapterScheme, backbone: Any, pictures: Streams, protocol_only: bool = False
 ) -> dict[Modality, Features]:
     """Pictures {m: (B, T, 3, S, S)} through the backbone under the scheme, as a run does it."""
-    streams = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()})
-    for index, block in enumerate(backbone.blocks):
-        seen: Any = ProtocolOnly(block) if protocol_only else block
-        streams = scheme.forward_block(index, seen, {m: block.enter(x) for m, x in streams.items()})
-    return scheme.leave(streams, backbone.finish)
+    with standing_in(backbone, scheme.tuned()):
+        streams = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()})
+        for index, block in enumerate(backbone.blocks):
+            seen: Any = ProtocolOnly(block) if protocol_only else block
+            streams = scheme.forward_block(index, seen, {m: block.enter(x) for m, x in streams.items()})
+        return scheme.leave(streams, backbone.finish)
 
 
 def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """Features have the frozen backbone's shapes; streams keep their type in float32 and under bfloat16 autocast."""
+    """Features have the frozen backbone's shapes; streams keep their type in float32 and under bfloat16 autocast.
+
+    What is trained is float32 even where the frozen weights are held in bfloat16: small steps would be rounded away.
+    """
     plain = encode(LinearProbe(backbone), backbone, pictures)
     for m, features in encode(perturbed(make(backbone)), backbone, pictures).items():
         assert features.tokens.shape == plain[m].tokens.shape, f"shape of {m} tokens changed"
@@ -64,16 +69,23 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
     half = copy.deepcopy(backbone).hold_weights_in(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         scheme = perturbed(make(half))
-        streams = scheme.enter({m: half.embed(x) for m, x in pictures.items()})
-        for index, block in enumerate(half.blocks):
-            streams = {m: block.enter(x) for m, x in streams.items()}
-            types = {m: x.dtype for m, x in streams.items()}
-            streams = scheme.forward_block(index, block, streams)
-            assert {m: x.dtype for m, x in streams.items()} == types, "a stream changed its type under autocast"
+        rounded = [name for name, p in scheme.named_parameters() if p.dtype != torch.float32]
+        assert not rounded, f"trains {', '.join(rounded)} in a reduced type"
+        with standing_in(half, scheme.tuned()):
+            streams = scheme.enter({m: half.embed(x) for m, x in pictures.items()})
+            for index, block in enumerate(half.blocks):
+                streams = {m: block.enter(x) for m, x in streams.items()}
+                types = {m: x.dtype for m, x in streams.items()}
+                streams = scheme.forward_block(index, block, streams)
+                assert {m: x.dtype for m, x in streams.items()} == types, "a stream changed its type under autocast"
 
 
+@torch.no_grad()
 def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """A scheme that promises the identity changes nothing before training; training can change it."""
+    """A scheme that promises the identity changes nothing before training; training can change it.
+
+    Bit for bit, and therefore without gradients: attention takes another kernel where a position bias has one.
+    """
     scheme = make(backbone).eval()
     plain = encode(LinearProbe(backbone), backbone, pictures)
     if scheme.identity_at_start:
@@ -95,6 +107,30 @@ def trains_its_own_parameters_only(make: MakeScheme, backbone: Any, pictures: St
     assert not idle, f"no gradient reaches {', '.join(idle)}"
     touched = [name for name, p in backbone.named_parameters() if p.requires_grad or p.grad is not None]
     assert not touched, f"trains the backbone's {', '.join(touched)}"
+
+
+def leaves_the_backbone_untouched(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
+    """A step of training changes nothing in the backbone, and stand-ins are parameters that the scheme owns."""
+    before = {name: (value, value.clone()) for name, value in backbone.state_dict(keep_vars=True).items()}
+    scheme = perturbed(make(backbone))
+    stand_ins = scheme.tuned()
+    owned = {id(p) for p in scheme.parameters()}
+    borrowed = [name for name, p in stand_ins.items() if id(p) not in owned]
+    assert not borrowed, f"trains {', '.join(borrowed)} without owning it"
+    for name, p in stand_ins.items():
+        assert name in before, f"stands in for {name}, which the backbone has not"
+        assert p.shape == before[name][0].shape, f"its {name} has another shape than the backbone's"
+    loss = _random_loss(encode(scheme, backbone, pictures))
+    if loss.requires_grad:
+        loss.backward()
+        torch.optim.SGD(scheme.parameters(), lr=0.1).step()
+        encode(scheme, backbone, pictures)
+    after = backbone.state_dict(keep_vars=True)
+    replaced = [name for name, (value, _) in before.items() if after.get(name) is not value]
+    changed = [name for name, (value, old) in before.items() if not torch.equal(value, old)]
+    assert before.keys() == after.keys(), "the backbone's parameters have other names than before"
+    assert not replaced, f"replaced the backbone's {', '.join(replaced)}"
+    assert not changed, f"changed the backbone's {', '.join(changed)}"
 
 
 def accepts_a_lone_stream(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
@@ -135,6 +171,7 @@ CHECKS: tuple[Check, ...] = (
     keeps_shapes_and_types,
     starts_as_promised,
     trains_its_own_parameters_only,
+    leaves_the_backbone_untouched,
     accepts_a_lone_stream,
     keeps_clips_apart,
     uses_the_protocol_only,

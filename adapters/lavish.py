@@ -6,14 +6,15 @@ Lin, Sung, Lei, Bansal, Bertasius: Vision Transformers are Parameter-Efficient A
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
 from adapters.scheme import AdapterScheme
+from adapters.tuned import TunedCopies, norms
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
@@ -114,9 +115,10 @@ class Lavish(AdapterScheme):
 
     The defaults are the published ones for AVE on Swin v2. The others:
 
-    - AVE on ViT: `lavish(latents=8, groups=4, batch_norm=False, norm_before=False, norm_after=False)`
-    - AVQA: `lavish(latents=64, latent_start='zeros', groups=4, batch_norm=False)`; latents that start equal stay
-      equal, so there 64 act as one
+    - AVE on ViT: `lavish(latents=8, groups=4, batch_norm=False, norm_before=False, norm_after=False,
+      train_norms=True)`
+    - AVQA: `lavish(latents=64, latent_start='zeros', groups=4, batch_norm=False, train_norms=True)`; latents that
+      start equal stay equal, so there 64 act as one
     - AVS: `lavish(latents=16, latent_start='zeros', reduction=4, batch_norm=False, norm_before=False,
       gate_first=True, gate_audio=False)`, which does not start as the identity
     - no exchange: `lavish(exchange=False)`; for AVE the bottleneck then also had `activation=False`
@@ -136,10 +138,14 @@ class Lavish(AdapterScheme):
         gate_first: the output gate before `norm_after` instead of behind it.
         drop_path: stochastic depth of the frozen branches in training, rising from 0 in the first block to this in the
             last. The authors' Swin v2 had 0.1, their library's default; 0 keeps a frozen backbone deterministic.
+        train_norms: train scale and shift of the backbone's norms too, as one copy for both modalities, as for AVQA and
+            on ViT.
 
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
+
+    published_with: ClassVar[frozenset[str] | None] = frozenset({"classifier"})
 
     def __init__(
         self,
@@ -156,6 +162,7 @@ class Lavish(AdapterScheme):
         gate_audio: bool = True,
         gate_first: bool = False,
         drop_path: float = 0.0,
+        train_norms: bool = False,
     ) -> None:
         super().__init__(backbone)
         if latents < 1:
@@ -186,6 +193,11 @@ class Lavish(AdapterScheme):
 
         self.beside_attention = nn.ModuleList(beside(index) for index in range(len(blocks)))
         self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(blocks)))
+
+        self.norms = TunedCopies(backbone, norms, "norms with parameters") if train_norms else None
+
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        return {} if self.norms is None else self.norms.by_name()
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         streams = self.beside_attention[index](block.attend, streams)

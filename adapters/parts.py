@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.errors import UserError
-from registry.vocabulary import MODALITIES, Streams
+from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
@@ -24,6 +24,13 @@ _SHORT = 128 * 128
 def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
     """One module for each modality."""
     return nn.ModuleDict({modality: make() for modality in MODALITIES})
+
+
+def keep_only(module: nn.Module, modality: Modality) -> None:
+    """Take the other modality's parts out of everything inside that was made by `each_modality`."""
+    for inner in list(module.modules()):
+        if isinstance(inner, nn.ModuleDict) and set(inner) == set(MODALITIES):
+            del inner[PARTNER[modality]]
 
 
 def blocks_of(backbone: Backbone) -> list[Block]:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
 from adapters.parts import together
-from registry.errors import UserError
 from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
     from backbones.block import Block
-
-
-class Finish(Protocol):
-    """A backbone's own last step: final norm, or `norm` in its place, and pooling."""
-
-    def __call__(self, x: Tensor, norm: nn.Module | None = None) -> Features: ...
 
 
 class AdapterScheme(nn.Module):
@@ -34,11 +27,22 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
-    stands_in_for: frozenset[str] = frozenset()
-    """Names of frozen backbone parameters that copies in this scheme take the place of; counts leave them out."""
+    published_with: ClassVar[frozenset[str] | None] = None
+    """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
+
+    unused_as_published: int = 0
+    """Parameters that the published code creates and counts but never uses. They do not exist here."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
+
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        """Trainable stand-ins for parameters of the backbone, by their names in it; none unless a scheme trains some.
+
+        While streams travel, from the embedding of pictures to their features, the encoder lets the frozen backbone
+        compute with these instead (`adapters.tuned.standing_in`).
+        """
+        return {}
 
     def enter(self, streams: Streams) -> Streams:
         """After embedding, before the first block: {m: (B, T, L, D)} -> same."""
@@ -51,23 +55,10 @@ class AdapterScheme(nn.Module):
         update = together(block.feed_forward, streams)
         return {m: x + update[m] for m, x in streams.items()}
 
-    def leave(self, streams: Streams, finish: Finish) -> dict[Modality, Features]:
+    def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
         """After the last block: {m: (B, T, L, D)} -> features.
 
         `finish` is the backbone's own final norm and pooling. A scheme that adds a last step of its own takes it
-        before or after that call; one that trains the final norm passes its copy.
+        before or after that call.
         """
         return {m: finish(x) for m, x in streams.items()}
-
-
-def trained_final_norm(backbone: Backbone) -> tuple[nn.Module, frozenset[str]]:
-    """A trainable copy of a backbone's final norm for `leave`, and what the copy `stands_in_for`.
-
-    Raises:
-        UserError: the backbone ends without a norm that has parameters.
-    """
-    norm = copy.deepcopy(backbone.final_norm).requires_grad_(True)
-    names = frozenset(f"final_norm.{name}" for name, _ in norm.named_parameters())
-    if not names:
-        raise UserError("train_final_norm=True, but this backbone has no final norm to train; leave the option out.")
-    return norm, names

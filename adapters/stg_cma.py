@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
 
 from torch import Tensor, nn
 
@@ -22,14 +22,16 @@ from adapters.parts import (
     cross_attend,
     drop_path,
     each_modality,
+    keep_only,
     stages,
     together,
 )
-from adapters.scheme import AdapterScheme, Finish, trained_final_norm
+from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
+from adapters.tuned import by_name, tuned_final_norm
 from registry import UserError, register_adapter
 from registry.errors import unknown
-from registry.vocabulary import PARTNER, Features, Modality, Streams
+from registry.vocabulary import MODALITIES, PARTNER, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
@@ -136,7 +138,7 @@ class StgCma(AdapterScheme):
     - CLIP: `stg_cma(position='embedding', drop_path=0.2, train_final_norm=True)`; the authors' code drops a token
       position of the whole batch at once there, `drop_whole_batch=True`, which at their batch of one clip is the same
     - Swin-L: `stg_cma(ratio=(0.5, 0.25, 0.125, 0.0625), every=2, position='bias', drop_path=0.2)`
-    - one modality on Swin: the same with `exchange=False, mlp_adapter='parallel'`
+    - one modality on Swin: the same with `modality='visual', mlp_adapter='parallel'`
 
     Args:
         backbone: read for widths and heads of its blocks.
@@ -150,10 +152,13 @@ class StgCma(AdapterScheme):
         drop_whole_batch: drop a token position in all clips of a batch instead of clip by clip.
         mlp_adapter: `serial` on the output of the MLP, or `parallel` on its input at half scale.
         train_final_norm: whether the backbone's final norm is trained, as one copy for both modalities.
+        modality: `visual` or `audio` builds nothing for the other, for tasks that ask for one stream only.
 
     Raises:
         UserError: an option out of range, or a ratio that leaves no hidden channel.
     """
+
+    published_with: ClassVar[frozenset[str] | None] = frozenset({"sound_stem"})
 
     def __init__(
         self,
@@ -167,9 +172,13 @@ class StgCma(AdapterScheme):
         drop_whole_batch: bool = False,
         mlp_adapter: MlpAdapter = "serial",
         train_final_norm: bool = False,
+        modality: Literal["both", "visual", "audio"] = "both",
     ) -> None:
         super().__init__(backbone)
         _check(every, position, segments, drop_path, mlp_adapter)
+        if modality not in ("both", *MODALITIES):
+            raise unknown("modality of stg_cma", str(modality), ("both", *MODALITIES))
+        exchange = exchange and modality == "both"
         blocks = blocks_of(backbone)
         places = stages(block.dim for block in blocks)
         hidden = hidden_widths([block.dim for block in blocks], [stage for stage, _ in places], ratio)
@@ -194,7 +203,12 @@ class StgCma(AdapterScheme):
         self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
         self.final_norm: nn.Module | None = None
         if train_final_norm:
-            self.final_norm, self.stands_in_for = trained_final_norm(backbone)
+            self.final_norm = tuned_final_norm(backbone)
+        both = _positions_and_gates(self)
+        if modality != "both":
+            keep_only(self, modality)
+        # The authors' modules have gates and both modalities' positions in every mode.
+        self.unused_as_published = both - _positions_and_gates(self) + (0 if exchange else 2 * len(blocks))
 
     def enter(self, streams: Streams) -> Streams:
         if self.embedding is None:
@@ -204,8 +218,13 @@ class StgCma(AdapterScheme):
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         return self.blocks[index](block, streams)
 
-    def leave(self, streams: Streams, finish: Finish) -> dict[Modality, Features]:
-        return {m: finish(x, self.final_norm) for m, x in streams.items()}
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        return {} if self.final_norm is None else by_name("final_norm", self.final_norm)
+
+
+def _positions_and_gates(scheme: nn.Module) -> int:
+    kinds = (TemporalEmbedding, TemporalBias, Gate)
+    return sum(p.numel() for m in scheme.modules() if isinstance(m, kinds) for p in m.parameters())
 
 
 def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:

@@ -23,6 +23,7 @@ class ToyBlock(nn.Module):
         self.sites = {"qkv": (dim, 3 * dim), "proj": (dim, dim), "fc1": (dim, 2 * dim), "fc2": (2 * dim, dim)}
         self._maps = nn.ModuleDict({site: nn.Linear(*size) for site, size in self.sites.items()})
         self._enter = enter or nn.Identity()
+        self._norm = nn.LayerNorm(dim)
 
     def enter(self, x: Tensor) -> Tensor:
         return self._enter(x)
@@ -67,9 +68,6 @@ class ToyBlock(nn.Module):
         mapped = self._maps[site](x)
         return mapped + delta[site](x) if site in delta else mapped
 
-    def _norm(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:])
-
 
 class ToyBackbone(nn.Module):
     """Three frozen toy blocks in two stages of different width, on pictures of 16 x 16."""
@@ -84,12 +82,15 @@ class ToyBackbone(nn.Module):
         self.requires_grad_(False)
 
     def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
-        return self.to(dtype)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                module.to(dtype)
+        return self
 
     def embed(self, pictures: Tensor) -> Tensor:
         patches = pictures.unfold(-2, 8, 8).unfold(-2, 8, 8).movedim(2, -3).flatten(-3).flatten(2, 3)
         return self._stem(patches.to(self._stem.weight.dtype))
 
-    def finish(self, x: Tensor, norm: nn.Module | None = None) -> Features:
-        tokens = (norm or self.final_norm)(x)
+    def finish(self, x: Tensor) -> Features:
+        tokens = self.final_norm(x)
         return Features(tokens=tokens, pooled=tokens.mean(dim=2))

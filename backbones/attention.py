@@ -75,6 +75,8 @@ class Attention(nn.Module):
     """
 
     bias: Tensor | None
+    """Position bias and mask in one, computed once, since the parameters behind it are frozen."""
+    mask: Tensor | None
 
     def __init__(
         self,
@@ -89,9 +91,9 @@ class Attention(nn.Module):
         super().__init__()
         self.qkv, self.proj, self.heads = qkv, proj, heads
         self.compare, self.position = compare, position
+        self.register_buffer("mask", mask, persistent=False)
         with torch.no_grad():
-            bias = None if position is None else position()
-            bias = bias if mask is None else (0 if bias is None else bias) + mask[:, None].expand(-1, heads, -1, -1)
+            bias = self._live_bias()
         self.register_buffer("bias", bias, persistent=False)
 
     def forward(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
@@ -101,7 +103,7 @@ class Attention(nn.Module):
             context: (P, D) tokens that every token may also attend to, without position bias.
         """
         q, k, v = self._heads(x.flatten(0, 1), delta)
-        bias = self.bias
+        bias = self._live_bias() if self._position_is_trained() else self.bias
         if context is not None:
             _, more_k, more_v = self._heads(context[None, None], delta)
             k, v = _append(k, more_k), _append(v, more_v)
@@ -121,6 +123,17 @@ class Attention(nn.Module):
         q, k = self.compare(q, k)
         mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
+
+    def _live_bias(self) -> Tensor | None:
+        """(H, l, l), or (G, H, l, l) under a mask."""
+        bias = None if self.position is None else self.position()
+        if self.mask is None:
+            return bias
+        masked = self.mask[:, None].expand(-1, self.heads, -1, -1)
+        return masked if bias is None else bias + masked
+
+    def _position_is_trained(self) -> bool:
+        return self.position is not None and any(p.requires_grad for p in self.position.parameters())
 
     def _heads(self, x: Tensor, delta: Delta) -> tuple[Tensor, Tensor, Tensor]:
         """(N, G, l, D) -> queries, keys, values (N, G, H, l, d), as views of one product."""

@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
         norm_after_pool: where the family pools before its final norm.
         weight_files: sha256 of every file that initialised the weights, by file name; empty means random weights.
+        classifier: parameters of the pretrained classifier, which is left out here; None where unknown.
 
     Raises:
         UserError: the frames or the sound pictures of `picture` do not fit the stem.
@@ -41,6 +42,7 @@ class Backbone(nn.Module):
         pool: nn.Module,
         norm_after_pool: bool = False,
         weight_files: Mapping[str, str] | None = None,
+        classifier: int | None = None,
     ) -> None:
         super().__init__()
         stem.check(picture.size, picture.size)
@@ -51,6 +53,7 @@ class Backbone(nn.Module):
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
         self.weight_files = dict(weight_files or {})
+        self._classifier = classifier
         self.requires_grad_(False)
         self.eval()
 
@@ -58,6 +61,19 @@ class Backbone(nn.Module):
     def random_weights(self) -> bool:
         """Whether no file initialised the weights."""
         return not self.weight_files
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Parameters that published models hold beside these, by part; a part of unknown size is missing.
+
+        `classifier`: the pretrained one. `sound_stem`: a stem of its own for sound, 0 where this backbone has it.
+        """
+        sizes = {} if self._classifier is None else {"classifier": self._classifier}
+        if self.sound_stem is not None:
+            return {**sizes, "sound_stem": 0}
+        shared = {id(token) for token in self.stem.prefix}
+        own = self.stem.for_sound(self.picture.sound).parameters()
+        return {**sizes, "sound_stem": sum(p.numel() for p in own if id(p) not in shared)}
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
@@ -70,16 +86,11 @@ class Backbone(nn.Module):
         stem = self.sound_stem if self.sound_stem is not None and pictures.shape[2] == 1 else self.stem
         return stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
 
-    def finish(self, x: Tensor, norm: nn.Module | None = None) -> Features:
-        """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D).
-
-        Args:
-            norm: stands in for the pretrained final norm.
-        """
-        norm = norm or self.final_norm
-        tokens = norm(x)
+    def finish(self, x: Tensor) -> Features:
+        """Final norm and the family's own pooling: (B, T, L, D) -> tokens (B, T, L, D), pooled (B, T, D)."""
+        tokens = self.final_norm(x)
         pooled = self.pool((x if self.norm_after_pool else tokens).flatten(0, 1)).unflatten(0, x.shape[:2])
-        return Features(tokens, norm(pooled) if self.norm_after_pool else pooled)
+        return Features(tokens, self.final_norm(pooled) if self.norm_after_pool else pooled)
 
     def train(self, mode: bool = True) -> Backbone:
         """Stay in evaluation mode, whatever is asked of the model around."""

@@ -12,6 +12,7 @@ from backbones.block import Block
 from backbones.groups import ShiftedWindows
 from backbones.pooling import MeanToken
 from backbones.stem import PatchStem
+from backbones.timm_models import classifier_size
 from registry.errors import UserError
 
 ReadBlock = Callable[[Any, ShiftedWindows, nn.Module | None], Block]
@@ -82,6 +83,7 @@ def read_stages(
         final_norm=model.norm,
         pool=MeanToken(),
         weight_files=weight_files,
+        classifier=classifier_size(model),
     )
 
 

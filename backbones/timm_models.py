@@ -59,6 +59,12 @@ def own_statistics(model: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return model.pretrained_cfg["mean"], model.pretrained_cfg["std"]
 
 
+def classifier_size(model: Any) -> int | None:
+    """Parameters of the linear classifier that the pretrained model came with; None where timm does not say."""
+    classes = getattr(model, "pretrained_cfg", {}).get("num_classes")
+    return (model.num_features + 1) * classes if classes else None
+
+
 def _hub(model: str) -> WeightFile:
     import timm
 

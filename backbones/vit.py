@@ -15,7 +15,7 @@ from backbones.pooling import AttentionPool, FirstToken, MeanToken
 from backbones.positions import Positions
 from backbones.reading import expect, picture_of, preset
 from backbones.stem import PatchStem, refuse_indivisible
-from backbones.timm_models import load_timm, own_statistics
+from backbones.timm_models import classifier_size, load_timm, own_statistics
 from registry.errors import UserError
 from registry.registries import register_backbone
 
@@ -77,6 +77,7 @@ def read_vit(
         pool=_read_pool(model),
         norm_after_pool=norm_after_pool,
         weight_files=weight_files,
+        classifier=classifier_size(model),
     )
 
 

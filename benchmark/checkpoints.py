@@ -21,7 +21,7 @@ _BACKBONE = "encoder.backbone."
 def trained_state(model: AudioVisualModel) -> State:
     """A copy, on the CPU, of the scheme's and the head's parameters and buffers.
 
-    Backbone parameters that a scheme asked to train are included; the frozen ones are not.
+    Copies by which a scheme trains parameters of the backbone are among the scheme's; the frozen ones are not included.
     """
     return {name: value.detach().to("cpu", copy=True) for name, value in _live_state(model).items()}
 

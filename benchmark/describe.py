@@ -20,11 +20,14 @@ from benchmark.parameters import count_parameters
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
 from registry.vocabulary import Features, Modality, Streams
+from results.record import Parameters
 from tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module", bound=nn.Module)
+
+_PUBLISHED = tuple(f"{role}_as_published" for role in ("adapter", "head", "trainable", "total"))
 
 
 def describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
@@ -33,6 +36,10 @@ def describe(backbone: Component, adapter: Component, task: Component) -> dict[s
     `backbone` (frozen), `adapter`, `head`, `trainable`, `total` (parameters), `trainable_percent`, `gflops` (forward
     operations of one clip, 2 for a multiply-add, in 10^9; None where they cannot be counted), `segments`, and the
     sides of the pictures, `visual_picture` and `audio_picture`.
+
+    `adapter_as_published`, `head_as_published`, `trainable_as_published` and `total_as_published` are what the method's
+    authors counted: live parameters, those that their code creates and never uses, and in the total the pretrained
+    classifier or a second stem, if they counted it. None where the method has no such count or a size is not known.
 
     Raises:
         UserError: an unknown name or an option that a part refuses.
@@ -46,6 +53,16 @@ def count_gflops(backbone: Component, adapter: Component, task: Component) -> fl
     return gflops
 
 
+def count(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
+    """The parameters alone, by the same names.
+
+    Raises:
+        UserError: an unknown name or an option that a part refuses.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return _counts(_without_storage(lambda: _build(backbone, adapter, build_task(task))))
+
+
 @lru_cache(maxsize=256)
 def _describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]):
@@ -54,8 +71,23 @@ def _describe(backbone: Component, adapter: Component, task: Component) -> dict[
 
 def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
     asked = build_task(task)
-    model = _without_storage(lambda: build_model(_without_weights(backbone), adapter, asked, seed=0, precision="fp32"))
-    parameters, picture = count_parameters(model), model.encoder.backbone.picture
+    model = _without_storage(lambda: _build(backbone, adapter, asked))
+    picture = model.encoder.backbone.picture
+    return {
+        **_counts(model),
+        "gflops": _gflops(model.eval(), asked),
+        "segments": asked.segments,
+        "visual_picture": [picture.size, picture.size],
+        "audio_picture": [picture.sound.frames, picture.sound.mel_bands],
+    }
+
+
+def _build(backbone: Component, adapter: Component, task: Task) -> AudioVisualModel:
+    return build_model(_without_weights(backbone), adapter, task, seed=0, precision="fp32")
+
+
+def _counts(model: AudioVisualModel) -> dict[str, Any]:
+    parameters = count_parameters(model)
     return {
         "backbone": parameters.backbone,
         "adapter": parameters.adapter,
@@ -63,11 +95,20 @@ def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str
         "trainable": parameters.trainable,
         "total": parameters.total,
         "trainable_percent": parameters.trainable_percent,
-        "gflops": _gflops(model.eval(), asked),
-        "segments": asked.segments,
-        "visual_picture": [picture.size, picture.size],
-        "audio_picture": [picture.sound.frames, picture.sound.mel_bands],
+        **_as_published(model, parameters),
     }
+
+
+def _as_published(model: AudioVisualModel, live: Parameters) -> dict[str, int | None]:
+    scheme = model.encoder.scheme
+    left_out = getattr(model.encoder.backbone, "left_out", {})
+    if scheme.published_with is None or not scheme.published_with <= left_out.keys():
+        return dict.fromkeys(_PUBLISHED)
+    adapter = live.adapter + scheme.unused_as_published
+    head = live.head + model.head.unused_as_published
+    total = live.backbone + adapter + head + sum(left_out[part] for part in scheme.published_with)
+    counts = (adapter, head, adapter + head, total)
+    return dict(zip(_PUBLISHED, counts, strict=True))
 
 
 def _without_weights(backbone: Component) -> Component:

@@ -8,6 +8,7 @@ from typing import cast
 from torch import nn
 
 from adapters.scheme import AdapterScheme
+from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
 from registry.vocabulary import Features, Modality, Streams
@@ -22,7 +23,8 @@ class Encoder(nn.Module):
 
     def forward(self, pictures: Streams) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities."""
-        streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
-        for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-            streams = self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
-        return self.scheme.leave(streams, self.backbone.finish)
+        with standing_in(self.backbone, self.scheme.tuned()):
+            streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
+            for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
+                streams = self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+            return self.scheme.leave(streams, self.backbone.finish)

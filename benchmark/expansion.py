@@ -12,7 +12,7 @@ from benchmark.options import checked
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError, look_up
 from registry.component import option_defaults
 from registry.errors import unknown
-from tasks.recipe import Recipe
+from tasks.recipe import PRESET, Recipe
 from tasks.task import Task
 
 REGISTRIES = {"backbone": BACKBONES, "adapter": ADAPTERS, "task": TASKS}
@@ -26,12 +26,15 @@ def expand(
     tasks: str | None = None,
     seeds: Sequence[int] | None = None,
     settings: Iterable[str] = (),
+    protocol: str = "validation",
 ) -> list[RunSpec]:
     """Every cell of the grid, in the order backbone, adapter, task, seed.
 
     Args:
         backbones, adapters, tasks: narrow the grid, see `narrow`; None keeps the grid's own.
-        settings: `field=value` for a field of the recipe, else for an option of every task that takes it.
+        settings: `field=value` for a field of the recipe, else for an option of every task that takes it;
+            `recipe=NAME` takes all fields from a paper's recipe first.
+        protocol: `validation`, or `paper`, which selects on the test split as papers do.
 
     A cell's recipe is the task's published one (on the synthetic world: the embedded grid's), changed by the grid's
     tables in order, then by `settings`.
@@ -53,10 +56,18 @@ def expand(
     checked_components = [_unique(checked(REGISTRIES[role], c) for c in chosen[role]) for role in chosen]
     recipes = _Recipes(grid, recipe_settings)
     return [
-        RunSpec(backbone, adapter, task, seed, recipes.of(backbone, adapter, task))
+        RunSpec(backbone, adapter, task, seed, _allowed(recipes.of(backbone, adapter, task), protocol), protocol)
         for backbone, adapter, task in itertools.product(*checked_components)
         for seed in (grid.seeds if seeds is None else seeds)
     ]
+
+
+def _allowed(recipe: Recipe, protocol: str) -> Recipe:
+    if recipe.quirk != "none" and protocol != "paper":
+        raise UserError(
+            f"recipe quirk={recipe.quirk} repeats a mistake of published code; it is available with --protocol paper."
+        )
+    return recipe
 
 
 def narrow(components: Sequence[Component], text: str | None) -> list[Component]:
@@ -97,8 +108,11 @@ def split_settings(settings: Iterable[str], tasks: Sequence[Component]) -> tuple
         name, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting} has no value; write --set {setting}=VALUE.")
+        if name == "recipe":
+            recipe[PRESET] = value
+            continue
         if name not in fields and name not in options:
-            raise unknown("setting", name, {*fields, *options})
+            raise unknown("setting", name, {*fields, *options, "recipe"})
         (recipe if name in fields else task_options)[name] = value
     Recipe().override(recipe)
     return recipe, task_options

@@ -7,17 +7,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.backbone import PictureSpec
+from benchmark.augmentation import SOUND_CHANGES, change_sound
 from benchmark.log_mel import LogMel
 from registry.vocabulary import Inputs
 
 INT16_SCALE = 1 / 32768
+PICTURED = {"frames": "visual", "negative_frames": "negative"}
+"""Inputs of frames, and what their pictures are called."""
 
 
 class FrontEnd(nn.Module):
     """Turns a collated batch into the pictures a backbone was made for, on the device that the batch is on.
 
     `frames` (B, T, 3, h, w) uint8 becomes `visual` (B, T, 3, S, S), `waveform` (B, T, samples) at 16 kHz becomes
-    `audio` (B, T, 3, frames, F), rows in time; everything else passes through.
+    `audio` (B, T, 3, frames, F), rows in time; everything else passes through. `negative_frames`, those of other clips,
+    become `negative`. What `benchmark.augmentation` drew for sound is done to its pictures.
     """
 
     scale: Tensor
@@ -35,13 +39,14 @@ class FrontEnd(nn.Module):
     @torch.no_grad()
     def forward(self, inputs: Inputs) -> Inputs:
         """The same mapping with `frames` and `waveform` replaced by `visual` and `audio`."""
-        passed = {name: value for name, value in inputs.items() if name not in ("frames", "waveform")}
-        if "frames" in inputs:
-            passed["visual"] = self.visual(inputs["frames"])
+        passed = {name: value for name, value in inputs.items() if name not in (*PICTURED, *SOUND_CHANGES, "waveform")}
+        for frames, pictures in PICTURED.items():
+            if frames in inputs:
+                passed[pictures] = self.visual(inputs[frames])
         if "waveform" in inputs:
             # Logarithms of sums over a bfloat16 spectrum would be noise, so autocast stays out.
             with torch.autocast(inputs["waveform"].device.type, enabled=False):
-                passed["audio"] = self.audio(inputs["waveform"])
+                passed["audio"] = self.audio(inputs["waveform"], inputs)
         return passed
 
     def visual(self, frames: Tensor) -> Tensor:
@@ -51,7 +56,7 @@ class FrontEnd(nn.Module):
             pictures = F.interpolate(pictures, size=self.size, mode="bilinear", antialias=True)
         return (pictures * self.scale).add_(self.shift).unflatten(0, frames.shape[:2])
 
-    def audio(self, waveform: Tensor) -> Tensor:
+    def audio(self, waveform: Tensor, changes: Inputs | None = None) -> Tensor:
         """Log-mel energies, normalised, then padded with zeros in time: (B, T, samples) -> (B, T, 3, frames, F).
 
         One channel instead of three where sound has a stem of its own.
@@ -60,6 +65,7 @@ class FrontEnd(nn.Module):
         waveform = waveform.float() if waveform.is_floating_point() else waveform.float() * INT16_SCALE
         energies = (self.log_mel(waveform) - sound.mean) / (2 * sound.std)
         pictures = F.pad(energies, (0, 0, 0, sound.frames - energies.shape[-2]))
+        pictures = change_sound(pictures, changes or {})
         if sound.stem == "own":
             return pictures.unsqueeze(2)
         if sound.channels == "mean":

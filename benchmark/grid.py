@@ -2,7 +2,8 @@
 
 A grid file is TOML with the keys `backbones`, `adapters`, `tasks`, `seeds`, a `[recipe]` table and any number of
 `[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, or a list of names)
-choose the cells that its recipe fields apply to. Later tables win over earlier ones.
+choose the cells that its recipe fields apply to. Later tables win over earlier ones. `recipe = "stg_cma_ave"`, or the
+key `preset` in a table, takes every field from a paper's recipe.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from registry import Component, UserError
 from registry.errors import unknown
-from tasks.recipe import Recipe
+from tasks.recipe import PRESET, Recipe
 
 ROLES = ("backbone", "adapter", "task")
 _LISTS = ("backbones", "adapters", "tasks")
@@ -103,7 +104,8 @@ class Grid:
         for key in tables:
             if key not in _KEYS:
                 raise unknown("key", key, _KEYS)
-        overrides = [Override(_recipe_fields(tables.get("recipe", {})))]
+        recipe = tables.get("recipe", {})
+        overrides = [Override(_recipe_fields({PRESET: recipe} if isinstance(recipe, str) else recipe))]
         overrides += [_read_override(table) for table in _tables(tables.get("override", []))]
         components = {key: _components(key, tables.get(key, [])) for key in _LISTS}
         return cls(**components, seeds=read_seeds(tables.get("seeds", [0])), overrides=tuple(overrides))
@@ -158,7 +160,7 @@ def _matched_names(role: str, value: Any) -> tuple[str, ...]:
 def _recipe_fields(table: Any, also_known: Iterable[str] = ()) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise UserError("recipe is not a table; write [recipe] above its fields.")
-    fields = Recipe().as_dict()
+    fields = [*Recipe().as_dict(), PRESET]
     for key in table:
         if key not in fields:
             raise unknown("recipe field", key, [*fields, *also_known])

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from benchmark.checkpoints import State, save, trained_state
 from benchmark.failures import NonFiniteLossError
+from benchmark.prepared import changes_by_epoch
 from benchmark.progress import Progress
-from benchmark.seeding import seed_everything
+from benchmark.seeding import derive_seed, seed_everything
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class EpochSeeds(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         seed_everything(self._seed, "epoch", runner.epoch)
         runner.train_dataloader.sampler.set_epoch(runner.epoch)
+        if changes_by_epoch(runner.train_dataloader.dataset):
+            runner.train_dataloader.dataset.begin_epoch(derive_seed(self._seed, "items", runner.epoch))
 
 
 class EpochStory(Hook):

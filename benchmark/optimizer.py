@@ -9,10 +9,13 @@ from torch.optim import Optimizer
 
 from benchmark.model import AudioVisualModel
 from benchmark.parameters import parameter_groups
+from benchmark.rates import Curve
 from tasks.recipe import Recipe
 
-NEARLY_ZERO = 1e-9
-"""Of the base rate; mmengine's warm-up multiplies its way up, so it cannot begin at zero itself."""
+REPEATED_EVERY = 8
+"""Of the quirk `repeated_step`: LAVISH's training on AVE, `main_trans.py`."""
+
+Schedule = list[LinearLR | CosineAnnealingLR | Curve]
 
 
 class Steps(OptimWrapper):
@@ -21,14 +24,27 @@ class Steps(OptimWrapper):
     Reading that norm would make a GPU wait at every step.
     """
 
-    def __init__(self, optimizer: Optimizer, accumulate: int, clip_norm: float) -> None:
+    def __init__(
+        self, optimizer: Optimizer, accumulate: int, clip_norm: float, quirk: str = "none", iterations: int = 0
+    ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulate)
-        self._clip_norm = clip_norm
+        self._clip_norm, self._quirk, self._iterations = clip_norm, quirk, iterations
+
+    def backward(self, loss: torch.Tensor, **kwargs: object) -> None:
+        if self._quirk == "discarded_gradients":
+            self.zero_grad()
+        super().backward(loss, **kwargs)
 
     def step(self, **kwargs: object) -> None:
         if self._clip_norm > 0:
             clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self._clip_norm)
         self.optimizer.step(**kwargs)
+        if self._quirk == "repeated_step" and self._is_repeated():
+            self.optimizer.step(**kwargs)
+
+    def _is_repeated(self) -> bool:
+        place = (self._inner_count - 1) % self._iterations + 1
+        return place % REPEATED_EVERY == 0 or place == self._iterations
 
 
 def build_optimizer(model: AudioVisualModel, recipe: Recipe) -> Optimizer:
@@ -42,8 +58,10 @@ def build_optimizer(model: AudioVisualModel, recipe: Recipe) -> Optimizer:
     return build(parameter_groups(model, recipe), betas=(recipe.beta1, recipe.beta2), fused=True)
 
 
-def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> list[LinearLR | CosineAnnealingLR]:
+def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> Schedule:
     """Linear warm-up from nearly nothing, then a cosine to `final_lr_ratio`, stepped at every iteration.
+
+    Other curves of the recipe are a `Curve`.
 
     Args:
         iterations: of one epoch.
@@ -51,8 +69,9 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> lis
     total = recipe.epochs * iterations
     # mmengine refuses a cosine that begins after the run's end.
     warmup = min(round(recipe.warmup_epochs * iterations), total - 1)
+    if recipe.schedule != "cosine" or recipe.warmup_start != "step" or recipe.final_lr:
+        return [Curve(optimizer, recipe, iterations, warmup)]
     cosine = CosineAnnealingLR(optimizer, eta_min_ratio=recipe.final_lr_ratio, begin=warmup, end=total, by_epoch=False)
     if warmup < 1:
         return [cosine]
-    start = NEARLY_ZERO if recipe.warmup_start == "zero" else 1 / warmup
-    return [LinearLR(optimizer, start_factor=start, begin=0, end=warmup, by_epoch=False), cosine]
+    return [LinearLR(optimizer, start_factor=1 / warmup, begin=0, end=warmup, by_epoch=False), cosine]

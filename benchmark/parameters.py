@@ -15,8 +15,12 @@ from tasks.recipe import Recipe
 
 
 def count_parameters(model: AudioVisualModel) -> Parameters:
-    """How many numbers each role holds; in the backbone, frozen and trained ones apart, replaced ones left out."""
-    replaced = model.encoder.scheme.stands_in_for
+    """How many numbers each role holds; in the backbone, frozen and trained ones apart.
+
+    Each number counts once: a backbone parameter that the scheme trains as a copy of its own counts there, and no
+    longer as frozen.
+    """
+    replaced = model.encoder.scheme.tuned()
     backbone = [p for name, p in model.encoder.backbone.named_parameters() if name not in replaced]
     return Parameters(
         backbone=_count(p for p in backbone if not p.requires_grad),
@@ -35,26 +39,27 @@ def count_with_idle(model: AudioVisualModel, stepped: Container[nn.Parameter]) -
 def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, Any]]:
     """Optimiser groups: the adapter's and the head's learning rate, weight decay on matrices only.
 
-    Biases, norms and gates have one dimension and are left undecayed. Backbone parameters that a scheme asked to
-    train go with the adapter.
+    Biases, norms and gates have one dimension and are left undecayed, unless the recipe says `decayed="all"`. Backbone
+    parameters that a scheme asked to train go with the adapter.
 
     Raises:
         UserError: nothing is trainable.
     """
     adapter = [*model.encoder.scheme.parameters(), *model.encoder.backbone.parameters()]
     groups = [
-        *_by_decay(adapter, recipe.adapter_lr, recipe.weight_decay),
-        *_by_decay(model.head.parameters(), recipe.head_lr, recipe.weight_decay),
+        *_by_decay(adapter, recipe.adapter_lr, recipe),
+        *_by_decay(model.head.parameters(), recipe.head_lr, recipe),
     ]
     if not groups:
         raise UserError("nothing is trainable: neither the adapter nor the task's head has parameters.")
     return groups
 
 
-def _by_decay(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> list[dict[str, Any]]:
+def _by_decay(parameters: Iterable[nn.Parameter], lr: float, recipe: Recipe) -> list[dict[str, Any]]:
     trained = [p for p in parameters if p.requires_grad]
-    decayed = {"params": [p for p in trained if p.ndim > 1], "lr": lr, "weight_decay": weight_decay}
-    undecayed = {"params": [p for p in trained if p.ndim <= 1], "lr": lr, "weight_decay": 0.0}
+    least = 2 if recipe.decayed == "matrices" else 0
+    decayed = {"params": [p for p in trained if p.ndim >= least], "lr": lr, "weight_decay": recipe.weight_decay}
+    undecayed = {"params": [p for p in trained if p.ndim < least], "lr": lr, "weight_decay": 0.0}
     return [group for group in (decayed, undecayed) if group["params"]]
 
 

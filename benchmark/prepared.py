@@ -37,10 +37,15 @@ class PreparedClips(Dataset[Item]):
         return self._kept[index]
 
 
+def changes_by_epoch(clips: Dataset[Item]) -> bool:
+    """Whether the items of a data set differ from epoch to epoch, so that none may be kept."""
+    return hasattr(clips, "begin_epoch")
+
+
 def prepared(clips: Dataset[Item], front_end: FrontEnd) -> Dataset[Item]:
     """`clips` behind the front end if the pictures of all of them are small enough to keep, else `clips` themselves."""
     behind = PreparedClips(clips, front_end)
-    if not len(behind):
+    if not len(behind) or changes_by_epoch(clips):
         return clips
     inputs = behind[0]["inputs"]
     size = sum(inputs[m].untyped_storage().nbytes() for m in MODALITIES if m in inputs)

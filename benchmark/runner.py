@@ -18,7 +18,9 @@ from mmengine.runner import Runner
 from mmengine.utils import ManagerMixin
 from torch.utils.data import DataLoader, Dataset
 
+from benchmark.augmentation import AugmentedClips, augments
 from benchmark.grid import RunSpec
+from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
 from benchmark.prepared import prepared
@@ -71,7 +73,7 @@ def build_runner(
         train_cfg={"by_epoch": True, "max_epochs": recipe.epochs},
         val_cfg={},
         test_cfg={},
-        optim_wrapper=Steps(optimizer, recipe.accumulate, recipe.clip_norm),
+        optim_wrapper=Steps(optimizer, recipe.accumulate, recipe.clip_norm, recipe.quirk, len(loaders["train"])),
         param_scheduler=build_schedule(optimizer, recipe, len(loaders["train"])),
         val_evaluator=[TaskMetric(task)],
         test_evaluator=[metric],
@@ -81,6 +83,16 @@ def build_runner(
         experiment_name=name,
     )
     return runner, metric
+
+
+def score(runner: Runner, task: Task) -> dict[str, float]:
+    """The model as it is now on the split that selects; no hook is told."""
+    metric = TaskMetric(task)
+    runner.model.eval()
+    with torch.no_grad():
+        for batch in runner.val_dataloader:
+            metric.process(batch, runner.model.val_step(batch))
+    return metric.evaluate(len(runner.val_dataloader.dataset))
 
 
 @contextmanager
@@ -137,6 +149,10 @@ def _selected_on(spec: RunSpec) -> Any:
 
 def _clips(task: Task, split: Any, spec: RunSpec, model: AudioVisualModel) -> Dataset[Any]:
     clips: Dataset[Any] = task.dataset(split)
+    if split == "train" and spec.recipe.mixup:
+        clips = MixedSound(clips, spec.recipe)
+    if split == "train" and augments(spec.recipe):
+        return AugmentedClips(clips, spec.recipe, model.data_preprocessor.front_end.sound)
     # Worker processes end with each epoch and would forget what they kept; a GPU makes pictures faster than it reads.
     in_this_process = spec.recipe.workers == 0 and next(model.parameters()).device.type == "cpu"
     return prepared(clips, model.data_preprocessor.front_end) if in_this_process else clips

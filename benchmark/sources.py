@@ -26,6 +26,7 @@ NOT_DECISIVE = (
     "registry.errors",
     "registry.plugins",
     "registry.registries",
+    "tasks.published_recipes",
 )
 
 

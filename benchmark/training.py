@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmark.assembly import build_model, build_task
+from benchmark.averaging import AverageOfEpochs
 from benchmark.checkpoints import restore
 from benchmark.describe import count_gflops
 from benchmark.environment import environment
@@ -17,7 +18,7 @@ from benchmark.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, R
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_with_idle
-from benchmark.runner import alone, build_runner
+from benchmark.runner import alone, build_runner, score
 from benchmark.seeding import choose_repeatable_kernels
 from results.record import Parameters, RunRecord
 from tasks.task import Evaluation, ItemScore, Task
@@ -63,12 +64,12 @@ def train(
         status="completed",
         data=task.data_identity(),
         weights=dict(model.encoder.backbone.weight_files),
-        labels=_labels(task, model),
+        labels=_labels(spec, task, model),
         environment=environment(device),
         primary_metric=task.primary_metric,
         history=run.story.history,
-        best_epoch=run.best.epoch,
-        validation=run.best.scores,
+        best_epoch=run.selected_epoch,
+        validation=run.selected_scores,
         scores=run.evaluation.scores,
         parameters=run.parameters,
         gflops=count_gflops(spec.backbone, spec.adapter, spec.task),
@@ -87,6 +88,9 @@ class _Run:
     evaluation: Evaluation
     parameters: Parameters
     train_seconds: float
+    selected_epoch: int | None
+    """None where the tested state is an average of epochs."""
+    selected_scores: dict[str, float]
 
     def __init__(
         self, spec: RunSpec, task: Task, model: AudioVisualModel, reporter: Reporter, work_dir: Path | None
@@ -95,27 +99,39 @@ class _Run:
         self.story = EpochStory(reporter, task.primary_metric)
         path = work_dir / "best.safetensors" if work_dir else None
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
+        recipe = spec.recipe
+        self.average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
         self.clock = InferenceClock(spec.recipe.batch_size)
 
     def execute(self) -> None:
         """Train, restore the best state, measure the test split once."""
         hooks = [EpochSeeds(self._spec.seed), self.story, self.best, self.clock]
+        hooks += [self.average] if self.average else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
             begun = time.perf_counter()
             runner.train()
             self.train_seconds = time.perf_counter() - begun
             self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
-            restore(self._model, self.best.state)
+            if self.average and self.average.state:
+                restore(self._model, self.average.state)
+                self.selected_epoch, self.selected_scores = None, score(runner, self._task)
+            else:
+                restore(self._model, self.best.state)
+                self.selected_epoch, self.selected_scores = self.best.epoch, self.best.scores
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
             runner.test()
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
 
 
-def _labels(task: Task, model: AudioVisualModel) -> list[str]:
-    synthetic = ["synthetic data"] if task.is_synthetic else []
-    return synthetic + (["random weights"] if model.encoder.backbone.random_weights else [])
+def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
+    known = {
+        "synthetic data": task.is_synthetic,
+        "random weights": model.encoder.backbone.random_weights,
+        "selected on test": spec.protocol == "paper",
+    }
+    return [label for label, holds in known.items() if holds]
 
 
 def _now() -> str:

@@ -64,7 +64,7 @@ class RunRecord:
     weights: dict[str, str] = field(default_factory=dict)
     """sha256 of each file that initialised the run, by file name; empty where weights are random."""
     labels: list[str] = field(default_factory=list)
-    """What a reader must know: `synthetic data`, `random weights`."""
+    """What a reader must know: `synthetic data`, `random weights`, `selected on test`."""
     environment: dict[str, Any] = field(default_factory=dict)
     primary_metric: str = ""
     history: list[dict[str, float]] = field(default_factory=list)

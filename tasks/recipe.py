@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from registry.errors import UserError, unknown
 
+PRESET = "preset"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -23,44 +25,105 @@ class Recipe:
     head_lr: float = 1e-5
     final_lr_ratio: float = 0.0
     """Where the cosine ends, as a share of the starting rate."""
+    final_lr: float = 0.0
+    """Where the cosine ends, for every group; 0 leaves it to `final_lr_ratio`."""
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    """After the warm-up: down a cosine, as it is, or times `step_factor` after every `step_epochs` epochs."""
+    step_epochs: int = 1
+    step_factor: float = 0.1
     warmup_epochs: float = 2.0
     warmup_start: Literal["step", "zero"] = "step"
-    """Whether the warm-up begins at the first of its equal steps, or at a rate of zero as STG-CMA's does."""
+    """Whether the first iteration takes one step of the warm-up or none, so that its last has the full rate."""
     optimizer: Literal["adam", "adamw"] = "adam"
     beta1: float = 0.9
     beta2: float = 0.999
     weight_decay: float = 0.0
+    decayed: Literal["matrices", "all"] = "matrices"
+    """What weight decay applies to: everything with two or more dimensions, or all that is trained."""
     clip_norm: float = 0.0
     """Gradient norm bound; 0 leaves gradients as they are."""
     patience: int = 0
     """Epochs without a better validation score before training stops; 0 never stops early."""
+    average_from: int = 0
+    """First epoch, from 1, of those whose trained parameters are averaged; 0 averages nothing. The average is what is
+    tested then, in place of the best epoch."""
+    average_to: int = 0
+    """Last of these epochs."""
+    mixup: float = 0.0
+    """Probability that a training clip's sound is mixed with another clip's, labels unmixed."""
+    mixup_beta: float = 10.0
+    """a of the Beta(a, a) from which the share of each segment is drawn."""
+    quirk: Literal["none", "repeated_step", "discarded_gradients"] = "none"
+    """A mistake of LAVISH's training code that published numbers depend on; only under the protocol `paper`.
+    `repeated_step`: each 8th and the last step of an epoch is taken twice (AVE). `discarded_gradients`: of each
+    `accumulate` batches all gradients but the last are thrown away (AVE, version 2, with accumulate=2)."""
+    crop: float = 0.0
+    """Most of a frame's area that a random crop leaves out, one crop for all frames of a clip; 0 crops nothing."""
+    flip: float = 0.0
+    """Probability that the frames of a clip are mirrored, all or none."""
+    mask_bands: int = 0
+    """Most mel bands that SpecAugment hides in a segment's log-mel picture (`freqm`); 0 hides none."""
+    mask_frames: int = 0
+    """Most frames that SpecAugment hides there (`timem`)."""
+    noise: float = 0.0
+    """Largest amplitude of uniform noise on normalised log-mel pictures; AST's and CAV-MAE's code has 0.1."""
+    roll: int = 0
+    """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
+        for name in ("epochs", "batch_size", "accumulate", "step_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"recipe {name}={getattr(self, name)} must be at least 1.")
+        for name in ("crop", "flip", "mixup"):
+            if getattr(self, name) > 1:
+                raise UserError(f"recipe {name}={getattr(self, name)} must be at most 1.")
         for name in _fields():
             value = getattr(self, name)
             if isinstance(value, int | float) and not 0 <= value < float("inf"):
                 raise UserError(f"recipe {name}={value} must be a finite number, 0 or more.")
+        if self.average_from and not self.average_from <= self.average_to <= self.epochs:
+            raise UserError(
+                f"recipe averages epochs {self.average_from} to {self.average_to} of {self.epochs}; set average_from "
+                "and average_to within them, or average_from=0."
+            )
+        if self.mixup and not self.mixup_beta:
+            raise UserError("recipe mixup_beta=0 must be more than 0.")
 
     def override(self, values: Mapping[str, Any]) -> Recipe:
         """A recipe with these fields changed; text, as `--set` gives it, is read as the field's own type.
 
+        The field `preset` takes all numbers from a published recipe first, see `tasks.published_recipes`.
+
         Raises:
-            UserError: an unknown field, or a value that is not of the field's type.
+            UserError: an unknown field or preset, or a value that is not of the field's type.
         """
         hints = _fields()
         for name in values:
-            if name not in hints:
-                raise unknown("recipe field", name, hints)
+            if name not in (*hints, PRESET):
+                raise unknown("recipe field", name, [*hints, PRESET])
+        if PRESET in values:
+            rest = {name: value for name, value in values.items() if name != PRESET}
+            return published(values[PRESET]).override(rest)
         return dataclasses.replace(self, **{name: _read(name, hints[name], value) for name, value in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Field names and values, in the order of this class."""
         return dataclasses.asdict(self)
+
+
+def published(preset: object) -> Recipe:
+    """A paper's recipe by name.
+
+    Raises:
+        UserError: no such name.
+    """
+    from tasks.published_recipes import PRESETS
+
+    if preset not in PRESETS:
+        raise unknown("recipe", str(preset), PRESETS)
+    return PRESETS[str(preset)]
 
 
 def _fields() -> dict[str, Any]:

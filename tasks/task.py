@@ -53,6 +53,8 @@ class Task(ABC):
     def dataset(self, split: Split) -> Dataset[dict[str, dict[str, Tensor]]]:
         """Clips of one split.
 
+        A data set whose items differ from epoch to epoch has a method `begin_epoch(seed)`.
+
         An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) float32 at 16 kHz, …},
         "targets": {…}}` and collates with torch's default collate function.
         """
@@ -88,6 +90,9 @@ class Head(nn.Module, ABC):
     A head *asks* for features, both streams together or one at a time, because retrieval must encode each modality
     alone: encoded jointly, a clip's visual embedding would contain its own sound and give the pairing away.
     """
+
+    unused_as_published: int = 0
+    """Parameters that the published head creates and counts but never uses. They do not exist here."""
 
     @abstractmethod
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:

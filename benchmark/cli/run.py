@@ -37,7 +37,8 @@ EXAMPLES = """\
 run --grid
 run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
-run --backbone tiny_vit --adapter lavish --task avqa"""
+run --backbone tiny_vit --adapter lavish --task avqa
+run --backbone tiny_clip --adapter stg_cma --task event_localisation --set recipe=stg_cma_ave --protocol paper"""
 
 
 def add_to(verbs: Verbs) -> None:
@@ -53,7 +54,12 @@ def add_to(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
-        help="a field of the recipe, or else an option of the tasks (data=DIR); may be repeated",
+        help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
+        "(docs/recipes.md); may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--protocol", choices=["validation", "paper"], default="validation",
+        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
     )  # fmt: skip
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
@@ -111,6 +117,7 @@ def _checked_specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
         tasks=arguments.tasks,
         seeds=list(dict.fromkeys(arguments.seeds)) if arguments.seeds else None,
         settings=arguments.settings,
+        protocol=arguments.protocol,
     )
     check_builds(specs)
     return specs

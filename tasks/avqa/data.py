@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,18 +12,24 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import UserError, unknown
 from registry.vocabulary import Split
 from tasks.avqa.kinds import KINDS
 from tasks.media.annotations import digest, read_text, unique_names
 from tasks.media.library import MediaFolder, find_data_root
+from tasks.source import Report, Source
 
 SEGMENTS = 10
 LONGEST = 14
 """W, the words of the longest question."""
 PAD = "<pad>"
 _FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
-_FOLDERS = ("json", "data/json")
+VERSIONS = {"v1": ("json", "data/json"), "v1u": ("json_update", "data/json_update")}
+"""The two releases of the annotations and the folders that hold them; papers use either, and their numbers differ."""
+_PUBLISHED = {"v1": (4595, 9185), "v1u": (4568, 9129)}
+"""Questions of validation and test."""
+SUBSETS = {"all": re.compile(".*"), "real": re.compile(r"\d{8}"), "synthetic": re.compile(r"[a-z]+\d{8}")}
+"""Which videos: ids of real ones are eight digits, those of composed ones have letters in front."""
 
 
 @dataclass(frozen=True)
@@ -36,34 +43,42 @@ class Question:
     answer: str
 
 
-class MusicAvqaFolder:
+class MusicAvqaFolder(Source):
     """The annotations of a MUSIC-AVQA folder, and data sets over its questions.
 
-    The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`), beside the media (see
-    `MediaFolder`). Words and answers are numbered in the order of their first appearance in the training file.
+    The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`; the second version in
+    `json_update/`), beside the media (see `MediaFolder`). Words and answers are numbered in the order of their first
+    appearance in the training file, whatever the subset.
 
     Args:
         data: the folder, or one that has it as `music_avqa`.
         side: frames are fitted to this many pixels, squared.
+        version: `v1` or `v1u`.
+        subset: `all`, `real` or `synthetic`.
 
     Raises:
-        UserError: an annotation file that is missing or malformed, or a word or answer that training does not have.
+        UserError: an annotation file that is missing, malformed or of the other version; a word or answer that
+            training does not have; a subset without questions.
     """
 
     segments = SEGMENTS
     question_shape = (1, LONGEST)
 
-    def __init__(self, data: str | Path, side: int = 224) -> None:
+    def __init__(self, data: str | Path, side: int = 224, version: str = "v1", subset: str = "all") -> None:
+        if version not in VERSIONS:
+            raise unknown("version of MUSIC-AVQA", str(version), VERSIONS)
+        if subset not in SUBSETS:
+            raise unknown("subset of MUSIC-AVQA", str(subset), SUBSETS)
         self.root = find_data_root(data, "music_avqa")
-        self.side = side
-        self._rows = {
-            split: parse_questions(read_text(self.root, name, _FOLDERS), name) for split, name in _FILES.items()
-        }
-        train = self._rows["train"]
-        self.words = tuple(dict.fromkeys([PAD, *(word for row in train for word in row.words)]))
-        self.answers = tuple(dict.fromkeys(row.answer for row in train))
+        self.side, self.version, self.subset = side, version, subset
+        place = self._annotations()
+        rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in _FILES.items()}
+        self._check_version(len(rows["validation"]), len(rows["test"]))
+        self.words = tuple(dict.fromkeys([PAD, *(word for row in rows["train"] for word in row.words)]))
+        self.answers = tuple(dict.fromkeys(row.answer for row in rows["train"]))
         for split, name in _FILES.items():
-            self._check_vocabulary(split, name)
+            self._check_vocabulary(rows[split], name)
+        self._rows = {split: self._chosen(rows[split], name) for split, name in _FILES.items()}
 
     @cached_property
     def media(self) -> MediaFolder:
@@ -90,13 +105,38 @@ class MusicAvqaFolder:
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
-    def identity(self) -> str:
-        """`music_avqa@<hash of what the annotations say>`."""
-        return "music_avqa@" + digest(self._rows.items())
+    def prepare(self, report: Report | None = None) -> None:
+        """See `check`."""
+        self.check()
 
-    def _check_vocabulary(self, split: Split, name: str) -> None:
+    def identity(self) -> str:
+        """`music_avqa-v1@<hash of what the annotations say>`, with the subset behind the version where it is one."""
+        subset = "" if self.subset == "all" else f"-{self.subset}"
+        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}"
+
+    def _annotations(self) -> Path:
+        """The version's own folder, else the root; all three files come from one place."""
+        folders = [self.root / name for name in VERSIONS[self.version]]
+        return next((folder for folder in folders if (folder / _FILES["train"]).is_file()), self.root)
+
+    def _check_version(self, validation: int, test: int) -> None:
+        """Published files say by their sizes which version they are, wherever they lie."""
+        for version, sizes in _PUBLISHED.items():
+            if version != self.version and sizes == (validation, test):
+                raise UserError(
+                    f"the annotation files under {self.root} are version {version} of MUSIC-AVQA ({validation} and "
+                    f"{test} questions in validation and test); give version='{version}'."
+                )
+
+    def _chosen(self, rows: list[Question], name: str) -> list[Question]:
+        chosen = [row for row in rows if SUBSETS[self.subset].fullmatch(row.clip)]
+        if not chosen:
+            raise UserError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
+        return chosen
+
+    def _check_vocabulary(self, rows: list[Question], name: str) -> None:
         words, answers = set(self.words), set(self.answers)
-        for row in self._rows[split]:
+        for row in rows:
             strange = [f"word {word!r}" for word in row.words if word not in words]
             strange += [f"answer {row.answer!r}"] if row.answer not in answers else []
             if strange:
@@ -113,6 +153,7 @@ class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
     def __init__(self, folder: MusicAvqaFolder, rows: list[Question]) -> None:
         self.folder, self.rows = folder, rows
         self.ids = unique_names(f"{row.clip}:{row.number}" for row in rows)
+        self.clip_names = [row.clip for row in rows]
         self._word = {word: i for i, word in enumerate(folder.words)}
         folder.media.require(row.clip for row in rows)
 

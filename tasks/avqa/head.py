@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from tasks.avqa.answers import answer_loss, answer_predictions
 from tasks.features import joined
 from tasks.task import Head
-
-NO_ANSWER = -100
-"""The answer of a padding question."""
 
 
 class QuestionEncoder(nn.Module):
@@ -69,22 +66,9 @@ class QuestionReadout(Head):
         return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
-        """Cross-entropy over real questions; `answers` (B, Q)."""
-        logits, answers = outputs["logits"].flatten(0, 1), targets["answers"].flatten()
-        return {"cross_entropy": F.cross_entropy(logits, answers, ignore_index=NO_ANSWER)}
+        """See `answer_loss`."""
+        return {"cross_entropy": answer_loss(outputs, targets)}
 
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
-        """For each clip, the predicted and true answer and the kind of each of its questions."""
-        predicted, answers, kinds = (
-            tensor.cpu() for tensor in (outputs["logits"].argmax(-1), targets["answers"], targets["kinds"])
-        )
-        real = answers != NO_ANSWER
-        return [
-            {
-                "id": clip,
-                "predicted": predicted[i][real[i]].tolist(),
-                "answers": answers[i][real[i]].tolist(),
-                "kinds": kinds[i][real[i]].tolist(),
-            }
-            for i, clip in enumerate(targets["id"])
-        ]
+        """See `answer_predictions`."""
+        return answer_predictions(outputs, targets)

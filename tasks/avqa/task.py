@@ -3,49 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch.utils.data import Dataset
 
+from registry.errors import UserError, unknown
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
+from tasks.avqa.grounded import FORMS, GroundedReadout
 from tasks.avqa.head import QuestionReadout
 from tasks.avqa.kinds import KINDS
+from tasks.avqa.negatives import WithNegatives
+from tasks.avqa.sources import open_questions
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
-from tasks.synthetic import questions as world
-from tasks.synthetic import store
-from tasks.synthetic.dataset import QUESTIONS, SyntheticQuestions
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
-
-if TYPE_CHECKING:
-    from tasks.avqa.data import MusicAvqaFolder
 
 
 @register_task("avqa")
 class Avqa(Task):
     """Questions about sound, sight and both; share of right answers over all questions (micro average).
 
-    data: `synthetic`, or a folder with MUSIC-AVQA's annotation files and videos. modality: `both`, `visual`, `audio`.
+    data: `synthetic`, a folder with MUSIC-AVQA's annotation files and videos, or `music_avqa` (its sizes without files,
+    for counting parameters). modality: `both`, `visual`, `audio`. head: `compact`, or the papers' grounding head in
+    the form of `lavish` or `stg_cma`. version: `v1` reads MUSIC-AVQA's `json`, `v1u` its `json_update`. subset: `all`
+    videos, `real` or `synthetic` ones.
     """
 
     primary_metric: ClassVar[str] = "answer_accuracy"
     published_recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=1, adapter_lr=8e-5, head_lr=8e-5, warmup_epochs=0)
 
-    def __init__(self, data: str = "synthetic", modality: str = "both") -> None:
-        self.data, self.modalities = data, modalities_of(modality)
-        self._folder = None if self.is_synthetic else _open(data)
-        self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
+    def __init__(
+        self,
+        data: str = "synthetic",
+        modality: str = "both",
+        head: Literal["compact", "lavish", "stg_cma"] = "compact",
+        version: Literal["v1", "v1u"] = "v1",
+        subset: Literal["all", "real", "synthetic"] = "all",
+    ) -> None:
+        self.data, self.modalities, self._head = data, modalities_of(modality), head
+        if head not in ("compact", *FORMS):
+            raise unknown("head of avqa", str(head), ("compact", *FORMS))
+        if head in FORMS and modality != "both":
+            raise UserError(f"head={head!r} grounds sound in sight and needs both; modality is {modality!r}.")
+        self._source = open_questions(data, version, subset)
+        self.segments = self._source.segments
         self.kinds = KINDS
-        self.answers = tuple(world.ANSWERS if self._folder is None else self._folder.answers)
-        self.words = tuple(world.words() if self._folder is None else self._folder.words)
+        self.answers, self.words = self._source.answers, self._source.words
 
     def dataset(self, split: Split) -> Dataset:
-        return SyntheticQuestions(split) if self._folder is None else self._folder.clips(split)
+        clips = self._source.clips(split)
+        return WithNegatives(clips) if split == "train" and self._head in FORMS else clips
 
     def head(self, dim: int) -> Head:
+        if self._head in FORMS:
+            return GroundedReadout(dim, len(self.words), len(self.answers), self._head)
         return QuestionReadout(dim, self.segments, len(self.words), len(self.answers), self.modalities)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
@@ -64,27 +78,17 @@ class Avqa(Task):
         return Evaluation(scores, items)
 
     def example_inputs(self, batch: int) -> Inputs:
-        shape = (batch, QUESTIONS, world.LONGEST) if self._folder is None else (batch, *self._folder.question_shape)
-        return {**example_clips(batch, self.segments), "questions": torch.zeros(shape, dtype=torch.int64)}
+        questions = torch.zeros((batch, *self._source.question_shape), dtype=torch.int64)
+        return {**example_clips(batch, self.segments), "questions": questions}
 
     def data_identity(self) -> str:
-        return store.identity() if self._folder is None else self._folder.identity()
+        return self._source.identity()
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        if self._folder is None:
-            store.prepare("ensemble", report)
-        else:
-            self._folder.check()
+        self._source.prepare(report)
 
 
 def _accuracy(name: str, items: list[ItemScore]) -> dict[str, float]:
     """A score under the name's snake_case form; nothing where no such question was asked."""
     key = name.lower().replace(" ", "_").replace("-", "_")
     return {key: percent([item.score for item in items])} if items else {}
-
-
-def _open(data: str) -> MusicAvqaFolder:
-    # The decoder behind it takes a moment to import, and the procedural world does not need it.
-    from tasks.avqa.data import MusicAvqaFolder
-
-    return MusicAvqaFolder(data)

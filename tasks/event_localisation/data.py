@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,17 +11,21 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
-from registry.vocabulary import Split
-from tasks.media.annotations import digest, read_text, unique_names
+from registry.errors import UserError, unknown
+from registry.vocabulary import SPLITS, Split
+from tasks.event_localisation.orders import read_order
+from tasks.media.annotations import digest, find_file, read_text, unique_names
 from tasks.media.library import MediaFolder, find_data_root
+from tasks.source import Report, Source
 
 SEGMENTS = 10
 """Segments of a clip, one second each."""
 _ALL = "Annotations.txt"
 _FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
+_ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
 _FOLDERS = ("data",)
-_HINT = "; the *_order.h5 index lists are not read, take the split files of the data set's archive"
+SPLITTINGS = ("official", "dedup")
+"""As published, with ids that occur in several splits; or without, see `AveFolder`."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,18 @@ class Annotation:
         return labels
 
 
-class AveFolder:
+class AveFolder(Source):
     """The annotations of an AVE folder, and data sets over its clips.
 
-    The folder holds Annotations.txt (with or without its header line), trainSet.txt, valSet.txt and testSet.txt, beside
-    the media (see `MediaFolder`).
+    The folder holds Annotations.txt (with or without its header line) and the splits, beside the media (see
+    `MediaFolder`). Splits are trainSet.txt, valSet.txt and testSet.txt, or else train_order.h5, val_order.h5 and
+    test_order.h5, lists of line numbers.
 
     Args:
         data: the folder, or one that has it as `ave`.
         side: frames are fitted to this many pixels, squared.
+        split: `official`, or `dedup`: validation loses the clips that test has, and training those that either has.
+            The test split is the same in both.
 
     Raises:
         UserError: an annotation file that is missing or cannot be read as one.
@@ -55,13 +63,17 @@ class AveFolder:
 
     segments = SEGMENTS
 
-    def __init__(self, data: str | Path, side: int = 224) -> None:
+    def __init__(self, data: str | Path, side: int = 224, split: str = "official") -> None:
+        if split not in SPLITTINGS:
+            raise unknown("split of AVE", str(split), SPLITTINGS)
         self.root = find_data_root(data, "ave")
-        self.side = side
-        everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
-        self.classes = tuple(dict.fromkeys(row.category for row in everything))
+        self.side, self.split = side, split
+        self._everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
+        self.classes = tuple(dict.fromkeys(row.category for row in self._everything))
         """Categories in order of first appearance; background is the class after the last one."""
-        self._rows = {split: self._read_split(name) for split, name in _FILES.items()}
+        self._rows = self._read_splits()
+        if split == "dedup":
+            self._rows = {name: self._without_later(name) for name in SPLITS}
 
     @cached_property
     def media(self) -> MediaFolder:
@@ -91,6 +103,10 @@ class AveFolder:
         first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
         return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
 
+    def prepare(self, report: Report | None = None) -> None:
+        """See `check`."""
+        self.check()
+
     def check(self) -> None:
         """Look for the media of all splits.
 
@@ -100,11 +116,30 @@ class AveFolder:
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
     def identity(self) -> str:
-        """`ave@<hash of what the annotations say>`: a header line or line ends make no difference."""
-        return "ave@" + digest([self.classes, *self._rows.items()])
+        """`ave@<hash of what the annotations say>`: a header line, line ends or index lists make no difference."""
+        name = "ave" if self.split == "official" else f"ave-{self.split}"
+        return f"{name}@{digest([self.classes, *self._rows.items()])}"
+
+    def _read_splits(self) -> dict[Split, list[Annotation]]:
+        """From the split files; from index lists where there is none of those."""
+        orders = {split: find_file(self.root, name, _FOLDERS) for split, name in _ORDERS.items()}
+        listed = any(find_file(self.root, name, _FOLDERS) for name in _FILES.values())
+        if listed or not all(orders.values()):
+            return {split: self._read_split(name) for split, name in _FILES.items()}
+        numbers = {split: read_order(path, len(self._everything)) for split, path in orders.items() if path}
+        repeated = {i for i, n in Counter(i for order in numbers.values() for i in order).items() if n > 1}
+        if repeated:
+            raise UserError(f"the index lists of {self.root} have line {min(repeated)} of {_ALL} more than once.")
+        return {split: [self._everything[i] for i in order] for split, order in numbers.items()}
+
+    def _without_later(self, split: Split) -> list[Annotation]:
+        """The rows of a split whose clip no later split has."""
+        later = {row.clip for other in SPLITS[SPLITS.index(split) + 1 :] for row in self._rows[other]}
+        return [row for row in self._rows[split] if row.clip not in later]
 
     def _read_split(self, name: str) -> list[Annotation]:
-        rows = parse_annotations(read_text(self.root, name, _FOLDERS, _HINT), name)
+        hint = f", and so is one of {', '.join(_ORDERS.values())}"
+        rows = parse_annotations(read_text(self.root, name, _FOLDERS, hint), name)
         strangers = sorted({row.category for row in rows} - set(self.classes))
         if strangers:
             raise UserError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")

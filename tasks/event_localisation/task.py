@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -11,18 +11,16 @@ from torch.utils.data import Dataset
 from registry.errors import UserError, unknown
 from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
-from tasks.event_localisation.head import SegmentClassifier
+from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
+from tasks.event_localisation.sources import open_events
+from tasks.event_localisation.weak import WeakSupervision
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
-from tasks.synthetic import store
-from tasks.synthetic.dataset import CLASS_NAMES, SyntheticEvents
 from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
 
-if TYPE_CHECKING:
-    from tasks.event_localisation.data import AveFolder
-
+SUPERVISION = ("full", "weak")
 HEADS = ("linear", "stg_cma", "lavish")
 
 
@@ -30,7 +28,10 @@ HEADS = ("linear", "stg_cma", "lavish")
 class EventLocalisation(Task):
     """Segment-wise events of a clip, or background; segment accuracy over all segments of all clips.
 
-    data: `synthetic`, or a folder with AVE's annotation files and videos. modality: `both`, `visual`, `audio`.
+    data: `synthetic`, a folder with AVE's annotation files and videos, a manifest of your own (a .csv file, or a folder
+    with manifest.csv), or `ave` (its sizes without files, for counting parameters). modality: `both`, `visual`,
+    `audio`. split: AVE's `official` one, or `dedup` without the clips that occur in several splits. supervision:
+    `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
     head: `linear`, or a paper's own: `stg_cma` (two layers, audio before visual), `lavish` (two layers, binary
     cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
 
@@ -42,19 +43,32 @@ class EventLocalisation(Task):
     published_recipe: ClassVar[Recipe] = Recipe(adapter_lr=5e-5, head_lr=5e-6, beta1=0.95, weight_decay=5e-7)
 
     def __init__(
-        self, data: str = "synthetic", modality: str = "both", head: str = "linear", label_smoothing: float = 0.0
+        self,
+        data: str = "synthetic",
+        modality: str = "both",
+        split: Literal["official", "dedup"] = "official",
+        supervision: Literal["full", "weak"] = "full",
+        segments: int | None = None,
+        head: str = "linear",
+        label_smoothing: float = 0.0,
     ) -> None:
+        if supervision not in SUPERVISION:
+            raise unknown("supervision", str(supervision), SUPERVISION)
         _check_head(head, label_smoothing)
-        self.data, self.modalities = data, modalities_of(modality)
+        self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
-        self._folder = None if self.is_synthetic else _open(data)
-        self.classes = CLASS_NAMES if self._folder is None else (*self._folder.classes, "background")
-        self.segments = store.SEGMENTS if self._folder is None else self._folder.segments
+        self._source = open_events(data, split, segments, one_kind=self._weak)
+        self.classes = (*self._source.classes, "background")
+        self.segments = self._source.segments
 
     def dataset(self, split: Split) -> Dataset:
-        return SyntheticEvents(split) if self._folder is None else self._folder.clips(split)
+        return self._source.clips(split)
 
     def head(self, dim: int) -> Head:
+        head = self._segment_head(dim)
+        return WeakSupervision(head) if self._weak else head
+
+    def _segment_head(self, dim: int) -> SegmentHead:
         classes = len(self.classes)
         if self.head_kind == "lavish":
             return LavishClassifier(dim, classes, self.modalities)
@@ -69,21 +83,27 @@ class EventLocalisation(Task):
             ItemScore(p["id"], float(r.mean()), self.classes[event])
             for p, r, event in zip(predictions, right, events, strict=True)
         ]
-        event = [r[np.array(p["labels"]) < len(self.classes) - 1] for p, r in zip(predictions, right, strict=True)]
-        scores = {"segment_accuracy": percent(np.concatenate(right)), "event_accuracy": percent(np.concatenate(event))}
+        scores = self._scores(np.concatenate(right), np.concatenate([p["labels"] for p in predictions]))
         return Evaluation(scores, items)
+
+    def _scores(self, right: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        """Accuracy over all segments, over those with an event, and over those of each class: (N,), (N,) -> percent."""
+        is_event = labels < len(self.classes) - 1
+        scores = {"segment_accuracy": percent(right)}
+        if is_event.any():
+            scores["event_accuracy"] = percent(right[is_event])
+        for number in np.unique(labels):
+            scores[f"segment_accuracy/{self.classes[number]}"] = percent(right[labels == number])
+        return scores
 
     def example_inputs(self, batch: int) -> Inputs:
         return example_clips(batch, self.segments)
 
     def data_identity(self) -> str:
-        return store.identity() if self._folder is None else self._folder.identity()
+        return self._source.identity()
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        if self._folder is None:
-            store.prepare("event", report)
-        else:
-            self._folder.check()
+        self._source.prepare(report)
 
 
 def _check_head(head: str, label_smoothing: float) -> None:
@@ -95,10 +115,3 @@ def _check_head(head: str, label_smoothing: float) -> None:
         raise UserError(
             f"label_smoothing={label_smoothing} belongs to cross-entropy, and head='lavish' has none; leave it out."
         )
-
-
-def _open(data: str) -> AveFolder:
-    # The decoder behind it takes a moment to import, and the procedural world does not need it.
-    from tasks.event_localisation.data import AveFolder
-
-    return AveFolder(data)

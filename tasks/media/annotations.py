@@ -16,14 +16,19 @@ def read_text(root: Path, name: str, folders: tuple[str, ...], hint: str = "") -
     Raises:
         UserError: it is in none of them, or it is not text.
     """
-    for folder in ("", *folders):
-        path = root / folder / name
-        if path.is_file():
-            try:
-                return path.read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError) as error:
-                raise UserError(f"cannot read annotation file {path}: {error}.") from None
-    raise UserError(f"annotation file {name} is missing under {root}{hint}.")
+    path = find_file(root, name, folders)
+    if path is None:
+        raise UserError(f"annotation file {name} is missing under {root}{hint}.")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read annotation file {path}: {error}.") from None
+
+
+def find_file(root: Path, name: str, folders: tuple[str, ...]) -> Path | None:
+    """Where an annotation file lies, the root or one of these folders of it; None where it lies in none."""
+    paths = (root / folder / name for folder in ("", *folders))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def digest(rows: Iterable[object]) -> str:

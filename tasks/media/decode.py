@@ -1,7 +1,7 @@
 """A video file becomes a clip: one sequential pass through the file, without seeking.
 
 Rules, for whatever the file holds:
-- the clip lasts `seconds`, or without it as long as the file says; time 0 is where the file's first track starts;
+- the clip lasts `seconds`, or without it to where the file says it ends; time 0 is where the file's first track starts;
 - of each segment the frame on screen at its middle is taken, whatever the frame rate;
 - a video that is shorter than the clip holds its last frame, and a shorter sound is followed by silence;
 - sound of any rate and layout is resampled to 16 kHz and becomes the mean of its channels; without a track: silence;
@@ -31,7 +31,12 @@ _ROUNDING = 1e-6
 
 
 def decode_clip(
-    path: str | Path, segments: int, seconds: float | None = None, size: int | None = None, window: float = 1.0
+    path: str | Path,
+    segments: int,
+    seconds: float | None = None,
+    size: int | None = None,
+    window: float = 1.0,
+    start: float = 0.0,
 ) -> Clip:
     """Decode a video file into the segments of a clip, by the rules above.
 
@@ -41,6 +46,7 @@ def decode_clip(
         size: side of the square that frames are fitted to (bicubic; the aspect ratio is not kept, as in AVE and
             MUSIC-AVQA loaders). None keeps the size of the first frame taken.
         window: seconds of sound for each segment.
+        start: where in the file the clip begins, in seconds.
 
     Returns:
         frames (T, 3, h, w) and waveform (T, window * 16000).
@@ -52,14 +58,16 @@ def decode_clip(
     with naming(path), open_media(path) as container:
         if not container.streams.video:
             raise damaged(path, "it has no video track")
-        length = seconds or _announced(container) or _scanned(path)
-        if length <= 0:
-            raise damaged(path, "it is empty")
-        pictures, sound = FramePicker(middles(length, segments), size), SoundCollector(length)
-        read_tracks(path, container, length, pictures, sound)
+        rest = (_announced(container) or _scanned(path)) - start if start or not seconds else seconds
+        if rest <= 0:
+            raise damaged(path, f"it ends before {start:g} s" if start else "it is empty")
+        length = seconds or rest
+        moments = [start + middle for middle in middles(length, segments)]
+        pictures, sound = FramePicker(moments, size), SoundCollector(start + length)
+        read_tracks(path, container, start + length, pictures, sound)
         if not pictures.taken and pictures.held is None:
             raise damaged(path, "it has no decodable frame")
-        heard = windows(sound.samples(), sound.begin, length, segments, window)
+        heard = windows(sound.samples(), sound.begin - start, length, segments, window)
         return Clip(pictures.finish(), heard, sound.found)
 
 

@@ -45,9 +45,12 @@ class SharedSpace(Head):
         return {"info_nce": (F.cross_entropy(logits, pair) + F.cross_entropy(logits.T, pair)) / 2}
 
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
-        """Both embeddings of each clip."""
+        """Both embeddings of each clip, and its class where it has one."""
         visual, audio = outputs["visual"].float().cpu(), outputs["audio"].float().cpu()
+        classes = (
+            [{"category": c} for c in targets["category"].tolist()] if "category" in targets else [{}] * len(visual)
+        )
         return [
-            {"id": clip, "visual": v.numpy(), "audio": a.numpy()}
-            for clip, v, a in zip(targets["id"], visual, audio, strict=True)
+            {"id": clip, "visual": v.numpy(), "audio": a.numpy(), **category}
+            for clip, v, a, category in zip(targets["id"], visual, audio, classes, strict=True)
         ]

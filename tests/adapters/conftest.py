@@ -18,7 +18,9 @@ from backbones.vit import read_vit
 def tiny_vit() -> Backbone:
     from timm.models.vision_transformer import VisionTransformer
 
-    return read_vit(VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=4), _picture(16))
+    return read_vit(
+        _noisy(VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=4)), _picture(16)
+    )
 
 
 def tiny_clip() -> Backbone:
@@ -27,33 +29,33 @@ def tiny_clip() -> Backbone:
     tower = VisionTransformer(
         image_size=16, patch_size=8, width=32, layers=2, heads=4, mlp_ratio=2.0, output_dim=8, final_ln_after_pool=True
     )
-    return read_clip(tower, _picture(16))
+    return read_clip(_noisy(tower), _picture(16))
 
 
 def tiny_swin() -> Backbone:
     from timm.models.swin_transformer import SwinTransformer
 
-    return read_swin(SwinTransformer(**_two_stages()), _picture(32))
+    return read_swin(_noisy(SwinTransformer(**_two_stages())), _picture(32))
 
 
 def tiny_swin_v2() -> Backbone:
     from timm.models.swin_transformer_v2 import SwinTransformerV2
 
-    return read_swin_v2(SwinTransformerV2(**_two_stages()), _picture(32))
+    return read_swin_v2(_noisy(SwinTransformerV2(**_two_stages())), _picture(32))
 
 
-FAMILIES = {"toy": ToyBackbone, "vit": tiny_vit, "clip": tiny_clip, "swin": tiny_swin, "swin_v2": tiny_swin_v2}
+def toy() -> ToyBackbone:
+    return _noisy(ToyBackbone())
+
+
+FAMILIES = {"toy": toy, "vit": tiny_vit, "clip": tiny_clip, "swin": tiny_swin, "swin_v2": tiny_swin_v2}
 
 
 @pytest.fixture(params=FAMILIES)
 def backbone(request) -> Backbone:
     """A frozen backbone of one family. Unperturbed, Swin v2's branches would be zero and hide every mistake."""
     torch.manual_seed(0)
-    built = FAMILIES[request.param]()
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return built
+    return FAMILIES[request.param]()
 
 
 @pytest.fixture
@@ -61,6 +63,14 @@ def pictures(backbone) -> dict[str, torch.Tensor]:
     """Two clips of three segments, {modality: (2, 3, 3, S, S)}."""
     side = backbone.picture.size if isinstance(backbone.picture, PictureSpec) else backbone.picture
     return {m: torch.randn(2, 3, 3, side, side) for m in ("visual", "audio")}
+
+
+def _noisy(model):
+    """Noise on every parameter, before a reader computes anything from them."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
 
 
 def _two_stages() -> dict[str, object]:

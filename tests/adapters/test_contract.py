@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from adapters import contract
+from adapters.bitfit import BitFit
 from adapters.contract import CHECKS
 from adapters.lavish import Lavish
 from adapters.parts import each_modality
@@ -125,6 +126,28 @@ class ReachesIntoTheBlock(AdapterScheme):
         return super().forward_block(index, block, streams)
 
 
+class MovesTheBackbone(WithLinear):
+    def forward_block(self, index, block, streams):
+        block._norm.bias.data.add_(0.01)
+        return super().forward_block(index, block, streams)
+
+
+class BorrowsAParameter(AdapterScheme):
+    def tuned(self):
+        return {"final_norm.bias": nn.Parameter(torch.zeros(64))}
+
+
+class StandsInForNobody(BitFit):
+    def tuned(self):
+        return {"final_norm.offset": super().tuned()["final_norm.bias"]}
+
+
+class TrainsRoundedCopies(BitFit):
+    def __init__(self, backbone):
+        super().__init__(backbone)
+        self.to(backbone.blocks[0]._maps["qkv"].weight.dtype)
+
+
 @pytest.mark.parametrize(
     ("offender", "check", "error", "words"),
     [
@@ -134,6 +157,10 @@ class ReachesIntoTheBlock(AdapterScheme):
         (ForgetsAudio, contract.trains_its_own_parameters_only, AssertionError, "no gradient reaches maps.audio"),
         (KeepsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "keeps a reference"),
         (TrainsTheBackbone, contract.trains_its_own_parameters_only, AssertionError, "trains the backbone's blocks.0"),
+        (MovesTheBackbone, contract.leaves_the_backbone_untouched, AssertionError, "changed the backbone's blocks.0"),
+        (BorrowsAParameter, contract.leaves_the_backbone_untouched, AssertionError, "without owning it"),
+        (StandsInForNobody, contract.leaves_the_backbone_untouched, AssertionError, "which the backbone has not"),
+        (TrainsRoundedCopies, contract.keeps_shapes_and_types, AssertionError, "in a reduced type"),
         (NeedsAPartner, contract.accepts_a_lone_stream, KeyError, "audio"),
         (RemembersThePartner, contract.accepts_a_lone_stream, AssertionError, "remembers"),
         (MixesClips, contract.keeps_clips_apart, AssertionError, "not close"),

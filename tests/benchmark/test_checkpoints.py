@@ -6,6 +6,8 @@ import pytest
 import torch
 from training_fakes import FakeAdapter, FakeBackbone, FakeHead
 
+from adapters.full_finetune import FullFinetune
+from backbones.tiny import tiny_vit
 from benchmark.checkpoints import load, restore, save, trained_state
 from benchmark.encoder import Encoder
 from benchmark.model import AudioVisualModel
@@ -76,3 +78,21 @@ def test_a_state_of_another_model_is_refused():
     state.pop("head.classify.bias")
     with pytest.raises(UserError, match=r"1 names differ, 'head\.classify\.bias'"):
         restore(build(), state)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_copies_of_backbone_parameters_are_in_the_state_in_float32_and_the_backbone_is_not(precision):
+    backbone = tiny_vit(weights="none")
+    model = AudioVisualModel(Encoder(backbone, FullFinetune(backbone)), FakeHead(backbone.dim), precision)
+    state = trained_state(model)
+    copies = {name: value for name, value in state.items() if name.startswith("encoder.scheme.")}
+    assert sum(value.numel() for value in copies.values()) == sum(p.numel() for p in backbone.parameters())
+    assert {value.dtype for value in copies.values()} == {torch.float32}
+    assert not any(name.startswith("encoder.backbone") for name in state)
+    frozen = {name: p.clone() for name, p in backbone.named_parameters()}
+    with torch.no_grad():
+        for parameter in model.encoder.scheme.parameters():
+            parameter.add_(1)
+    restore(model, state)
+    assert all(torch.equal(p, copies[n]) for n, p in model.state_dict().items() if n in copies)
+    assert all(torch.equal(p, frozen[name]) for name, p in backbone.named_parameters())

@@ -6,6 +6,7 @@ from torch import nn
 from training_fakes import FakeAdapter, FakeBackbone, FakeHead
 
 from adapters.scheme import AdapterScheme
+from adapters.tuned import TunedCopies, biases
 from benchmark.encoder import Encoder
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import build_optimizer
@@ -34,10 +35,12 @@ def test_what_a_scheme_unfreezes_is_counted_apart():
     assert count_parameters(model) == Parameters(BACKBONE - 72, ADAPTER, HEAD, backbone_trained=72)
 
 
-def test_what_a_scheme_replaces_is_not_counted():
+def test_what_a_scheme_trains_as_a_copy_is_counted_once_and_there():
     model = build()
-    model.encoder.scheme.stands_in_for = frozenset({"stem.bias"})
-    assert count_parameters(model) == Parameters(BACKBONE - 8, ADAPTER, HEAD)
+    model.encoder.scheme.copies = TunedCopies(model.encoder.backbone, biases, "biases")
+    model.encoder.scheme.tuned = model.encoder.scheme.copies.by_name
+    copied = 5 * 8
+    assert count_parameters(model) == Parameters(BACKBONE - copied, ADAPTER + copied, HEAD)
 
 
 def test_idle_parameters_are_those_the_optimiser_never_stepped():

@@ -57,7 +57,7 @@ class FakeBackbone(nn.Module):
     def embed(self, pictures: Tensor) -> Tensor:
         return self.stem(pictures.flatten(2)).unsqueeze(2)
 
-    def finish(self, x: Tensor, norm: nn.Module | None = None) -> Features:
+    def finish(self, x: Tensor) -> Features:
         return Features(tokens=x, pooled=x.mean(dim=2))
 
     def hold_weights_in(self, dtype: torch.dtype) -> FakeBackbone:

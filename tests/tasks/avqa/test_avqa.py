@@ -1,10 +1,15 @@
 """The question head is blind to binding on purpose, and scores are micro averages."""
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
 
 from registry.vocabulary import Features
-from tasks.avqa.head import NO_ANSWER, QuestionEncoder, QuestionReadout
+from tasks.avqa.answers import NO_ANSWER
+from tasks.avqa.head import QuestionEncoder, QuestionReadout
 from tasks.avqa.task import Avqa
 
 
@@ -56,3 +61,20 @@ def test_accuracy_is_a_micro_average_over_questions():
     assert evaluation.scores["audio_visual_location"] == 50.0
     assert "visual" not in evaluation.scores
     assert [item.item for item in evaluation.items] == ["a#0", "a#1", "a#2", "b#0"]
+
+
+@given(st.integers(0, 1000))
+def test_accuracies_agree_with_scikit_learn(seed):
+    """Over all questions, over those of each type and of each modality."""
+    rng, task = np.random.default_rng(seed), Avqa()
+    answers, predicted, kinds = rng.integers(0, 4, 60), rng.integers(0, 4, 60), rng.integers(0, 9, 60)
+    clips = [
+        {"id": str(i), "predicted": predicted[i::6].tolist(), "answers": answers[i::6].tolist(), "kinds": kinds[i::6]}
+        for i in range(6)
+    ]
+    scores = task.evaluate(clips).scores
+    groups = {name: np.isin(kinds, numbers) for name, numbers in (("audio", [0, 1]), ("audio_visual", range(4, 9)))}
+    groups |= {"answer_accuracy": kinds >= 0, "visual_counting": kinds == 2}
+    for name, chosen in groups.items():
+        if chosen.any():
+            assert scores[name] == pytest.approx(100 * accuracy_score(answers[chosen], predicted[chosen]))

@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from registry.errors import UserError
-from tasks.avqa.data import KINDS, MusicAvqaFolder, parse_questions, tokenise
+from tasks.avqa.data import _PUBLISHED, KINDS, SUBSETS, MusicAvqaFolder, parse_questions, tokenise
+from tasks.avqa.task import Avqa
 from tasks.media.encode import encode_clip
 
 COPIES = Path(os.environ.get("AVBENCH_ANNOTATIONS") or Path(__file__).parents[4] / "shared" / "annotations")
@@ -111,7 +112,56 @@ def test_items_collate(root: Path) -> None:
 def test_files_may_lie_in_json(root: Path, tmp_path: Path) -> None:
     nested = MusicAvqaFolder(write_annotations(tmp_path, "json"))
     assert nested.identity() == MusicAvqaFolder(root).identity()
-    assert nested.identity().startswith("music_avqa@")
+    assert nested.identity().startswith("music_avqa-v1@")
+
+
+def test_versions_are_never_mixed(tmp_path: Path) -> None:
+    """Each version is read from its own folder, whole, and its name is part of what was measured."""
+    write_annotations(tmp_path, "json")
+    write_annotations(tmp_path, "json_update", test=TEST[:1])
+    first, second = (MusicAvqaFolder(tmp_path, version=version) for version in ("v1", "v1u"))
+    assert [len(folder.questions("test")) for folder in (first, second)] == [2, 1]
+    assert first.identity().startswith("music_avqa-v1@")
+    assert second.identity().startswith("music_avqa-v1u@")
+    assert Avqa(data=str(tmp_path), version="v1u").data_identity() == second.identity()
+    (tmp_path / "json_update" / "avqa-test.json").unlink()
+    with pytest.raises(UserError, match=r"avqa-test\.json is missing under .*json_update"):
+        MusicAvqaFolder(tmp_path, version="v1u")
+
+
+@pytest.mark.parametrize(("version", "sizes", "other"), [("v1", (4568, 9129), "v1u"), ("v1u", (4595, 9185), "v1")])
+def test_published_files_tell_their_version(
+    root: Path, monkeypatch: pytest.MonkeyPatch, version: str, sizes: tuple[int, int], other: str
+) -> None:
+    """By the numbers of questions in validation and test, 2 and 2 of this folder standing in for the published ones."""
+    monkeypatch.setattr("tasks.avqa.data._PUBLISHED", {other: (2, 2)})
+    with pytest.raises(UserError, match=rf"are version {other} of MUSIC-AVQA .*; give version='{other}'"):
+        MusicAvqaFolder(root, version=version)
+    monkeypatch.undo()
+    assert _PUBLISHED[other] == sizes
+    MusicAvqaFolder(root, version=version)
+
+
+def test_subsets_are_kinds_of_videos(tmp_path: Path) -> None:
+    """Ids of real videos are eight digits; the vocabulary stays that of all training questions."""
+    composed = [{**row(9, "Is the <Object> loud?", ["cello"], "no"), "video_id": "sa00000001"}]
+    write_annotations(tmp_path, train=TRAIN + composed, val=TRAIN[1:] + composed, test=TEST + composed)
+    every, real, synthetic = (MusicAvqaFolder(tmp_path, subset=subset) for subset in ("all", "real", "synthetic"))
+    assert [len(folder.questions("test")) for folder in (every, real, synthetic)] == [3, 2, 1]
+    assert {q.clip for q in synthetic.questions("train")} == {"sa00000001"}
+    assert every.words == real.words == synthetic.words
+    assert synthetic.identity().startswith("music_avqa-v1-synthetic@")
+    assert len({folder.identity() for folder in (every, real, synthetic)}) == 3
+    write_annotations(tmp_path)
+    with pytest.raises(UserError, match=r"avqa-train\.json .* has no question about a video of subset 'synthetic'"):
+        MusicAvqaFolder(tmp_path, subset="synthetic")
+
+
+def test_options_that_mean_nothing_are_refused(root: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown version of MUSIC-AVQA 'v2'. Did you mean"):
+        MusicAvqaFolder(root, version="v2")
+    with pytest.raises(UserError, match="option subset='real' means nothing for data='synthetic'"):
+        Avqa(subset="real")
 
 
 def test_another_answer_is_other_data(root: Path, tmp_path: Path) -> None:
@@ -166,6 +216,10 @@ def test_published_annotations(name: str, counts: tuple[int, ...]) -> None:
     kinds = Counter(question.kind for question in rows)
     assert tuple(kinds[kind] for kind in KINDS) == counts
     assert max(len(question.words) for question in rows) == 14
+    composed = sum(bool(SUBSETS["synthetic"].fullmatch(question.clip)) for question in rows)
+    assert composed == {"avqa-test.json": 1783, "avqa-val.json": 897}[name]
+    assert composed + sum(bool(SUBSETS["real"].fullmatch(question.clip)) for question in rows) == len(rows)
+    assert len(rows) == dict(zip(("avqa-val.json", "avqa-test.json"), _PUBLISHED["v1"], strict=True))[name]
 
 
 @published

@@ -76,6 +76,18 @@ def test_pairs_hold_each_clip_once_and_none_of_an_earlier_split(root: Path) -> N
     }
 
 
+def test_dedup_takes_from_training_what_later_splits_have_and_leaves_test_alone(root: Path) -> None:
+    """`bell` is in all three splits of this folder."""
+    official, dedup = AveFolder(root), AveFolder(root, split="dedup")
+    clips = {split: [row.clip for row in dedup.annotations(split)] for split in ("train", "validation", "test")}
+    assert clips == {"train": ["-talk", "fry"], "validation": ["-pan"], "test": ["toll", "bell", "toll"]}
+    assert dedup.annotations("test") == official.annotations("test")
+    assert dedup.classes == official.classes
+    assert dedup.identity().startswith("ave-dedup@")
+    with pytest.raises(UserError, match=r"unknown split of AVE 'dedupe'. Did you mean dedup"):
+        AveFolder(root, split="dedupe")
+
+
 def test_header_and_line_ends_make_no_difference(root: Path, tmp_path: Path) -> None:
     plain, dressed = AveFolder(root), AveFolder(write_annotations(tmp_path, end="\r\n", header=True))
     assert dressed.classes == plain.classes
@@ -155,5 +167,9 @@ def test_published_annotations() -> None:
 def test_published_clips_of_test_that_are_in_train_are_no_pairs() -> None:
     """Eight ids occur in both train and test."""
     folder = AveFolder(COPIES)
-    train, test = ({row.clip for row in folder.annotations(split)} for split in ("train", "test"))
-    assert len(train & test) == 8
+    train, validation, test = (
+        {row.clip for row in folder.annotations(split)} for split in ("train", "validation", "test")
+    )
+    assert (len(train & test), len(train & validation), len(validation & test)) == (8, 10, 0)
+    dedup = AveFolder(COPIES, split="dedup")
+    assert [len(dedup.annotations(split)) for split in ("train", "validation", "test")] == [3320, 402, 402]

@@ -1,7 +1,12 @@
 """Segment accuracy by hand."""
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, recall_score
 
+from registry.errors import UserError
 from tasks.event_localisation.task import EventLocalisation
 
 
@@ -14,4 +19,35 @@ def test_segment_accuracy_by_hand():
     evaluation = EventLocalisation().evaluate(predictions)
     assert evaluation.scores["segment_accuracy"] == pytest.approx(100 * 3 / 8)
     assert evaluation.scores["event_accuracy"] == pytest.approx(100 * 2 / 3)
+    assert evaluation.scores["segment_accuracy/disc"] == pytest.approx(100 * 2 / 3)
+    assert evaluation.scores["segment_accuracy/background"] == pytest.approx(100 * 1 / 5)
     assert [(item.score, item.kind) for item in evaluation.items] == [(0.75, "disc"), (0.0, "background")]
+
+
+@given(st.integers(0, 1000))
+def test_accuracies_agree_with_scikit_learn(seed):
+    """Accuracy over all segments, and the recall of each class that occurs."""
+    task, rng = EventLocalisation(), np.random.default_rng(seed)
+    labels, predicted = rng.integers(0, len(task.classes), (2, 5, 10))
+    clips = zip(predicted.tolist(), labels.tolist(), strict=True)
+    scores = task.evaluate([{"id": str(i), "predicted": p, "labels": y} for i, (p, y) in enumerate(clips)]).scores
+    assert scores["segment_accuracy"] == pytest.approx(100 * accuracy_score(labels.ravel(), predicted.ravel()))
+    present = np.unique(labels)
+    recalls = recall_score(labels.ravel(), predicted.ravel(), labels=present, average=None)
+    assert [scores[f"segment_accuracy/{task.classes[c]}"] for c in present] == pytest.approx(100 * recalls)
+
+
+def test_clips_without_any_event():
+    background = len(EventLocalisation().classes) - 1
+    prediction = {"id": "a", "predicted": [background, 0], "labels": [background, background]}
+    assert EventLocalisation().evaluate([prediction]).scores == {
+        "segment_accuracy": 50.0,
+        "segment_accuracy/background": 50.0,
+    }
+
+
+def test_sizes_without_files_train_nothing():
+    task = EventLocalisation(data="ave")
+    assert (len(task.classes), task.segments) == (29, 10)
+    with pytest.raises(UserError, match=r"give its folder, as in data=\./ave"):
+        task.data_identity()

@@ -58,6 +58,20 @@ def test_sound_is_in_place_within_50_ms(whole: Path) -> None:
     assert abs(onset - 3.2) < 0.05
 
 
+def test_a_clip_may_begin_inside_the_file(whole: Path) -> None:
+    clip = decode_clip(whole, 4, seconds=4, start=2)
+    np.testing.assert_allclose(levels(clip.frames), np.arange(2, 6) * 8 + 4, atol=0.9)
+    onset = int(np.argmax(np.abs(clip.waveform.reshape(-1).numpy()) > 0.1)) / SAMPLE_RATE
+    assert abs(onset - 1.2) < 0.05
+    rest = decode_clip(whole, 2, start=8)
+    np.testing.assert_allclose(levels(rest.frames), [68, 76], atol=0.9)
+
+
+def test_a_clip_that_would_begin_after_the_end_is_named(whole: Path) -> None:
+    with pytest.raises(MediaError, match=r"whole\.mp4: it ends before 12 s"):
+        decode_clip(whole, 4, seconds=4, start=12)
+
+
 def test_colours_survive(tmp_path: Path) -> None:
     colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [200, 200, 40]], np.uint8)
     frames = np.repeat(colours, 4, axis=0)[:, None, None, :].repeat(SIDE, 1).repeat(SIDE, 2)

@@ -1,0 +1,76 @@
+"""AdaptFormer: a scaled bottleneck parallel to the MLP.
+
+Chen et al.: AdaptFormer: Adapting Vision Transformers for Scalable Visual Recognition, NeurIPS 2022 (arXiv 2205.13535).
+"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from adapters.parts import blocks_of, each_modality, together
+from adapters.scheme import AdapterScheme
+from registry import UserError, register_adapter
+from registry.vocabulary import Streams
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+    from backbones.block import Block
+
+
+class ParallelBottleneck(nn.Module):
+    """`scale · up(dropout(ReLU(down(x))))`: (…, D) -> (…, D); zero at start.
+
+    Initialised as in the authors' code: `down` uniform as any linear layer, everything else zero.
+    """
+
+    def __init__(self, dim: int, hidden: int, scale: float, dropout: float) -> None:
+        super().__init__()
+        self.down, self.up = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.scale, self.dropout = scale, nn.Dropout(dropout)
+        nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
+        for zero in (self.down.bias, self.up.weight, self.up.bias):
+            nn.init.zeros_(zero)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.dropout(F.relu(self.down(x)))) * self.scale
+
+
+@register_adapter("adaptformer")
+class AdaptFormer(AdapterScheme):
+    """A bottleneck of each modality beside the MLP, on the same tokens; the modalities do not meet.
+
+    Defaults are those of the authors' image experiments, where the bottleneck reads the tokens as they are, before the
+    frozen norm; `dropout=0.1` is their training setting.
+
+    Args:
+        backbone: read for the widths of its blocks.
+        hidden: width of the bottleneck.
+        scale: s of the paper's equation 3.
+        dropout: inside the bottleneck, while training.
+
+    Raises:
+        UserError: an option out of range.
+    """
+
+    def __init__(self, backbone: Backbone, hidden: int = 64, scale: float = 0.1, dropout: float = 0.0) -> None:
+        super().__init__(backbone)
+        if hidden < 1:
+            raise UserError(f"adaptformer hidden={hidden} must be at least 1.")
+        if not 0 <= dropout < 1:
+            raise UserError(f"adaptformer dropout={dropout} must be at least 0 and below 1.")
+        self.beside_mlp = nn.ModuleList(
+            each_modality(partial(ParallelBottleneck, block.dim, hidden, scale, dropout))
+            for block in blocks_of(backbone)
+        )
+
+    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+        adapters = cast("dict[str, ParallelBottleneck]", self.beside_mlp[index])
+        update = together(block.attend, streams)
+        streams = {m: x + update[m] for m, x in streams.items()}
+        update = together(block.feed_forward, streams)
+        return {m: x + update[m] + adapters[m](x) for m, x in streams.items()}

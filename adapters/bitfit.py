@@ -1,0 +1,34 @@
+"""BitFit: only the biases of the backbone are trained.
+
+Ben Zaken, Ravfogel, Goldberg: BitFit, ACL 2022 (arXiv 2106.10199).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from adapters.scheme import AdapterScheme
+from adapters.tuned import TunedCopies, biases
+from registry import register_adapter
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+
+
+@register_adapter("bitfit")
+class BitFit(AdapterScheme):
+    """Biases of projections and norms trained as float32 copies, shared by both modalities as one backbone would be.
+
+    Raises:
+        UserError: the backbone has no biases.
+    """
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__(backbone)
+        self.copies = TunedCopies(backbone, biases, "biases")
+
+    def tuned(self) -> Mapping[str, nn.Parameter]:
+        return self.copies.by_name()

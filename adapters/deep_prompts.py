@@ -1,0 +1,55 @@
+"""Deep prompts: learned tokens that every token may attend to, new ones in each block.
+
+Jia et al.: Visual Prompt Tuning, ECCV 2022 (arXiv 2203.12119), VPT-Deep.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import torch
+from torch import nn
+
+from adapters.parts import blocks_of
+from adapters.scheme import AdapterScheme
+from registry import UserError, register_adapter
+from registry.vocabulary import MODALITIES, Streams
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
+    from backbones.block import Block
+
+
+@register_adapter("deep_prompts")
+class DeepPrompts(AdapterScheme):
+    """Learned prompt tokens of each modality in each block; the modalities do not meet.
+
+    As in VPT-Deep the outputs of prompts are discarded, so prompts act as keys and values only. On Swin they join every
+    window, without position bias. Features differ from the frozen backbone's from the start, since attention is shared.
+
+    Args:
+        backbone: read for the widths of its blocks.
+        prompts: tokens for each block and modality, started by Xavier's uniform rule.
+
+    Raises:
+        UserError: an option out of range.
+    """
+
+    identity_at_start: ClassVar[bool] = False
+
+    def __init__(self, backbone: Backbone, prompts: int = 8) -> None:
+        super().__init__(backbone)
+        if prompts < 1:
+            raise UserError(f"deep_prompts prompts={prompts} must be at least 1.")
+
+        def tokens(dim: int) -> nn.Parameter:
+            return nn.Parameter(nn.init.xavier_uniform_(torch.empty(prompts, dim)))
+
+        self.prompts = nn.ModuleList(
+            nn.ParameterDict({m: tokens(block.dim) for m in MODALITIES}) for block in blocks_of(backbone)
+        )
+
+    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+        prompts = cast("dict[str, nn.Parameter]", self.prompts[index])
+        streams = {m: x + block.attend(x, context=prompts[m]) for m, x in streams.items()}
+        return {m: x + block.feed_forward(x) for m, x in streams.items()}

@@ -1,0 +1,58 @@
+"""Mixup of sound alone: a training clip's sound with some of another clip's in it, pictures and labels unmixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tasks.recipe import Recipe
+
+Item = dict[str, dict[str, Any]]
+INT16_SCALE = 1 / 32768
+
+
+class MixedSound(Dataset[Item]):
+    """Clips whose waveforms are mixed with another clip's, as in STG-CMA's training on AVE.
+
+    A clip is mixed with probability `mixup`; its share lambda is drawn from Beta(a, a), a = `mixup_beta`, afresh for
+    each segment. Both waveforms are centred first. What happens to an item follows from the epoch's seed and its place.
+    """
+
+    def __init__(self, clips: Dataset[Item], recipe: Recipe) -> None:
+        self._clips, self._recipe, self._seed = clips, recipe, 0
+
+    def begin_epoch(self, seed: int) -> None:
+        """Draw the coming epoch's partners from this seed, the changes of the clips below included."""
+        self._seed = seed
+        if hasattr(self._clips, "begin_epoch"):
+            self._clips.begin_epoch(seed)
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self._clips))
+
+    def __getitem__(self, index: int) -> Item:
+        item = self._clips[index]
+        if "waveform" not in item["inputs"]:
+            return item
+        sound = _as_float(item["inputs"]["waveform"])
+        # The last number keeps these draws apart from those of other changes to the same item.
+        rng = np.random.default_rng([self._seed, index, 1])
+        if rng.random() < self._recipe.mixup:
+            other = self._clips[int(rng.integers(len(self)))]["inputs"]["waveform"]
+            share = rng.beta(self._recipe.mixup_beta, self._recipe.mixup_beta, (len(sound), 1))
+            sound = mix(sound, _as_float(other), torch.from_numpy(share).float())
+        return {**item, "inputs": {**item["inputs"], "waveform": sound}}
+
+
+def mix(sound: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """`share` of one centred waveform and the rest of another: (T, samples), (T, samples), (T, 1) -> (T, samples)."""
+    return share * (sound - sound.mean()) + (1 - share) * (other - other.mean())
+
+
+def _as_float(waveform: Tensor) -> Tensor:
+    return waveform if waveform.is_floating_point() else waveform.float() * INT16_SCALE

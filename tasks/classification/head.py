@@ -1,0 +1,37 @@
+"""The head of clip classification: one linear layer on the mean of a clip's segments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from tasks.features import joined
+from tasks.task import Head
+
+
+class ClipClassifier(Head):
+    """Features of all modalities side by side, their mean over segments, to class logits."""
+
+    def __init__(self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES) -> None:
+        super().__init__()
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
+        self.classify = nn.Linear(len(modalities) * dim, classes)
+
+    def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
+        """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, C)."""
+        return {"logits": self.classify(joined(self.norm, encode, inputs).mean(dim=1))}
+
+    def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
+        """Cross-entropy over clips; `category` (B,)."""
+        return {"cross_entropy": F.cross_entropy(outputs["logits"], targets["category"])}
+
+    def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
+        """Class probabilities and true class of each clip."""
+        probabilities = outputs["logits"].softmax(-1).cpu().numpy()
+        return [
+            {"id": clip, "probabilities": row, "category": category}
+            for clip, row, category in zip(targets["id"], probabilities, targets["category"].tolist(), strict=True)
+        ]

@@ -1,0 +1,91 @@
+"""Clip classification: one label for each clip, for videos of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from registry.errors import UserError
+from registry.registries import register_task
+from registry.vocabulary import Inputs, Prediction, Split
+from tasks.classification.head import ClipClassifier
+from tasks.features import modalities_of
+from tasks.metrics import average_precision, percent
+from tasks.recipe import Recipe
+from tasks.source import require_default
+from tasks.synthetic.dataset import SyntheticEvents
+from tasks.synthetic.scene import CLASSES
+from tasks.synthetic.source import SyntheticSource
+from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+
+if TYPE_CHECKING:
+    from tasks.media.manifest_clips import ManifestClips
+
+
+class SyntheticClasses(SyntheticSource):
+    """The procedural world's clips with the class of their one event."""
+
+    classes = tuple(CLASSES)
+
+    def __init__(self) -> None:
+        super().__init__(SyntheticEvents)
+
+
+@register_task("classification")
+class Classification(Task):
+    """The class of a clip: accuracy, and mean average precision over the classes that occur.
+
+    data: `synthetic`, or a manifest of your own with labels (a .csv file, or a folder with manifest.csv). modality:
+    `both`, `visual`, `audio`. segments: of a manifest's clips (10).
+    """
+
+    primary_metric: ClassVar[str] = "accuracy"
+    # No paper of this family: retrieval's numbers with smaller batches, since no pairs are needed within one.
+    published_recipe: ClassVar[Recipe] = Recipe(batch_size=8, adapter_lr=1e-4, head_lr=1e-3)
+
+    def __init__(self, data: str = "synthetic", modality: str = "both", segments: int | None = None) -> None:
+        self.data, self.modalities = data, modalities_of(modality)
+        self._source = _open(data, segments)
+        self.classes, self.segments = self._source.classes, self._source.segments
+
+    def dataset(self, split: Split) -> Dataset:
+        return self._source.clips(split)
+
+    def head(self, dim: int) -> Head:
+        return ClipClassifier(dim, len(self.classes), self.modalities)
+
+    def evaluate(self, predictions: list[Prediction]) -> Evaluation:
+        probabilities = np.stack([p["probabilities"] for p in predictions])
+        categories = np.array([p["category"] for p in predictions])
+        right = probabilities.argmax(1) == categories
+        precisions = [average_precision(categories == c, probabilities[:, c]) for c in np.unique(categories)]
+        items = [
+            ItemScore(p["id"], float(r), self.classes[p["category"]]) for p, r in zip(predictions, right, strict=True)
+        ]
+        return Evaluation({"accuracy": percent(right), "mean_average_precision": percent(precisions)}, items)
+
+    def example_inputs(self, batch: int) -> Inputs:
+        return example_clips(batch, self.segments)
+
+    def data_identity(self) -> str:
+        return self._source.identity()
+
+    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
+        self._source.prepare(report)
+
+
+def _open(data: str, segments: int | None) -> SyntheticClasses | ManifestClips:
+    if data == "synthetic":
+        require_default(data, segments=(segments, None))
+        return SyntheticClasses()
+    # The decoder behind real data takes a moment to import, and the procedural world does not need it.
+    from tasks.media.manifest import find_manifest
+    from tasks.media.manifest_clips import ManifestClips
+
+    manifest = find_manifest(data)
+    if manifest is None:
+        raise UserError(f"{data} is no manifest: give a .csv file, or a folder with manifest.csv.")
+    return ManifestClips(manifest, segments, labelled=True)

@@ -1,0 +1,62 @@
+"""Where events come from: the procedural world, AVE's folder, its sizes alone, or a manifest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.source import Outline, require_default
+from tasks.synthetic.dataset import SyntheticEvents
+from tasks.synthetic.scene import CLASSES
+from tasks.synthetic.source import SyntheticSource
+
+if TYPE_CHECKING:
+    from tasks.event_localisation.data import AveFolder
+    from tasks.event_localisation.manifest import ManifestEvents
+
+OFFICIAL = "ave"
+SEGMENTS = 10
+"""Of a manifest's clips, where the task's option does not say."""
+
+
+class SyntheticEventSource(SyntheticSource):
+    """The procedural world's events."""
+
+    classes = tuple(CLASSES)
+
+    def __init__(self) -> None:
+        super().__init__(SyntheticEvents)
+
+
+class AveOutline(Outline):
+    """AVE's published sizes: 28 categories, ten segments."""
+
+    classes = tuple(f"category {i}" for i in range(28))
+
+    def __init__(self) -> None:
+        super().__init__(OFFICIAL)
+
+
+def open_events(
+    data: str, split: str, segments: int | None, one_kind: bool
+) -> SyntheticEventSource | AveOutline | AveFolder | ManifestEvents:
+    """The source behind a task's option `data`.
+
+    Args:
+        one_kind: whether the clips of a manifest must each have events of one kind only.
+
+    Raises:
+        UserError: no such folder, annotation files that are missing or malformed, or an option that is not for them.
+    """
+    if data in ("synthetic", OFFICIAL):
+        require_default(data, split=(split, "official"), segments=(segments, None))
+        return SyntheticEventSource() if data == "synthetic" else AveOutline()
+    # The decoder behind real data takes a moment to import, and nothing else needs it.
+    from tasks.event_localisation.data import AveFolder
+    from tasks.event_localisation.manifest import ManifestEvents
+    from tasks.media.manifest import find_manifest
+
+    if manifest := find_manifest(data):
+        require_default(data, split=(split, "official"))
+        return ManifestEvents(manifest, SEGMENTS if segments is None else segments, one_kind)
+    require_default(data, segments=(segments, None))
+    return AveFolder(data, split=split)

@@ -1,0 +1,88 @@
+"""The papers' recipes by name, in grid files and on the command line; numbers as the specifications have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.expansion import expand
+from benchmark.grid import Grid
+from registry import Component
+from registry.errors import UserError
+from tasks.published_recipes import PRESETS
+from tasks.recipe import Recipe
+
+STG = {"beta1": 0.95, "beta2": 0.999, "weight_decay": 5e-7, "decayed": "all", "epochs": 20, "warmup_epochs": 2.0,
+       "warmup_start": "zero", "final_lr": 2e-6, "schedule": "cosine", "clip_norm": 0.0}  # fmt: skip
+LAVISH = {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "patience": 5, "warmup_epochs": 0.0, "precision": "fp32",
+          "mixup": 0.0, "average_from": 0, "clip_norm": 0.0, "quirk": "none"}  # fmt: skip
+TABLE = {
+    "stg_cma_ave": {**STG, "batch_size": 1, "adapter_lr": 5e-5, "head_lr": 5e-6, "average_from": 8, "average_to": 20,
+                    "mixup": 0.5, "mixup_beta": 10.0, "mask_bands": 0, "mask_frames": 0, "noise": 0.0, "flip": 0.5},
+    "stg_cma_avqa": {**STG, "batch_size": 2, "adapter_lr": 2.5e-5, "head_lr": 2.5e-5, "average_from": 0, "mixup": 0.0,
+                     "crop": 0.0, "flip": 0.0},
+    "lavish_ave": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 5e-5, "head_lr": 4e-6,
+                   "schedule": "constant"},
+    "lavish_ave_v2": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 1e-4, "head_lr": 5e-6, "schedule": "step",
+                      "step_epochs": 3, "step_factor": 0.35},
+    "lavish_ave_vit": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 3e-5, "head_lr": 6e-6,
+                       "schedule": "constant"},
+    "lavish_avqa": {**LAVISH, "epochs": 30, "batch_size": 1, "adapter_lr": 8e-5, "head_lr": 8e-5, "schedule": "step",
+                    "step_epochs": 8, "step_factor": 0.1},
+}  # fmt: skip
+CELL = Grid(*((Component(name),) for name in ("tiny_vit", "linear_probe", "event_localisation")))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_number(name):
+    recipe = PRESETS[name].as_dict()
+    assert {field: recipe[field] for field in TABLE[name]} == TABLE[name]
+
+
+def test_by_name_on_the_command_line_with_single_fields_changed():
+    (cell,) = expand(CELL, settings=["recipe=lavish_avqa", "workers=0"])
+    assert cell.recipe == PRESETS["lavish_avqa"].override({"workers": 0})
+
+
+def test_order_on_the_command_line_does_not_matter():
+    (cell,) = expand(CELL, settings=["workers=0", "recipe=lavish_avqa"])
+    assert cell.recipe.workers == 0
+
+
+@pytest.mark.parametrize("text", ['recipe = "stg_cma_ave"', '[recipe]\npreset = "stg_cma_ave"',
+                                  '[[override]]\ntask = "event_localisation"\npreset = "stg_cma_ave"'])  # fmt: skip
+def test_by_name_in_a_grid_file(text, tmp_path):
+    path = tmp_path / "grid.toml"
+    lists = 'backbones = ["tiny_vit"]\nadapters = ["linear_probe"]\ntasks = ["event_localisation"]\n'
+    path.write_text(lists + text + "\n")
+    (cell,) = expand(Grid.load(path))
+    assert cell.recipe == PRESETS["stg_cma_ave"]
+
+
+def test_unknown_names_and_values_are_told(tmp_path):
+    with pytest.raises(UserError, match="Did you mean stg_cma_ave"):
+        expand(CELL, settings=["recipe=stg_cma_av"])
+    path = tmp_path / "grid.toml"
+    path.write_text('recipe = "lavish_av"\n')
+    with pytest.raises(UserError, match=r"grid\.toml: .*Did you mean lavish_av"):
+        Grid.load(path)
+    with pytest.raises(UserError, match="averages epochs 8 to 20 of 3"):
+        expand(CELL, settings=["recipe=stg_cma_ave", "epochs=3"])
+    with pytest.raises(UserError, match=r"mixup=1\.5 must be at most 1"):
+        Recipe(mixup=1.5)
+
+
+def test_a_quirk_needs_the_protocol_of_papers():
+    with pytest.raises(UserError, match="--protocol paper"):
+        expand(CELL, settings=["recipe=lavish_ave", "quirk=repeated_step"])
+    (cell,) = expand(CELL, settings=["recipe=lavish_ave", "quirk=repeated_step"], protocol="paper")
+    assert (cell.protocol, cell.recipe.quirk) == ("paper", "repeated_step")
+
+
+def test_the_embedded_recipe_is_what_it_was():
+    (cell,) = expand(CELL)
+    assert (cell.recipe.decayed, cell.recipe.schedule, cell.recipe.mixup, cell.recipe.average_from) == (
+        "matrices",
+        "cosine",
+        0.0,
+        0,
+    )
