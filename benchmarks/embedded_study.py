@@ -1,14 +1,15 @@
 """The tables of docs/embedded_default.md, computed from the records of a study.
 
     python -m benchmark run --grid --seeds 0 1 2 --output runs/study
-    python -m benchmark run --grid --backbones tiny_vit --adapters 'bottleneck(ratio=0.25)' \
-        --tasks avqa --seeds 0 1 2 --output runs/study
+    python -m benchmark run --grid --adapters 'bottleneck(ratio=0.25)' --tasks avqa --seeds 0 1 2 --output runs/study
     python -m benchmark run --grid --backbones "tiny_vit(weights='none')" --adapters linear_probe,stg_cma \
         --tasks event_localisation --seeds 0 1 2 --output runs/study
     python -m benchmark run --grid --backbones "tiny_vit(weights='none')" --adapters linear_probe \
         --tasks avqa,retrieval --seeds 0 1 2 --output runs/study
     python -m benchmark run --grid --backbones tiny_vit --adapters stg_cma --seeds 0 1 2 --output runs/study --tasks \
         "event_localisation(modality='visual'),event_localisation(modality='audio')"
+    python -m benchmark run --grid --backbones tiny_vit --adapters stg_cma --seeds 0 1 2 --output runs/study --tasks \
+        "avqa(modality='visual'),avqa(modality='audio')"
     python benchmarks/embedded_study.py runs/study
 
 Every figure is the mean over seeds on the test split, in percent; ± is half of the 95 % interval from drawing seeds and
@@ -107,14 +108,15 @@ def _exchange(study: Study) -> None:
         "audio": lambda item: item.kind.startswith("Audio "),
         "visual": lambda item: item.kind.startswith("Visual"),
     }
-    for name, only in groups.items():
-        for backbone in ("tiny_vit",):
-            control = (backbone, CONTROL, "avqa")
-            cells = [study.score(control, only)]
-            for adapter in (STG_CMA, LAVISH):
-                cells.append(study.score((backbone, adapter, "avqa"), only))
-                cells.append(study.gain((backbone, adapter, "avqa"), control, only))
-            _row(name, backbone, *cells)
+    rows = [("audio-visual", backbone) for backbone in BACKBONES]
+    rows += [(name, "tiny_vit") for name in groups if name != "audio-visual"]
+    for name, backbone in rows:
+        only, control = groups[name], (backbone, CONTROL, "avqa")
+        cells = [study.score(control, only)]
+        for adapter in (STG_CMA, LAVISH):
+            cells.append(study.score((backbone, adapter, "avqa"), only))
+            cells.append(study.gain((backbone, adapter, "avqa"), control, only))
+        _row(name, backbone, *cells)
 
 
 def _random_weights(study: Study) -> None:
@@ -129,7 +131,7 @@ def _random_weights(study: Study) -> None:
 def _one_modality(study: Study) -> None:
     print("\n### Both modalities against one (tiny_vit, STG-CMA)\n")
     _header("task", "sight alone", "sound alone", "both", "both − sight", "both − sound")
-    for task in ("event_localisation",):
+    for task in ("event_localisation", "avqa"):
         both = ("tiny_vit", STG_CMA, task)
         alone = [("tiny_vit", STG_CMA, f"{task}(modality='{m}')") for m in ("visual", "audio")]
         scores = [study.score(cell) for cell in (*alone, both)]
