@@ -33,9 +33,9 @@ def swin(
         weights: `hub`, a file, or `none` for random weights.
         size: side of frames and of sound pictures in pixels; None takes the model's own.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
-        sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is as many
-            frames and mel bands as `size` in one second (4.4 ms at 224), with the mean of the stem's colour weights,
-            as in STG-CMA.
+        sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
+            as many frames and mel bands as `size` in one second (4.4 ms at 224), with the mean of the stem's colour
+            weights, as in STG-CMA.
 
     Raises:
         UserError: an unknown model or option, missing weights, or a size that does not divide into windows.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmark.grid import Grid, Override, RunSpec, read_seeds
@@ -36,6 +36,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SPECS, SPECS)
 def test_slugs_are_file_names_and_differ_where_specs_differ(first: RunSpec, second: RunSpec) -> None:
     assert re.fullmatch(r"[a-z0-9_-]+", first.slug)
