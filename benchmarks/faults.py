@@ -241,11 +241,10 @@ def a_full_disk(bench: Bench) -> str | None:
     with _tmpfs(bench.folder / "full", "16m") as output:
         bench.run(output, "--seeds", "0")
         before = written(output)
-        with (output / "ballast").open("wb") as file:
+        with (output / "ballast").open("wb", buffering=0) as file:
             try:
                 while True:
                     file.write(b"\0" * 4096)
-                    file.flush()
             except OSError:
                 pass
         status, said = bench.run(output)
