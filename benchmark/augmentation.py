@@ -1,17 +1,21 @@
 """Random changes of training clips, drawn anew for each item of each epoch; off unless the recipe says so.
 
-Frames are cropped and mirrored where clips are read; sound is changed as a log-mel picture, which exists behind the
+Frames are changed where clips are read; sound is changed as a log-mel picture, which exists behind the
 front end only, so what was drawn for it travels there as inputs of its own.
 """
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sized
 from typing import Any, cast
 
 import numpy as np
 import torch
+from PIL import Image
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -30,7 +34,8 @@ Item = dict[str, dict[str, Any]]
 
 def augments(recipe: Recipe) -> bool:
     """Whether a recipe asks for any change of this module."""
-    return any((recipe.crop, recipe.flip, recipe.mask_bands, recipe.mask_frames, recipe.noise, recipe.roll))
+    of_frames = (recipe.rand_augment, recipe.crop, recipe.flip, recipe.erase)
+    return any((*of_frames, recipe.mask_bands, recipe.mask_frames, recipe.noise, recipe.roll))
 
 
 class AugmentedClips(Dataset[Item]):
@@ -67,16 +72,57 @@ class AugmentedClips(Dataset[Item]):
 
 
 def change_frames(frames: Tensor, recipe: Recipe, rng: np.random.Generator) -> Tensor:
-    """One crop and one toss of the coin for all frames of a clip: (T, 3, h, w) uint8 -> same.
+    """The same draws for all frames of a clip: (T, 3, h, w) uint8 -> same.
 
-    The crop keeps an area of 1 - `crop` to 1 of the frame, at an aspect of 3/4 to 4/3 relative to it, and is resized
-    back.
+    RandAugment first; then a crop that keeps an area of 1 - `crop` to 1 of the frame, at an aspect of 3/4 to 4/3
+    relative to it, and is resized back; then the mirror; then a box erased with noise.
     """
+    if recipe.rand_augment:
+        frames = rand_augment(frames, recipe.rand_augment, recipe.rand_magnitude, rng)
     if recipe.crop:
-        top, left, height, width = _box(frames.shape[-2], frames.shape[-1], 1 - recipe.crop, rng)
+        top, left, height, width = _box(frames.shape[-2], frames.shape[-1], rng, area=(1 - recipe.crop, 1.0))
         part = frames[..., top : top + height, left : left + width]
         frames = F.interpolate(part, size=frames.shape[-2:], mode="bilinear", antialias=True)
-    return frames.flip(-1) if rng.random() < recipe.flip else frames
+    frames = frames.flip(-1) if rng.random() < recipe.flip else frames
+    return erased(frames, rng) if recipe.erase and rng.random() < recipe.erase else frames
+
+
+def rand_augment(frames: Tensor, operations: int, magnitude: float, rng: np.random.Generator) -> Tensor:
+    """timm's RandAugment (arXiv 1909.13719), one choice for all frames: (T, 3, h, w) uint8 -> same.
+
+    Severities increase with the magnitude, which varies with deviation 0.5; resampling is bicubic.
+    """
+    transform = rand_augment_transform(
+        f"rand-m{magnitude:g}-n{operations}-mstd0.5-inc1", {"interpolation": Image.Resampling.BICUBIC}
+    )
+    # It draws from the global generators: the same start for each frame gives all of them the same operations.
+    seed, before = int(rng.integers(2**32)), (random.getstate(), np.random.get_state())
+    changed = []
+    try:
+        for frame in frames.permute(0, 2, 3, 1).numpy():
+            random.seed(seed)
+            np.random.seed(seed)
+            changed.append(np.asarray(transform(Image.fromarray(frame))))
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+    return torch.from_numpy(np.stack(changed)).permute(0, 3, 1, 2).contiguous()
+
+
+def erased(frames: Tensor, rng: np.random.Generator) -> Tensor:
+    """Random erasing (arXiv 1708.04896) of 2 % to 1/3 of the area, one box, noise of its own in every pixel.
+
+    The noise is normal with ImageNet's mean and deviation, cut to what a pixel can hold: (T, 3, h, w) uint8 -> same.
+    """
+    top, left, height, width = _box(
+        frames.shape[-2], frames.shape[-1], rng, area=(0.02, 1 / 3), log_aspect=math.log(1 / 0.3)
+    )
+    statistics = (torch.tensor(values)[:, None, None] for values in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
+    mean, deviation = statistics
+    noise = torch.from_numpy(rng.standard_normal((len(frames), 3, height, width), np.float32))
+    frames = frames.clone()
+    frames[..., top : top + height, left : left + width] = (255 * (mean + deviation * noise)).clamp(0, 255).byte()
+    return frames
 
 
 def draw_sound_changes(segments: int, recipe: Recipe, sound: SoundPicture, rng: np.random.Generator) -> Inputs:
@@ -130,11 +176,13 @@ def _span(widest: int, size: int, rng: np.random.Generator) -> tuple[int, int]:
     return int(rng.integers(0, size - width, endpoint=True)), width
 
 
-def _box(height: int, width: int, least: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Top, left, height and width of a crop; a box that would not fit is cut to the frame."""
-    area, aspect = rng.uniform(least, 1.0), math.exp(rng.uniform(-_LOG_ASPECT, _LOG_ASPECT))
-    tall = min(height, max(1, round(height * math.sqrt(area / aspect))))
-    wide = min(width, max(1, round(width * math.sqrt(area * aspect))))
+def _box(
+    height: int, width: int, rng: np.random.Generator, area: tuple[float, float], log_aspect: float = _LOG_ASPECT
+) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a box with a share of the area; one that would not fit is cut to the frame."""
+    share, aspect = rng.uniform(*area), math.exp(rng.uniform(-log_aspect, log_aspect))
+    tall = min(height, max(1, round(height * math.sqrt(share / aspect))))
+    wide = min(width, max(1, round(width * math.sqrt(share * aspect))))
     return (
         int(rng.integers(0, height - tall, endpoint=True)),
         int(rng.integers(0, width - wide, endpoint=True)),

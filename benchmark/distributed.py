@@ -8,6 +8,7 @@ norm sees one share at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Sized
+from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import torch
@@ -50,7 +51,7 @@ class Share(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         whole = list(self._order) if isinstance(self._order, Sampler) else list(range(len(self._order)))
         if self._even:
-            whole += whole[: -len(whole) % processes()]
+            whole += islice(cycle(whole), -len(whole) % processes())
         return iter(whole[rank() :: processes()])
 
     def __len__(self) -> int:

@@ -185,7 +185,7 @@ def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:
 
 def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
     known = {
-        "synthetic data": task.is_synthetic,
+        "synthetic data": task.is_synthetic or task.is_sample,
         "incomplete data": bool(task.left_out),
         "random weights": model.encoder.backbone.random_weights,
         "selected on test": spec.protocol == "paper",

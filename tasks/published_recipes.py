@@ -1,7 +1,7 @@
 """The training numbers of the papers by name: `--set recipe=stg_cma_ave`, or `preset = "stg_cma_ave"` in a grid file.
 
-STG-CMA trained in fp16; bfloat16 stands in for it. Its RandAugment and random erasing do not exist here, its crop and
-mirroring do. What belongs to head, adapter, backbone or data is an option of theirs, see docs/recipes.md.
+STG-CMA trained in fp16; bfloat16 stands in for it. What belongs to head, adapter, backbone or data is an option of
+theirs, see docs/recipes.md.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ STG_CMA_AVE = Recipe(
     average_to=20,
     mixup=0.5,
     mixup_beta=10.0,
+    rand_augment=4,
+    rand_magnitude=7.0,
     crop=0.92,
     flip=0.5,
+    erase=0.25,
     precision="bf16",
 )
 """Sections 5.1 and 6: CLIP-L and Swin-L. For the Swin-B runs the authors' comment gives adapter_lr 1e-4."""
 
 STG_CMA_AVQA = STG_CMA_AVE.override(
     {"batch_size": 2, "adapter_lr": 2.5e-5, "head_lr": 2.5e-5, "average_from": 0, "average_to": 0, "mixup": 0.0,
-     "crop": 0.0, "flip": 0.0}
+     "rand_augment": 0, "crop": 0.0, "flip": 0.0, "erase": 0.0}
 )  # fmt: skip
 """One rate for everything, no averaging, no augmentation."""
 

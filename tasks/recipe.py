@@ -61,6 +61,12 @@ class Recipe:
     """Most of a frame's area that a random crop leaves out, one crop for all frames of a clip; 0 crops nothing."""
     flip: float = 0.0
     """Probability that the frames of a clip are mirrored, all or none."""
+    rand_augment: int = 0
+    """Operations of RandAugment on the frames of a clip, the same on all of them; 0 for none."""
+    rand_magnitude: float = 7.0
+    """Their magnitude, 0 to 10."""
+    erase: float = 0.0
+    """Probability that one box is erased from all frames of a clip."""
     mask_bands: int = 0
     """Most mel bands that SpecAugment hides in a segment's log-mel picture (`freqm`); 0 hides none."""
     mask_frames: int = 0
@@ -76,7 +82,7 @@ class Recipe:
         for name in ("epochs", "batch_size", "accumulate", "step_epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"recipe {name}={getattr(self, name)} must be at least 1.")
-        for name in ("crop", "flip", "mixup"):
+        for name in ("crop", "flip", "erase", "mixup"):
             if getattr(self, name) > 1:
                 raise UserError(f"recipe {name}={getattr(self, name)} must be at most 1.")
         for name in _fields():

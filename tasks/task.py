@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from registry.vocabulary import SAMPLE_RATE, Encode, Inputs, Outputs, Prediction, Split, Targets
+from tasks.media.sample import is_sample
 from tasks.recipe import Recipe
 from tasks.source import Source
 
@@ -93,6 +94,11 @@ class Task(ABC):
     def is_synthetic(self) -> bool:
         """Whether the clips come from the embedded procedural world."""
         return self.data == "synthetic"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the clips lie in files, but were rendered by `data sample`."""
+        return not self.is_synthetic and is_sample(self.data)
 
 
 class Head(nn.Module, ABC):

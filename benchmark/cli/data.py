@@ -123,6 +123,7 @@ def act_prepare(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
     from tasks.media.parallel import cores
     from tasks.media.prepare import prepare
+    from tasks.media.sample import pass_on_note
 
     source, store = _source(arguments), arguments.store
     with preparation(f"preparing {arguments.data}") as report:
@@ -136,6 +137,7 @@ def act_prepare(arguments: argparse.Namespace) -> int:
             f"not finished: {store} lacks {len(made.left_out)} clips; mend them and prepare again, or --allow-missing"
         )
         return FAULTY
+    pass_on_note(Path(arguments.data), store)
     kept = f", {made.reused} of them kept from before" if made.reused else ""
     print(f"prepared: {store}, {made.clips} clips{kept}")
     print(f"to train from it: --set data={store}" + (" --set allow_missing=True" if made.left_out else ""))

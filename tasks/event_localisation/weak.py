@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Targets
 from tasks.task import Head
@@ -32,3 +32,6 @@ class WeakSupervision(Head):
 
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         return self.segments.predict(outputs, targets)
+
+    def slower(self) -> dict[nn.Parameter, float]:
+        return self.segments.slower()

@@ -19,6 +19,7 @@ from registry.errors import UserError, unknown
 from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.media.encode import encode_clip
 from tasks.media.files import write_text
+from tasks.media.sample import FIRST_LINE, NOTE, has_note
 from tasks.synthetic.layouts import LAYOUTS, Media, SampleClip
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Kind, make_scene
@@ -31,15 +32,15 @@ _FIRST_SEED = 30_000_000
 """Above the scenes of the embedded splits, so that a sample repeats none of them."""
 _BLOCK = 1_000_000
 _ANNOTATIONS = (".txt", ".json", ".csv", ".h5")
-_README = """Synthetic sample of AV Adapter Bench
+_README = f"""{FIRST_LINE}
 
 These clips are rendered by a program. They are not part of AVE, MUSIC-AVQA or VGGSound; only the layout of the folders
 and of the annotation files is theirs, so that code which reads those data sets can be tried without them.
 
-{contents}
+{{contents}}
 
 Train from it with: python -m benchmark run ... --set data=<this folder>
-Written with seed {seed}, {clips} clips in each split, {size} x {size} pixels, {fps} frames per second.
+Written with seed {{seed}}, {{clips}} clips in each split, {{size}} x {{size}} pixels, {{fps}} frames per second.
 """
 
 
@@ -75,9 +76,9 @@ def export_sample(
         raise unknown("layout", layout, (BOTH, *LAYOUTS))
     root = Path(root)
     folders = {root / "ave": "ave", root / "music_avqa": "music_avqa"} if layout == BOTH else {root: layout}
-    readme = root / "README.txt"
+    readme = root / NOTE
     try:
-        if root.exists() and any(root.iterdir()) and not _is_ours(readme):
+        if root.exists() and any(root.iterdir()) and not has_note(root):
             raise UserError(f"folder {root} holds other files; give a new one.")
         contents = "\n".join(f"  {f.relative_to(root)}/  {name}: {LAYOUTS[name].task}" for f, name in folders.items())
         _clear_annotations(root, folders)
@@ -134,17 +135,12 @@ def _check_numbers(clips: int, seed: int, size: int, fps: int) -> None:
         raise UserError(f"fps={fps} is not a number from 1 to 60.")
 
 
-def _is_ours(readme: Path) -> bool:
-    first = _README.splitlines()[0]
-    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace").startswith(first)
-
-
 def _clear_annotations(root: Path, folders: Iterable[Path]) -> None:
     """Whatever interrupts the writing, old annotations never lie beside new clips."""
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     for path in list(root.rglob("*")):
-        if path.suffix in _ANNOTATIONS and path != root / "README.txt":
+        if path.suffix in _ANNOTATIONS and path != root / NOTE:
             path.unlink()
 
 

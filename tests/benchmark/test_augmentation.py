@@ -1,5 +1,7 @@
 """Augmentations: nothing unless asked, bounded as the recipe says, and the same for the same seed, epoch and item."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -14,13 +16,15 @@ from benchmark.augmentation import (
     change_frames,
     change_sound,
     draw_sound_changes,
+    erased,
+    rand_augment,
 )
 from benchmark.front_end import FrontEnd
 from registry.errors import UserError
 from tasks.recipe import Recipe
 
 SOUND = SoundPicture(mel_bands=12, frame_shift_ms=10.0, frames=20, mean=-4.0, std=3.0)
-EVERYTHING = Recipe(crop=0.5, flip=0.5, mask_bands=4, mask_frames=6, noise=0.1, roll=3)
+EVERYTHING = Recipe(rand_augment=2, crop=0.5, flip=0.5, mask_bands=4, mask_frames=6, noise=0.1, roll=3)
 
 
 class Clips(torch.utils.data.Dataset):
@@ -46,7 +50,7 @@ def same(one, other):
 
 def test_the_default_recipe_asks_for_nothing():
     assert not augments(Recipe())
-    for name in ("crop", "flip", "mask_bands", "mask_frames", "noise", "roll"):
+    for name in ("rand_augment", "crop", "flip", "erase", "mask_bands", "mask_frames", "noise", "roll"):
         assert augments(Recipe(**{name: 1}))
 
 
@@ -93,6 +97,32 @@ def test_flip_mirrors_and_crop_cuts():
         assert bool((cropped.diff() >= 0).all())
         spans.append(float(cropped[-1] - cropped[0]))
     assert min(spans) < 120 < max(spans)
+
+
+def test_rand_augment_changes_frames_and_leaves_the_global_generators_alone():
+    frames = torch.randint(0, 255, (2, 3, 16, 24), dtype=torch.uint8)
+    random.seed(3)
+    np.random.seed(3)
+    expected = random.random(), np.random.random()
+    random.seed(3)
+    np.random.seed(3)
+    changed = [rand_augment(frames, 4, 7.0, np.random.default_rng(seed)) for seed in range(8)]
+    assert (random.random(), np.random.random()) == expected
+    assert any(not torch.equal(one, frames) for one in changed)
+    assert torch.equal(changed[5], rand_augment(frames, 4, 7.0, np.random.default_rng(5)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 500))
+def test_one_box_of_all_frames_is_erased_with_noise(seed):
+    frames = torch.full((3, 3, 20, 30), 117, dtype=torch.uint8)
+    gone = erased(frames, np.random.default_rng(seed)) != 117
+    assert bool((frames == 117).all())
+    rows, columns = (gone.flatten(0, 1).any(0).any(axis).nonzero().flatten() for axis in (1, 0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    share = (rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1) / 600
+    assert 0.005 < share < 0.4
+    assert all(frame[:, *box].float().mean() > 0.8 for frame in gone)
 
 
 @settings(max_examples=40, deadline=None)
@@ -148,7 +178,7 @@ def test_the_front_end_changes_pictures_only_and_hands_nothing_on():
     assert not torch.equal(plain["audio"], changed["audio"])
 
 
-@pytest.mark.parametrize("field", ["crop", "flip"])
+@pytest.mark.parametrize("field", ["crop", "flip", "erase"])
 def test_shares_are_at_most_one(field):
     with pytest.raises(UserError, match=f"recipe {field}=1.5 must be at most 1"):
         Recipe(**{field: 1.5})

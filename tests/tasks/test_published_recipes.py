@@ -17,9 +17,10 @@ LAVISH = {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "patience": 5, "war
           "mixup": 0.0, "average_from": 0, "clip_norm": 0.0, "quirk": "none"}  # fmt: skip
 TABLE = {
     "stg_cma_ave": {**STG, "batch_size": 1, "adapter_lr": 5e-5, "head_lr": 5e-6, "average_from": 8, "average_to": 20,
-                    "mixup": 0.5, "mixup_beta": 10.0, "mask_bands": 0, "mask_frames": 0, "noise": 0.0, "flip": 0.5},
+                    "mixup": 0.5, "mixup_beta": 10.0, "mask_bands": 0, "mask_frames": 0, "noise": 0.0,
+                    "rand_augment": 4, "rand_magnitude": 7.0, "crop": 0.92, "flip": 0.5, "erase": 0.25},
     "stg_cma_avqa": {**STG, "batch_size": 2, "adapter_lr": 2.5e-5, "head_lr": 2.5e-5, "average_from": 0, "mixup": 0.0,
-                     "crop": 0.0, "flip": 0.0},
+                     "rand_augment": 0, "crop": 0.0, "flip": 0.0, "erase": 0.0},
     "lavish_ave": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 5e-5, "head_lr": 4e-6,
                    "schedule": "constant"},
     "lavish_ave_v2": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 1e-4, "head_lr": 5e-6, "schedule": "step",

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,13 @@ def test_a_completed_cell_is_not_trained_again(tmp_path: Path, fakes: str) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_ends_the_children(tmp_path: Path, fakes: str, number: signal.Signals) -> None:
+def test_an_interruption_ends_the_children(
+    tmp_path: Path, fakes: str, number: signal.Signals, request: pytest.FixtureRequest
+) -> None:
+    # A shell that starts the tests in the background lets them ignore Ctrl-C.
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     class Interrupter(Watcher):
         def progressed(self, cell: Cell, progress: Progress) -> None:
             threading.Timer(0.1, os.kill, (os.getpid(), number)).start()

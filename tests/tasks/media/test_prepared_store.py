@@ -164,7 +164,7 @@ import os, sys
 from pathlib import Path
 from tasks.event_localisation.data import AveFolder
 from tasks.media import prepare as module
-from tests.tasks.media.test_store import make
+from tests.tasks.media.test_prepared_store import make
 write, left = module.write_text, int(sys.argv[3])
 def die_later(path, text):
     global left
