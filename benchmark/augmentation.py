@@ -14,13 +14,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from PIL import Image
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
-from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from backbones.pictures import SoundPicture
+from backbones.reading import IMAGENET_MEAN, IMAGENET_STD
 from registry.vocabulary import Inputs
 from tasks.recipe import Recipe
 
@@ -92,6 +91,9 @@ def rand_augment(frames: Tensor, operations: int, magnitude: float, rng: np.rand
 
     Severities increase with the magnitude, which varies with deviation 0.5; resampling is bicubic.
     """
+    # timm takes a second to import, which whoever does not ask for this is spared.
+    from timm.data.auto_augment import rand_augment_transform
+
     transform = rand_augment_transform(
         f"rand-m{magnitude:g}-n{operations}-mstd0.5-inc1", {"interpolation": Image.Resampling.BICUBIC}
     )
@@ -117,8 +119,7 @@ def erased(frames: Tensor, rng: np.random.Generator) -> Tensor:
     top, left, height, width = _box(
         frames.shape[-2], frames.shape[-1], rng, area=(0.02, 1 / 3), log_aspect=math.log(1 / 0.3)
     )
-    statistics = (torch.tensor(values)[:, None, None] for values in (IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD))
-    mean, deviation = statistics
+    mean, deviation = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
     noise = torch.from_numpy(rng.standard_normal((len(frames), 3, height, width), np.float32))
     frames = frames.clone()
     frames[..., top : top + height, left : left + width] = (255 * (mean + deviation * noise)).clamp(0, 255).byte()

@@ -86,7 +86,10 @@ def act(arguments: argparse.Namespace) -> int:
     from benchmark.plan import identify
     from results.store import Store
 
-    cells = identify(_checked_specs(grid, arguments))
+    specs = _specs(grid, arguments)
+    # Missing weights or data are told before the parts that build models are even imported.
+    cells = identify(specs)
+    _check(specs)
     store = Store(arguments.output)
     if arguments.dry_run:
         from benchmark.cli.planned import show_plan
@@ -113,11 +116,10 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
     return Grid((backbone,), (adapter,), (task,))
 
 
-def _checked_specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
-    from benchmark.checks import check_builds
+def _specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
     from benchmark.expansion import expand
 
-    specs = expand(
+    return expand(
         grid,
         backbones=arguments.backbones,
         adapters=arguments.adapters,
@@ -126,8 +128,12 @@ def _checked_specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
         settings=arguments.settings,
         protocol=arguments.protocol,
     )
+
+
+def _check(specs: Sequence[RunSpec]) -> None:
+    from benchmark.checks import check_builds
+
     check_builds(specs)
-    return specs
 
 
 def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ def read(model: VisionTransformer):
 @pytest.mark.parametrize("sites", [("qkv", "proj"), ("qkv",), ("qkv", "proj", "fc1", "fc2")])
 def test_the_numbers_of_peft(sites):
     """The same factors in peft's LoRA on timm's own model: features and gradients agree."""
-    peft = pytest.importorskip("peft", reason="peft is a dependency of the tests only: pip install peft")
+    peft = pytest.importorskip("peft", reason="needs peft: pip install -e '.[reference]'")
     scheme = perturbed(Lora(read(vit()), rank=4, alpha=6.0, sites=sites))
     theirs = peft.get_peft_model(
         vit(), peft.LoraConfig(r=4, lora_alpha=6, target_modules=[SITES[site].split(".")[-1] for site in sites])
