@@ -7,6 +7,8 @@ survive a fork; libraries of linear algebra that keep some at the ready obey `OM
 
 from __future__ import annotations
 
+import gc
+
 import open_clip
 import timm
 
@@ -17,3 +19,7 @@ __all__ = ["benchmark", "open_clip", "timm"]
 
 for _registry in (BACKBONES, ADAPTERS, TASKS):
     _registry.import_from_location()
+
+# A collection in a child would visit all of this, and each object it visits has its page copied: a quarter of a second.
+gc.collect()
+gc.freeze()

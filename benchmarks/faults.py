@@ -4,8 +4,8 @@
     python benchmarks/faults.py --kills 0        # only the other faults
 
 Prints one line for each fault and a count of kills, and exits with 1 if a grid lost anything. Cells are trivial
-(benchmarks/trivial.py). Full and read-only disks need the right to mount a tmpfs; without it they are left out, and
-it says so.
+(benchmarks/trivial.py). Full and read-only disks need the right to mount a tmpfs, jumps of the clock Debian's faketime;
+without them they are left out, and it says so.
 """
 
 from __future__ import annotations
@@ -13,154 +13,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
-import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.warm_runs import PLUGIN, ROOT, Run, prepare
-
-GRID = 'backbones = ["trivial"]\nadapters = ["linear_probe", "lavish"]\ntasks = ["brightness"]\nseeds = [0, 1]\n'
-EPOCHS = 8
-KILLS_OF_ONE_GRID = 10
-COLD_KILLS = 5
-"""Of all kills, those of the real command, which spends its first seconds importing."""
+from benchmarks.kills import Kills, kill
+from benchmarks.unbroken import Bench, leaderboard, numbers, written
+from benchmarks.warm_runs import ROOT, prepare
 
 
-class Bench:
-    """A folder, a grid file, and the numbers of the unbroken grid."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "grid.toml").write_text(GRID)
-        self.unbroken = self.completed("unbroken")
-
-    def words(self, output: Path, *more: str) -> list[str]:
-        grid = ["run", "--grid", str(self.folder / "grid.toml"), "--plugin", str(PLUGIN), "--set", f"epochs={EPOCHS}"]
-        return [*grid, "--output", str(output), "--device", "cpu", "--jobs", "2", *more]
-
-    def start(self, output: Path, *more: str, cold: bool = False) -> Run:
-        return Run(self.words(output, *more), self.folder / f"said-{time.monotonic_ns()}", cold=cold)
-
-    def run(self, output: Path, *more: str) -> tuple[int, str]:
-        run = self.start(output, *more)
-        return run.wait(), run.said
-
-    def completed(self, name: str, *more: str) -> dict[str, Any]:
-        status, said = self.run(self.folder / name, *more)
-        assert status == 0, said
-        return numbers(self.folder / name)
-
-
-def numbers(output: Path) -> dict[str, Any]:
-    """What may not differ from the unbroken grid, by cell; a file that cannot be read raises."""
-    found = {}
-    for path in (output / "records").glob("*.json"):
-        record = json.loads(path.read_bytes())
-        history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record["history"]]
-        kept = {name: record[name] for name in ("status", "scores", "validation", "best_epoch", "slug")}
-        found[path.stem] = {
-            **kept,
-            "history": history,
-            "items": (output / "items" / f"{path.stem}.json.gz").read_bytes(),
-        }
-    return found
-
-
-def written(output: Path) -> dict[str, tuple[int, int]]:
-    """The files of completed records as they lie on the disk: one that is written again is another file."""
-    facts = {}
-    for path in (output / "records").glob("*.json"):
-        if json.loads(path.read_bytes())["status"] == "completed":
-            facts[path.name] = (path.stat().st_ino, path.stat().st_mtime_ns)
-    return facts
-
-
-class Kills:
-    """SIGKILL at random moments, then the same command again, until the grid is through."""
-
-    def __init__(self, bench: Bench, wanted: int, seed: int) -> None:
-        self._bench, self._wanted, self._random = bench, wanted, random.Random(seed)
-        self.counts = Counter[str]()
-        self.wrong: list[str] = []
-
-    def run(self) -> None:
-        while self._total < self._wanted:
-            self.counts["grids"] += 1
-            self._one_grid(self._bench.folder / f"killed-{self.counts['grids']}")
-            print(f"{self._total} kills, {self.counts['grids']} grids, {len(self.wrong)} wrong", flush=True)
-
-    @property
-    def _total(self) -> int:
-        return self.counts["main"] + self.counts["cell"]
-
-    def _one_grid(self, output: Path) -> None:
-        before: dict[str, tuple[int, int]] = {}
-        for _ in range(min(KILLS_OF_ONE_GRID, self._wanted - self._total)):
-            cold = self.counts["cold"] < COLD_KILLS and self._random.random() < 0.2
-            run = self._bench.start(output, cold=cold)
-            self._kill_something(run, output, cold)
-            run.wait()
-            now = written(output) if output.exists() else {}
-            self._expect(before.items() <= now.items(), f"{output.name}: a completed record was lost or written twice")
-            before = now
-            if len(before) == len(self._bench.unbroken):
-                break
-        status, said = self._bench.run(output)
-        self._expect(status == 0, f"{output.name}: the resumed grid ended with {status}: {said[-500:]}")
-        self._expect(before.items() <= written(output).items(), f"{output.name}: a completed record was written twice")
-        self._expect(numbers(output) == self._bench.unbroken, f"{output.name}: numbers differ from the unbroken grid")
-        self._expect(not list(output.rglob("*.unreadable")), f"{output.name}: an unreadable file")
-        records = [json.loads(path.read_bytes()) for path in (output / "records").glob("*.json")]
-        self.counts["resumed cells"] += sum("resumed_after_epochs" in r["environment"] for r in records)
-
-    def _kill_something(self, run: Run, output: Path, cold: bool) -> None:
-        target = self._random.choice(["main", "cell"])
-        time.sleep(self._random.uniform(0.0, 12.0 if cold else 4.0))
-        if target == "cell":
-            pids = _running_cells(output)
-            while not pids and run.runs:
-                time.sleep(0.02)
-                pids = _running_cells(output)
-            if pids and _kill(self._random.choice(pids)):
-                self.counts["cell"] += 1
-                return
-        if run.runs and _kill(run.pid):
-            self.counts["main"] += 1
-            self.counts["cold"] += cold
-
-    def _expect(self, holds: bool, otherwise: str) -> None:
-        if not holds:
-            self.wrong.append(otherwise)
-
-
-def _running_cells(output: Path) -> list[int]:
-    pids = []
-    for path in (output / "running").glob("*.json"):
-        try:
-            pid = json.loads(path.read_bytes())["pid"]
-            os.kill(pid, 0)
-            pids.append(pid)
-        except (OSError, ValueError):
-            continue
-    return pids
-
-
-def _kill(pid: int) -> bool:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
+class NotPossibleHereError(Exception):
+    """This machine lacks what a fault needs."""
 
 
 # Each fault returns None where all is well, or what is wrong.
@@ -173,16 +42,16 @@ def two_grids_at_once(bench: Bench) -> str | None:
     trained = [path.read_text().count("epoch 1:") for path in (output / "logs").glob("*.log")]
     if statuses != [0, 0] or set(trained) != {1}:
         return f"statuses {statuses}, first epochs by log {trained}"
-    return None if numbers(output) == bench.unbroken else "numbers differ"
+    return bench.differences(output)
 
 
 def one_of_two_grids_is_killed(bench: Bench) -> str | None:
     output = bench.folder / "widowed"
     first, second = bench.start(output), bench.start(output)
     time.sleep(2.0)
-    _kill(first.pid)
+    kill(first.pid)
     status = second.wait()
-    return None if status == 0 and numbers(output) == bench.unbroken else f"status {status}: {second.said[-300:]}"
+    return bench.differences(output) if status == 0 else f"status {status}: {second.said[-300:]}"
 
 
 def a_damaged_record(bench: Bench) -> str | None:
@@ -195,7 +64,7 @@ def a_damaged_record(bench: Bench) -> str | None:
     others.pop(victim)
     fine = status == 0 and "3 done, 1 to train" in said and others.items() <= written(output).items()
     fine = fine and (output / "records" / f"{victim}.unreadable").exists()
-    return None if fine and numbers(output) == bench.unbroken else said[-300:]
+    return bench.differences(output) if fine else said[-300:]
 
 
 def a_half_written_checkpoint(bench: Bench) -> str | None:
@@ -203,7 +72,7 @@ def a_half_written_checkpoint(bench: Bench) -> str | None:
     run = bench.start(output)
     while run.runs and not any(len(list(f.iterdir())) > 2 for f in (output / "checkpoints").glob("*")):
         time.sleep(0.02)
-    _kill(run.pid)
+    kill(run.pid)
     run.wait()
     halved = [max(folder.glob("epoch-*")) for folder in (output / "checkpoints").iterdir() if any(folder.iterdir())]
     for path in halved:
@@ -211,29 +80,51 @@ def a_half_written_checkpoint(bench: Bench) -> str | None:
     status, said = bench.run(output)
     passed_over = sum("is damaged" in path.read_text() for path in (output / "logs").glob("*.log"))
     fine = status == 0 and halved and passed_over == len(halved)
-    return None if fine and numbers(output) == bench.unbroken else f"{passed_over} of {len(halved)}: {said[-300:]}"
+    return bench.differences(output) if fine else f"{passed_over} of {len(halved)}: {said[-300:]}"
 
 
-def a_clock_that_jumps(bench: Bench) -> str | None:
+def files_of_another_time(bench: Bench) -> str | None:
     """Every file of a cut grid comes from next year, and then from 1980."""
     output = bench.folder / "jumped"
     for stamp in (time.time() + 3e7, 3.2e8):
         run = bench.start(output)
         time.sleep(3.0)
-        _kill(run.pid)
+        kill(run.pid)
         run.wait()
         for path in output.rglob("*"):
             if path.exists():
                 os.utime(path, (stamp, stamp))
     status, said = bench.run(output)
-    return None if status == 0 and numbers(output) == bench.unbroken else said[-300:]
+    return bench.differences(output) if status == 0 else said[-300:]
+
+
+def a_clock_that_jumps(bench: Bench) -> str | None:
+    """While cells train, a year ahead, two years back and home again; under a time limit that none needs."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        raise NotPossibleHereError("no libfaketime (Debian's package faketime)")
+    output, clock = bench.folder / "clocked", bench.folder / "clock"
+    clock.write_text("+0")
+    # Only what a change of the date changes: the monotonic clock of a machine never jumps.
+    fake = {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    run = bench.start(output, "--timeout", "300", cold=True, environment={"LD_PRELOAD": str(library), **fake})
+    jumps = ["+365d", "-365d", "+0"]
+    while run.runs:
+        if _running(output) and jumps:
+            clock.write_text(jumps.pop(0))
+        time.sleep(1.0)
+    status = run.wait()
+    if status or jumps:
+        return f"status {status}, jumps left {jumps}: {run.said[-300:]}"
+    years = {json.loads(path.read_bytes())[at][:4] for path in _records(output) for at in ("started", "finished")}
+    return bench.differences(output) if len(years) > 1 else f"no cell saw a jump, all in {years}"
 
 
 def a_worker_that_never_returns(bench: Bench) -> str | None:
     output = bench.folder / "asleep"
     status, said = bench.run(output, "--adapters", "linear_probe,sleepy", "--timeout", "20", "--seeds", "0")
     told = "failed, timeout: it took longer than --timeout 20 seconds" in said
-    records = [json.loads(path.read_bytes())["status"] for path in (output / "records").glob("*.json")]
+    records = [json.loads(path.read_bytes())["status"] for path in _records(output)]
     return None if status == 1 and told and sorted(records) == ["completed", "failed"] else said[-300:]
 
 
@@ -254,17 +145,19 @@ def a_full_disk(bench: Bench) -> str | None:
 
 
 def a_disk_that_fills_while_cells_train(bench: Bench) -> str | None:
-    with _tmpfs(bench.folder / "filling", "400k") as output:
-        status, said = bench.run(output, "--seeds", *map(str, range(12)))
-        readable = written(output)
-        clear = "Traceback" not in said and ("No space left" in said)
-        rest = bench.completed("elsewhere", "--seeds", *map(str, range(12)))
-        same = all(numbers_of(output, name) == rest[name.removesuffix(".json")] for name in readable)
-        return None if status in (1, 2) and clear and readable and same else f"status {status}: {said[-400:]}"
-
-
-def numbers_of(output: Path, name: str) -> Any:
-    return numbers(output)[name.removesuffix(".json")]
+    many = ("--adapters", "linear_probe", "--seeds", *map(str, range(24)))
+    rest = bench.completed("elsewhere", *many)
+    with _tmpfs(bench.folder / "filling", "240k") as output:
+        status, said = bench.run(output, *many)
+        before = written(output)
+        clear = status == 2 and said.strip().splitlines()[-1].startswith("error: cannot write") and "failed" not in said
+        if not (clear and before and len(before) < len(rest)):
+            return f"status {status}, {len(before)} of {len(rest)} done: {said[-400:]}"
+        subprocess.run(["mount", "-o", "remount,size=16m", str(output)], check=True)
+        status, said = bench.run(output, *many)
+        stayed = before.items() <= written(output).items()
+        same = stayed and numbers(output) == rest and leaderboard(output) == leaderboard(bench.folder / "elsewhere")
+        return None if status == 0 and same else f"with room again, status {status}: {said[-400:]}"
 
 
 def a_read_only_output(bench: Bench) -> str | None:
@@ -288,6 +181,7 @@ FAULTS: tuple[Callable[[Bench], str | None], ...] = (
     one_of_two_grids_is_killed,
     a_damaged_record,
     a_half_written_checkpoint,
+    files_of_another_time,
     a_clock_that_jumps,
     a_worker_that_never_returns,
     a_full_disk,
@@ -296,8 +190,12 @@ FAULTS: tuple[Callable[[Bench], str | None], ...] = (
 )
 
 
-class NotPossibleHereError(Exception):
-    pass
+def _records(output: Path) -> list[Path]:
+    return list((output / "records").glob("*.json"))
+
+
+def _running(output: Path) -> list[Path]:
+    return list((output / "running").glob("*.json"))
 
 
 @contextmanager
@@ -305,7 +203,7 @@ def _tmpfs(folder: Path, size: str) -> Iterator[Path]:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
-        raise NotPossibleHereError
+        raise NotPossibleHereError("no tmpfs can be mounted")
     try:
         yield folder
     finally:
@@ -329,12 +227,7 @@ def main() -> int:
             kills = Kills(bench, arguments.kills, arguments.seed)
             kills.run()
             bad += len(kills.wrong)
-            counts = kills.counts
-            print(
-                f"{counts['main'] + counts['cell']} kills: {counts['main']} of the main process ({counts['cold']} of "
-                f"them cold), {counts['cell']} of cells, over {counts['grids']} grids of {len(bench.unbroken)} cells; "
-                f"{counts['resumed cells']} cells went on from a checkpoint; {len(kills.wrong)} wrong"
-            )
+            print(kills)
             print(*kills.wrong, sep="\n")
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if bad else 0
@@ -344,8 +237,8 @@ def _tell(fault: Callable[[Bench], str | None], bench: Bench) -> bool:
     name = fault.__name__.replace("_", " ")
     try:
         wrong = fault(bench)
-    except NotPossibleHereError:
-        print(f"{name}: left out, no tmpfs can be mounted here", flush=True)
+    except NotPossibleHereError as reason:
+        print(f"{name}: left out, {reason}", flush=True)
         return False
     print(f"{name}: {'WRONG: ' + wrong if wrong else 'fine'}", flush=True)
     return wrong is not None

@@ -19,13 +19,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
+PLUGIN = ROOT / "benchmarks" / "trivial.py"
 LINE = re.compile(r"^(\S+ \S+) (cell begins|cell ended)$", re.MULTILINE)
 
 
-def own_seconds(log: Path) -> float:
-    """From the log's two lines."""
-    stamps = [datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f") for at, _ in LINE.findall(log.read_text())]
-    return (stamps[-1] - stamps[0]).total_seconds()
+def begun_and_ended(log: Path) -> tuple[float, float]:
+    """Seconds since 1970, from the log's first and last of our lines."""
+    stamps = [datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f").timestamp() for at, _ in LINE.findall(log.read_text())]
+    return stamps[0], stamps[-1]
 
 
 def main() -> None:
@@ -34,24 +35,32 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
-        grid, output = Path(folder) / "grid.toml", Path(folder) / "out"
-        grid.write_text(
-            'backbones = ["trivial"]\nadapters = ["linear_probe"]\ntasks = ["brightness"]\n'
-            f"seeds = {list(range(arguments.cells))}\n"
-        )
-        plugin = str(ROOT / "benchmarks" / "trivial.py")
-        command = [sys.executable, "-m", "benchmark", "run", "--grid", str(grid), "--plugin", plugin]
-        command += ["--output", str(output), "--device", "cpu", "--jobs", str(arguments.jobs)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        began = time.perf_counter()
-        subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
-        wall = time.perf_counter() - began
-        own = [own_seconds(log) for log in (output / "logs").glob("*.log")]
-    ideal = sum(own) / arguments.jobs
+        began = time.time()
+        run_grid(Path(folder), arguments.cells, arguments.jobs)
+        ended = time.time()
+        cells = [begun_and_ended(log) for log in (Path(folder) / "out" / "logs").glob("*.log")]
+    own, wall = sum(end - begin for begin, end in cells), ended - began
+    first, last, ideal = min(cells)[0], max(end for _, end in cells), own / arguments.jobs
+    between = last - first - ideal
+    of_each = 1000 * between * arguments.jobs / len(cells)
+    print(f"{len(cells)} cells, {arguments.jobs} at a time: {own:.1f} s of their own, {own / len(cells):.2f} s each")
+    print(f"wall {wall:.1f} s, {wall / ideal:.2f} x the ideal {ideal:.1f} s, {wall - ideal:.1f} s overhead:")
     print(
-        f"{len(own)} cells, {arguments.jobs} at a time: {sum(own):.1f} s of their own, {sum(own) / len(own):.2f} s each"
+        f"{first - began:.1f} s before the first cell, {between:.1f} s between cells ({of_each:.0f} ms each), "
+        f"{ended - last:.1f} s after the last"
     )
-    print(f"wall {wall:.1f} s, {wall / ideal:.2f} x the ideal {ideal:.1f} s, {(wall - ideal):.1f} s overhead")
+
+
+def run_grid(folder: Path, cells: int, jobs: int) -> None:
+    """The real command, with an output of its own below the folder."""
+    grid = folder / "grid.toml"
+    grid.write_text(
+        f'backbones = ["trivial"]\nadapters = ["linear_probe"]\ntasks = ["brightness"]\nseeds = {list(range(cells))}\n'
+    )
+    command = [sys.executable, "-m", "benchmark", "run", "--grid", str(grid), "--plugin", str(PLUGIN)]
+    command += ["--output", str(folder / "out"), "--device", "cpu", "--jobs", str(jobs)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

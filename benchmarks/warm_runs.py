@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -21,14 +21,17 @@ PLUGIN = ROOT / "benchmarks" / "trivial.py"
 
 
 class Run:
-    """One command line, running; its words go to a file."""
+    """One command line, running; its words go to a file. A cold one may have an environment of its own."""
 
-    def __init__(self, words: Sequence[str], said: Path, *, cold: bool = False) -> None:
+    def __init__(
+        self, words: Sequence[str], said: Path, *, cold: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._said, self._status = said, None
         if cold:
             with said.open("wb") as file:
                 command = [sys.executable, "-m", "benchmark", *words]
-                process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT)
+                here = {**os.environ, **(environment or {})}
+                process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=here)
             self.pid, self._wait = process.pid, process.wait
         else:
             forked = multiprocessing.get_context("fork").Process(target=_main, args=(tuple(words), said))

@@ -63,3 +63,10 @@ PRESENTED = {
     "kind": Column("kind", "measured here, or published elsewhere"),
     "source": Column("source", "where a published number was read"),
 }
+
+MEASUREMENTS = (
+    "peak_memory_mb", "ms_per_clip", "train_seconds", "train_ms_per_clip", "single_peak_memory_mb", "single_train_ms",
+    "single_inference_ms", "pareto_memory", "pareto_memory_within_interval",
+)  # fmt: skip
+"""Columns that tell of the machine and its moment, and what follows from them: no two runs of one cell agree in them.
+In every other column a grid that was interrupted and continued agrees with an unbroken one, byte by byte."""

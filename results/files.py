@@ -9,11 +9,15 @@ from pathlib import Path
 from registry.errors import UserError
 
 
+class OutputError(UserError):
+    """The output cannot be written. No run is at fault, and every other would meet the same: a grid ends."""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the target, sync, then rename over it.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        OutputError: the folder cannot be made or written.
     """
     # Not `tempfile`: its files are private to the user, and results are read by others.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -27,9 +31,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         _discard(temporary)
 
 
-def unwritable(path: Path, error: OSError) -> UserError:
+def unwritable(path: Path, error: OSError) -> OutputError:
     """One line on why a path cannot be written and what to do."""
-    return UserError(f"cannot write {path}: {error.strerror or error}; give a writable folder with --output.")
+    return OutputError(f"cannot write {path}: {error.strerror or error}; give a writable folder with --output.")
 
 
 def _write_synced(path: Path, content: bytes) -> None:

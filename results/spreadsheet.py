@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 from dataclasses import fields
 
+from results.columns import MEASUREMENTS
 from results.row import Row
 
 COLUMNS = tuple(field.name for field in fields(Row) if field.metadata.get("column", True))
@@ -33,6 +34,16 @@ def to_csv(rows: Iterable[Row]) -> str:
     writer.writerow(COLUMNS)
     writer.writerows([_cell(name, getattr(row, name)) for name in COLUMNS] for row in rows)
     return text.getvalue()
+
+
+def without_measurements(text: str) -> str:
+    """A leaderboard as CSV with `results.columns.MEASUREMENTS` left empty: equal bytes for equal results."""
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    blanked = io.StringIO()
+    writer = csv.DictWriter(blanked, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, **dict.fromkeys(MEASUREMENTS, "")} for row in rows)
+    return blanked.getvalue()
 
 
 def decimals(name: str) -> int:

@@ -141,9 +141,8 @@ def _read(name: str, kind: Any, value: Any) -> Any:
         if value in get_args(kind):
             return value
         raise UserError(f"recipe {name}={value!r} is not one of {', '.join(get_args(kind))}.")
-    wrong_type = isinstance(value, bool) or (kind is int and isinstance(value, float) and value != int(value))
     try:
-        if wrong_type:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float) and value != int(value)):
             raise ValueError
         return kind(value)
     except (TypeError, ValueError, OverflowError):

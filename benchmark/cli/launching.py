@@ -137,10 +137,21 @@ def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
         from benchmark.launch.ray import Ray
 
         return Ray(where, arguments.address)
-    from benchmark.launch.local import Local, get_ready
+    from benchmark.launch.local import Local
 
-    get_ready(where.device)
     return Local(where)
+
+
+def get_ready(arguments: argparse.Namespace) -> None:
+    """Let the server of cells import its heavy parts while this process still looks at what to run.
+
+    Raises:
+        UserError: `--device cuda` without a GPU.
+    """
+    if arguments.launcher == "local":
+        from benchmark.launch.local import get_ready
+
+        get_ready(_device(arguments.device))
 
 
 def _device(asked: str) -> str:

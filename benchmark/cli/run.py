@@ -87,6 +87,8 @@ def act(arguments: argparse.Namespace) -> int:
     from results.store import Store
 
     specs = _specs(grid, arguments)
+    if not arguments.dry_run:
+        launching.get_ready(arguments)
     # Missing weights or data are told before the parts that build models are even imported.
     cells = identify(specs)
     _check(specs)

@@ -19,6 +19,7 @@ from benchmark.launch.lease import Lease
 from benchmark.plan import Cell, Marker
 from benchmark.progress import Progress
 from registry.errors import UserError
+from results.files import OutputError
 from results.record import Failure, RunRecord
 from results.serialise import RecordError
 from results.store import ScoredItem, Store
@@ -84,7 +85,7 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
     smaller batches and as many more of them to a step. Everything printed goes to the cell's log.
 
     Raises:
-        UserError: the output cannot be written.
+        UserError: the output cannot be written; the cell is left as it is, to go on from its last checkpoint.
     """
     lease = Lease(job.output, job.cell.hash)
     if not lease.take(seconds=0.5):
@@ -157,6 +158,8 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, code=job.cell.code)
         store.write(record, items)
+    except OutputError:
+        raise
     except RecordError as error:
         failure, mistake = Failure("error", str(error), last_lines(job.log)), False
     except Exception as error:

@@ -31,7 +31,7 @@ from registry.errors import UserError
 from results.record import Failure, RunRecord
 from results.store import Store
 
-HEAVY_PARTS = ["benchmark.worker"]
+HEAVY_PARTS = ["benchmark.worker", "benchmark.launch.child"]
 # glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
 # is a large part of a small one. Children keep them instead; other allocators read none of this.
 KEEP_FREED_MEMORY = {
