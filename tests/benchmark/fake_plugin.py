@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from benchmark.grid import RunSpec
 from benchmark.progress import Progress
 from registry import UserError, register_adapter, register_backbone, register_task
 from registry.vocabulary import Inputs, Prediction, Split
+from results.files import unwritable
 from results.record import RunRecord
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, Task
@@ -99,6 +101,8 @@ def pretend(
         raise RuntimeError("the adapter\nfell over")
     if mood == "mistaken":
         raise UserError("clip 7 is cut short; replace it.")
+    if mood == "diskless":
+        raise unwritable(Path("checkpoints/epoch-000001.safetensors"), OSError(errno.ENOSPC, "No space left on device"))
     if mood == "starved" or (mood == "hungry" and pieces == 1):
         raise MemoryError("out of memory")
     if mood == "shot":

@@ -107,6 +107,7 @@ def test_overrides_apply_in_order_to_the_cells_that_they_name() -> None:
         ("seeds = 3", "seeds = 3 is not a list"),
         ("recipe = 3", "recipe is not a table"),
         ("[recipe]\nepoch = 3", "unknown recipe field 'epoch'. Did you mean epochs"),
+        ("[recipe]\nepochs = 1e999", "recipe epochs=inf is not a whole number"),
         ("[recipe]\nepochs = 'three'", "recipe epochs=three is not a whole number"),
         ("[recipe]\nadapter = 'x'", "unknown recipe field 'adapter'"),
         ("[override]\nepochs = 3", "write [[override]]"),

@@ -5,9 +5,10 @@ import io
 
 import pytest
 
+from results.columns import MEASUREMENTS
 from results.leaderboard import build
 from results.record import SingleClip
-from results.spreadsheet import COLUMNS, harmless, to_csv
+from results.spreadsheet import COLUMNS, harmless, to_csv, without_measurements
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -136,3 +137,21 @@ def test_a_loss_stays_a_number_and_text_stays_on_its_line(record) -> None:
     assert "\r" not in text
     assert [line["gain_over_linear_probe"] for line in read(text)] == ["", "-2.0000"]
     assert read(text)[1]["adapter"] == "a,b c"
+
+
+def test_runs_of_one_cell_have_equal_bytes_without_what_the_machine_measured(record) -> None:
+    here = record(labels=["=x"], peak_memory_mb=300.0, ms_per_clip=4.0, train_seconds=20.0, train_ms_per_clip=5.0)
+    there = record(
+        labels=["=x"], peak_memory_mb=310.0, ms_per_clip=9.0, train_seconds=90.0, train_ms_per_clip=7.0,
+        single=SingleClip(250.04, 7.0, 3.0),
+    )  # fmt: skip
+    first, second = to_csv(build([here])), to_csv(build([there]))
+    assert first != second
+    assert without_measurements(first) == without_measurements(second)
+    (before,), (after,) = read(first), read(without_measurements(first))
+    assert after == {**before, **dict.fromkeys(MEASUREMENTS, "")}
+
+
+def test_a_score_is_not_among_what_is_left_out(record) -> None:
+    texts = {without_measurements(to_csv(build([record(scores={"accuracy": score})]))) for score in (50.0, 50.001)}
+    assert len(texts) == 2

@@ -24,7 +24,7 @@ from benchmark.launch.local import launch
 from benchmark.launch.placement import Placement
 from benchmark.plan import Cell
 from benchmark.progress import Progress
-from registry import Component
+from registry import Component, UserError
 from results.record import RunRecord
 from results.store import Store
 from tasks.recipe import Recipe
@@ -78,6 +78,15 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
 def test_every_cell_ends_and_is_counted(launched: Launched) -> None:
     assert launched.outcome == Outcome(completed=3, failed=6, users_mistakes=1)
     assert len(launched.watcher.starts) == len(launched.watcher.records) == 9
+
+
+def test_an_output_that_cannot_be_written_ends_the_grid_and_is_no_failure_of_its_cells(tmp_path: Path) -> None:
+    store, watcher = Store(tmp_path), Watcher()
+    cells = [cell("0-well"), cell("1-diskless", "diskless", seed=1), cell("2-well", seed=2)]
+    plugin = str(Path(__file__).parents[1] / "fake_plugin.py")
+    with pytest.raises(UserError, match=r"cannot write .*epoch-000001.*: No space left on device"):
+        launch(cells, store, Placement("cpu", 1, (plugin,)), watcher, train=fake_train.train)
+    assert {record.hash: record.status for record in store.load()} == {"0-well": "completed"}
 
 
 def test_completed_cells_are_stored_with_items_and_code(launched: Launched) -> None:
