@@ -20,6 +20,7 @@ CELLS_ON_A_CLUSTER = 256
 LAUNCHERS = ("local", "slurm", "ray")
 KINDS = ("out_of_memory", "nan_loss", "missing_weights", "data", "killed", "timeout", "error")
 """Of failures, see `results.record.Failure`."""
+OPTIONS_OF = {"slurm": ("partition", "time", "sbatch"), "ray": ("address",)}
 SHORT = {"oom": "out_of_memory", "nan": "nan_loss"}
 
 
@@ -57,6 +58,23 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--sbatch", action="append", default=[], metavar="KEY=VALUE", help="slurm: any other option, such as account=x"
     )
     parser.add_argument("--address", metavar="HOST:PORT", help="ray: the cluster (default: start one here)")
+
+
+def refuse_idle_options(arguments: argparse.Namespace) -> None:
+    """Options that the launcher would not heed.
+
+    Raises:
+        UserError: there is one.
+    """
+    chosen = arguments.launcher
+    for launcher, options in OPTIONS_OF.items():
+        given = [f"--{option}" for option in options if getattr(arguments, option)]
+        if given and chosen != launcher:
+            raise UserError(f"{given[0]} is for --launcher {launcher}, not for {chosen}; leave one of them out.")
+    if chosen != "local" and (arguments.gpus or arguments.timeout):
+        raise UserError("--gpus and --timeout are for this machine; a cluster chooses GPUs itself and has --time.")
+    if chosen == "slurm" and arguments.cells_per_gpu > 1:
+        raise UserError("--cells-per-gpu is for this machine and Ray; SLURM gives each cell GPUs of its own.")
 
 
 def kinds_to_retry(text: str) -> set[str]:
@@ -101,8 +119,6 @@ def placement(arguments: argparse.Namespace) -> Placement:
     gpus = () if on_cluster else _gpus(arguments.gpus, device)
     if device == "cpu" and arguments.cells_per_gpu > 1:
         raise UserError("--cells-per-gpu needs a GPU, but the cells run on the processor; use --jobs.")
-    if on_cluster and (arguments.gpus or arguments.timeout):
-        raise UserError("--gpus and --timeout are for this machine; a cluster chooses GPUs itself and has --time.")
     room = (
         len(gpus) // arguments.gpus_per_cell * arguments.cells_per_gpu
         if gpus

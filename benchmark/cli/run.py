@@ -81,7 +81,8 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    grid = _asked_grid(arguments)
+    grid, retry = _asked_grid(arguments), launching.kinds_to_retry(arguments.retry)
+    launching.refuse_idle_options(arguments)
     load_requested(arguments)
     from benchmark.plan import identify
     from results.store import Store
@@ -98,7 +99,7 @@ def act(arguments: argparse.Namespace) -> int:
 
         show_plan(cells, store)
         return 0
-    return _run(cells, store, arguments)
+    return _run(cells, store, arguments, retry)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
@@ -138,7 +139,7 @@ def _check(specs: Sequence[RunSpec]) -> None:
     check_builds(specs)
 
 
-def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> int:
+def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
     from benchmark.cli.leaderboard import show_leaderboard
     from benchmark.plan import write_plan
 
@@ -146,11 +147,10 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> 
         from benchmark.export import check_installed
 
         check_installed(arguments.log)
-    retry = launching.kinds_to_retry(arguments.retry)
     store.prepare()
     missing, left = launching.missing_cells(cells, store, retry)
     if left:
-        warn(f"{_cells(len(left))} failed before and stay so; --retry failed runs them again.")
+        warn(f"{_cells(len(left))} failed before, left so; --retry failed runs what failed again.")
     done = len(cells) - len(missing) - len(left)
     if missing:
         where = launching.placement(arguments)
