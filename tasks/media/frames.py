@@ -11,7 +11,7 @@ import torch
 
 from registry.vocabulary import SAMPLE_RATE
 from tasks.media.clip import Clip, middles, windows
-from tasks.media.decode import SoundCollector, open_media, to_rgb
+from tasks.media.decode import SoundCollector, open_media, stack_pictures, to_rgb
 from tasks.media.errors import damaged, naming
 
 _CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".png": "png"}
@@ -79,7 +79,7 @@ def _read_pictures(paths: list[Path], size: int | None) -> torch.Tensor:
         frame = _read_picture(path)
         shape = shape or (frame.height, frame.width)
         read.append(to_rgb(frame, shape))
-    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).contiguous()
+    return stack_pictures(read)
 
 
 def _read_picture(path: Path) -> av.VideoFrame:
