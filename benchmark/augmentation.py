@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sized
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from torch.utils.data import Dataset
 
 from backbones.pictures import SoundPicture
 from backbones.reading import IMAGENET_MEAN, IMAGENET_STD
+from benchmark.changed_clips import ChangedClips, Item
 from registry.vocabulary import Inputs
 from tasks.recipe import Recipe
 
@@ -28,8 +27,6 @@ HIDDEN, ROLL, NOISE = SOUND_CHANGES = ("sound_hidden", "sound_roll", "sound_nois
 _FRAMES = ("frames", "negative_frames")
 _LOG_ASPECT = math.log(4 / 3)
 
-Item = dict[str, dict[str, Any]]
-
 
 def augments(recipe: Recipe) -> bool:
     """Whether a recipe asks for any change of this module."""
@@ -37,7 +34,7 @@ def augments(recipe: Recipe) -> bool:
     return any((*of_frames, recipe.mask_bands, recipe.mask_frames, recipe.noise, recipe.roll))
 
 
-class AugmentedClips(Dataset[Item]):
+class AugmentedClips(ChangedClips):
     """Clips with the changes that a recipe asks for.
 
     What happens to an item follows from the seed of the epoch and the item's place alone, whichever worker reads it.
@@ -47,16 +44,8 @@ class AugmentedClips(Dataset[Item]):
     """
 
     def __init__(self, clips: Dataset[Item], recipe: Recipe, sound: SoundPicture) -> None:
-        self._clips, self._recipe, self._sound, self._seed = clips, recipe, sound, 0
-
-    def begin_epoch(self, seed: int) -> None:
-        """Draw the coming epoch's changes from this seed, the changes of the clips below included."""
-        self._seed = seed
-        if hasattr(self._clips, "begin_epoch"):
-            self._clips.begin_epoch(seed)
-
-    def __len__(self) -> int:
-        return len(cast(Sized, self._clips))
+        super().__init__(clips, recipe)
+        self._sound = sound
 
     def __getitem__(self, index: int) -> Item:
         item = self._clips[index]

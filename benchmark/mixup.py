@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
-from typing import Any, cast
-
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from tasks.recipe import Recipe
+from benchmark.changed_clips import ChangedClips, Item
 
-Item = dict[str, dict[str, Any]]
 INT16_SCALE = 1 / 32768
 
 
-class MixedSound(Dataset[Item]):
+class MixedSound(ChangedClips):
     """Clips whose waveforms are mixed with another clip's, as in STG-CMA's training on AVE.
 
     A clip is mixed with probability `mixup`; its share lambda is drawn from Beta(a, a), a = `mixup_beta`, afresh for
     each segment. Both waveforms are centred first. What happens to an item follows from the epoch's seed and its place.
     """
-
-    def __init__(self, clips: Dataset[Item], recipe: Recipe) -> None:
-        self._clips, self._recipe, self._seed = clips, recipe, 0
-
-    def begin_epoch(self, seed: int) -> None:
-        """Draw the coming epoch's partners from this seed, the changes of the clips below included."""
-        self._seed = seed
-        if hasattr(self._clips, "begin_epoch"):
-            self._clips.begin_epoch(seed)
-
-    def __len__(self) -> int:
-        return len(cast(Sized, self._clips))
 
     def __getitem__(self, index: int) -> Item:
         item = self._clips[index]

@@ -2,7 +2,11 @@
 
     python benchmarks/data.py
 
-Clips are encoded by this script: ten seconds of 640 x 360 pixels at 25 frames per second (H.264) with sound (AAC).
+Clips are encoded by this script: ten seconds of 640 x 360 pixels at 25 frames per second, H.264 by x264's defaults
+(medium, key frames up to 250 frames apart) with three B pictures in a row at 600 kbit/s, and stereo sound (AAC,
+44.1 kHz). Clips of AVE are assumed to be like that. What these show is synthetic; `--video FILE` measures a file of
+your own too. "Bare" is PyAV's loop over all frames of both tracks, one thread, nothing kept.
+
 Rates are for each core: clips by the seconds of processor time that they took, so that other work on the machine
 changes them little. Waiting is measured by the clock.
 """
@@ -10,11 +14,16 @@ changes them little. Waiting is measured by the clock.
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import statistics
 import tempfile
 import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import torch
@@ -25,37 +34,93 @@ from benchmark.expansion import build_task
 from registry import Component
 from registry.vocabulary import SAMPLE_RATE
 from tasks.event_localisation.data import AveFolder
+from tasks.media.decode import decode_clip
 from tasks.media.encode import encode_clip
 from tasks.media.prepare import prepare
 
 FPS, WIDTH, HEIGHT, SECONDS = 25, 640, 360, 10
+X264 = {"preset": "medium", "g": "250", "bf": "3", "b_strategy": "0", "b": "600k", "threads": "1"}
+RATE = 44_100
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=12, help="clips to encode (12)")
+    parser.add_argument("--video", type=Path, action="append", default=[], help="also decode this file; repeatable")
     parser.add_argument("--steps", type=int, default=6, help="training steps to measure (6)")
+    parser.add_argument("--adapter", default="linear_probe", help="of the training steps (linear_probe, the fastest)")
+    parser.add_argument("--only", choices=("decode", "wait"), help="measure only this part")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         data, store = Path(folder) / "ave", Path(folder) / "store"
         write_clips(data, asked.clips)
-        print("| what | measured | asked for |\n|---|---|---|")
-        size = sum(path.stat().st_size for path in (data / "videos").iterdir()) / asked.clips
-        decoding = per_core_second(AveFolder(data).clips("train"), batch_size=1)
-        print(f"| decode 360p at {size * 8 / SECONDS / 1000:.0f} kbit/s | {decoding:.1f} clips/s/core | 8 |")
+        print("| what | measured |\n|---|---|")
+        if asked.only != "wait":
+            for path in (data / "videos" / "clip0.mp4", *asked.video):
+                show_decoding(path)
         prepare(AveFolder(data), store, 224, workers=0)
-        for batch_size in (2, 32):
-            many = ConcatDataset([AveFolder(store).clips("train")] * 20)
-            rate = per_core_second(many, batch_size)
-            print(f"| prepared store into collated batches of {batch_size} | {rate:.0f} clips/s/core | 300 |")
-        for name, root in (("mp4 files", data), ("prepared store", store)):
-            for workers in (0, 1):
-                share, step = waiting(root, workers, asked.steps)
-                print(
-                    f"| clip_vit_base + lavish, batch 2, {name}, workers={workers}: share of a step spent waiting | "
-                    f"{100 * share:.1f} % of {step:.1f} s | – |"
-                )
+        if asked.only != "wait":
+            for batch_size in (2, 32):
+                many = ConcatDataset([AveFolder(store).clips("train")] * 20)
+                rate = per_core_second(many, batch_size)
+                print(f"| prepared store into collated batches of {batch_size} | {rate:.0f} clips/s/core |")
+        if asked.only != "decode":
+            frames = Path(folder) / "frames"
+            write_frame_folders(data, frames)
+            for name, root in (("mp4 files", data), ("frame folders", frames), ("prepared store", store)):
+                for workers in (0, 1, 2):
+                    share, step = waiting(root, workers, asked.steps, asked.adapter)
+                    print(
+                        f"| clip_vit_base + {asked.adapter}, batch 2, {name}, workers={workers} | "
+                        f"waits {100 * share:.1f} % of {step:.2f} s |",
+                        flush=True,
+                    )
+    print("load:", *(f"{load:.1f}" for load in os.getloadavg()))
+
+
+def show_decoding(path: Path) -> None:
+    """Two rows: decoding everything and keeping nothing, and what a clip of ten segments takes."""
+    with av.open(str(path)) as container:
+        rate = (container.bit_rate or 0) / 1000
+    ways = (("bare PyAV, every frame", bare), ("ten frames and the sound", lambda p: decode_clip(p, 10, SECONDS, 224)))
+    for name, decode in ways:
+        taken = []
+        for _ in range(7):
+            begun = time.process_time()
+            decode(path)
+            taken.append(time.process_time() - begun)
+        print(f"| {path.name}, {rate:.0f} kbit/s: {name} | {1 / statistics.median(taken):.1f} clips/s/core |")
+
+
+def bare(path: Path) -> None:
+    """Decode both tracks on one thread."""
+    with av.open(str(path)) as container:
+        tracks = [*container.streams.video[:1], *container.streams.audio[:1]]
+        for track in tracks:
+            track.codec_context.thread_count = 1
+        for packet in container.demux(tracks):
+            packet.decode()
+
+
+def write_frame_folders(data: Path, target: Path) -> None:
+    """The same clips as the papers' repositories extract them: eight frames a second and a wav file."""
+    target.mkdir()
+    for path in data.glob("*.txt"):
+        shutil.copy(path, target)
+    for path in (data / "videos").iterdir():
+        clip = decode_clip(path, 8 * SECONDS, SECONDS)
+        folder = target / "video_frames" / path.stem
+        folder.mkdir(parents=True)
+        for number, frame in enumerate(clip.frames.permute(0, 2, 3, 1).numpy(), start=1):
+            cv2.imwrite(str(folder / f"{number:04d}.jpg"), frame[..., ::-1])
+        (target / "raw_audio").mkdir(exist_ok=True)
+        sound = (decode_clip(path, SECONDS, SECONDS, 32).waveform.reshape(-1).numpy() * 32767).astype("<i2")
+        with wave.open(str(target / "raw_audio" / f"{path.stem}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(SAMPLE_RATE)
+            file.writeframes(sound.tobytes())
 
 
 def write_clips(root: Path, count: int) -> None:
@@ -66,8 +131,8 @@ def write_clips(root: Path, count: int) -> None:
         far, near = (cv2.resize(rng.integers(0, 256, (n, 2 * n, 3), np.uint8), (WIDTH, HEIGHT)) for n in (12, 40))
         mixed = [np.roll(far, i, 1) // 2 + np.roll(near, 3 * i, 1) // 2 for i in range(FPS * SECONDS)]
         frames = np.stack(mixed)
-        sound = (0.1 * rng.standard_normal(SECONDS * SAMPLE_RATE)).astype(np.float32)
-        encode_clip(root / "videos" / f"clip{number}.mp4", frames, FPS, sound)
+        sound = (0.1 * rng.standard_normal((2, SECONDS * RATE))).astype(np.float32)
+        encode_clip(root / "videos" / f"clip{number}.mp4", frames, FPS, sound, RATE, X264)
         lines.append(f"noise&clip{number}&good&2&8\n")
     for name in ("Annotations.txt", "trainSet.txt", "valSet.txt", "testSet.txt"):
         (root / name).write_text("".join(lines))
@@ -83,11 +148,11 @@ def per_core_second(clips: Dataset, batch_size: int) -> float:
     return rate
 
 
-def waiting(root: Path, workers: int, steps: int) -> tuple[float, float]:
+def waiting(root: Path, workers: int, steps: int, adapter: str) -> tuple[float, float]:
     """The share of a training step that waits for its batch, and the seconds of a step; the first is left out."""
     task = build_task(Component("event_localisation", {"data": str(root)}))
     backbone = Component.parse("clip_vit_base(weights='none')")
-    model = build_model(backbone, Component.parse("lavish"), task, seed=0, precision="bf16")
+    model = build_model(backbone, Component.parse(adapter), task, seed=0, precision="fp32")
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
     loader = DataLoader(ConcatDataset([task.dataset("train")] * 4), batch_size=2, num_workers=workers)
     batches: Iterator = iter(loader)

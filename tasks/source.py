@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,15 @@ class Source(ABC):
             UserError: the source has no files.
         """
         raise UserError("these clips are no files; give the folder of a data set.")
+
+    def overlap(self) -> dict[str, int]:
+        """How many clips two splits share, by `train and test`, ….
+
+        Raises:
+            UserError: the source has no files.
+        """
+        names = {split: {recording.name for recording in rows} for split, rows in self.recordings().items()}
+        return {f"{one} and {two}": len(names[one] & names[two]) for one, two in itertools.combinations(SPLITS, 2)}
 
     def annotation_files(self) -> dict[str, Path]:
         """The annotation files, by the place in a data folder where a prepared copy is looked for."""

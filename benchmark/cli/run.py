@@ -178,6 +178,11 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
         if built.left_out:
             counts = ", ".join(f"{count} of {split}" for split, count in built.left_out.items())
             warn(f"{task}: media are missing, left out: {counts}")
+        # What published splits share is told by `data verify`; in one's own it is a mistake.
+        if built.source and built.source.annotation_files() and not built.source.official:
+            for pair, count in built.source.overlap().items():
+                if count:
+                    warn(f"{task}: {count} clips are in both {pair}, so that scores tell less; see data verify")
 
 
 def _train(

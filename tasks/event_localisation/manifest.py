@@ -107,6 +107,9 @@ class ManifestEvents(Source):
         of = self.manifest.recording
         return {split: [of(clip.span) for clip in self._clips if clip.span.split == split] for split in SPLITS}
 
+    def overlap(self) -> dict[str, int]:
+        return self.manifest.overlap(clip.span for clip in self._clips)
+
     def annotation_files(self) -> dict[str, Path]:
         return {NAME: self.manifest.file}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,12 @@ _X264 = {"crf": "18", "preset": "veryfast", "threads": "1"}
 
 
 def encode_clip(
-    path: Path, frames: np.ndarray, fps: int | Fraction, sound: np.ndarray | None, rate: int = SAMPLE_RATE
+    path: Path,
+    frames: np.ndarray,
+    fps: int | Fraction,
+    sound: np.ndarray | None,
+    rate: int = SAMPLE_RATE,
+    options: Mapping[str, str] = _X264,
 ) -> None:
     """Write an mp4 file.
 
@@ -24,12 +30,13 @@ def encode_clip(
         fps: frames per second.
         sound: (samples,) or (channels, samples) float32 in [-1, 1]; None writes no sound track.
         rate: samples per second of `sound`.
+        options: of x264.
 
     Raises:
         OSError: the file cannot be written.
     """
     with av.open(str(path), "w", format="mp4") as container:
-        video = container.add_stream("libx264", rate=Fraction(fps), options=_X264)
+        video = container.add_stream("libx264", rate=Fraction(fps), options=dict(options))
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
         voice = None if sound is None else _add_sound(container, np.atleast_2d(sound), rate)

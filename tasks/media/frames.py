@@ -11,33 +11,35 @@ import torch
 
 from registry.vocabulary import SAMPLE_RATE
 from tasks.media.clip import Clip, middles, windows
-from tasks.media.decode import SoundCollector, open_media, to_rgb
+from tasks.media.decode import SoundCollector, open_media, stack_pictures, to_rgb
 from tasks.media.errors import damaged, naming
 
 _CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".png": "png"}
+PICTURES = tuple(_CODECS)
+"""Their suffixes."""
 _ENDLESS = float("inf")
 
 
 def read_frames(
-    frames: str | Path,
+    frames: str | Path | tuple[Path, ...],
     sound: str | Path | None,
     segments: int,
     seconds: float | None = None,
     size: int | None = None,
     window: float = 1.0,
 ) -> Clip:
-    """Read a clip from a folder of pictures and a sound file.
+    """Read a clip from a folder of pictures, or from the pictures themselves, and a sound file.
 
-    The pictures, in order of name, are taken to be spread evenly over the clip, whatever their number; the clip lasts
-    `seconds`, or without it as long as the sound. Everything else follows the rules of `tasks.media.decode`.
+    The pictures, of a folder in order of name, are taken to be spread evenly over the clip, whatever their number; the
+    clip lasts `seconds`, or without it as long as the sound. Everything else follows the rules of
+    `tasks.media.decode`.
 
     Raises:
         MediaError: no picture in the folder, or a file that cannot be decoded.
     """
-    folder = Path(frames)
     samples = read_sound(Path(sound)) if sound else None
     length = seconds or (len(samples) / SAMPLE_RATE if samples is not None and len(samples) else segments * window)
-    pictures = list_pictures(folder)
+    pictures = list_pictures(frames)
     chosen = [pictures[int(moment)] for moment in middles(len(pictures), segments)]
     heard = windows(np.zeros(0, np.float32) if samples is None else samples, 0.0, length, segments, window)
     return Clip(_read_pictures(chosen, size), heard, samples is not None)
@@ -58,12 +60,15 @@ def read_sound(path: Path) -> np.ndarray:
         return sound.samples()
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder, in their order.
+def list_pictures(frames: str | Path | tuple[Path, ...]) -> list[Path]:
+    """The pictures of a folder, in their order; pictures that are named one by one stay as they are.
 
     Raises:
         MediaError: there is none.
     """
+    if isinstance(frames, tuple):
+        return list(frames)
+    folder = Path(frames)
     with naming(folder):
         found = [path for path in folder.iterdir() if path.suffix.lower() in _CODECS]
     if not found:
@@ -79,7 +84,7 @@ def _read_pictures(paths: list[Path], size: int | None) -> torch.Tensor:
         frame = _read_picture(path)
         shape = shape or (frame.height, frame.width)
         read.append(to_rgb(frame, shape))
-    return torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).contiguous()
+    return stack_pictures(read)
 
 
 def _read_picture(path: Path) -> av.VideoFrame:

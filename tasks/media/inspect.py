@@ -81,9 +81,11 @@ def _inspect_video(path: Path, start: float, seconds: float | None) -> list[Prob
     return problems
 
 
-def _inspect_pictures(folder: Path, sound: Path | None, seconds: float | None, segments: int) -> list[Problem]:
+def _inspect_pictures(
+    frames: Path | tuple[Path, ...], sound: Path | None, seconds: float | None, segments: int
+) -> list[Problem]:
     problems = []
-    pictures = len(list_pictures(folder))
+    pictures = len(list_pictures(frames))
     if pictures < segments:
         problems.append(Problem("short", f"{pictures} pictures for {segments} segments"))
     if sound is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from typing import Protocol
 from registry.errors import UserError
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
+from tasks.media.frames import PICTURES
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import open_store
 
@@ -84,14 +86,15 @@ class MediaFolder:
     """The clips under a data set's folder as files.
 
     Layouts, in this order: `videos/<id>.mp4` (or `AVE/`, `MUSIC-AVQA-videos-*/`, the folder itself; also .mkv, .webm,
-    .avi, .mov), and `video_frames/<id>/0001.jpg…` with `raw_audio/<id>.wav`. The folders are listed once. These folders
+    .avi, .mov), and `video_frames/<id>/0001.jpg…` or CAV-MAE's `video_frames/frame_0/<id>.jpg`, `frame_1/<id>.jpg`, …
+    with `raw_audio/<id>.wav`. The folders are listed once. These folders
     may be links to other places; what an id names in them may not lead out of them.
     """
 
     root: Path
     suffix: str = field(init=False, default="")
     _videos: dict[str, Path] = field(init=False, repr=False)
-    _frames: dict[str, Path] = field(init=False, repr=False)
+    _frames: dict[str, Path | tuple[Path, ...]] = field(init=False, repr=False)
     _sounds: dict[str, Path] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +102,7 @@ class MediaFolder:
         for folder in reversed(_VIDEO_FOLDERS):
             self._videos |= _list_files(self.root / folder, _VIDEO_SUFFIXES)
         self._sounds = _list_files(self.root / _SOUND_FOLDER, (_SOUND_SUFFIX,))
-        self._frames = _list_folders(self.root / _FRAME_FOLDER)
+        self._frames = {**_list_numbered(self.root / _FRAME_FOLDER), **_list_folders(self.root / _FRAME_FOLDER)}
 
     def find(self, clip: str, seconds: float | None = None) -> FileRecording:
         _check_id(clip)
@@ -148,6 +151,17 @@ def _list_files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def _list_folders(folder: Path) -> dict[str, Path]:
     return {entry.name: Path(entry.path) for entry in _entries(folder) if entry.is_dir()}
+
+
+def _list_numbered(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """The pictures of each clip, where a folder holds the first of all clips, the next one the second of all, …"""
+    numbered: dict[str, tuple[Path, ...]] = {}
+    for number in itertools.count():
+        if not (place := folder / f"frame_{number}").is_dir():
+            return numbered
+        for clip, picture in _list_files(place, PICTURES).items():
+            numbered[clip] = (*numbered.get(clip, ()), picture)
+    return numbered
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -51,6 +52,11 @@ class Row:
     label: str
     """Empty where the table has none."""
     line: int
+
+    def meets(self, other: Row) -> bool:
+        """Whether both have seconds in common, were they of one file."""
+        own, others = (math.inf if row.end is None else row.end for row in (self, other))
+        return self.start < others and other.start < own
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,22 @@ class Manifest:
                 f"{len(gone)} of {len(paths)} files of {where} are missing or empty: {shortened(gone)}. "
                 "allow_missing=True leaves them out and counts them."
             )
+
+    def overlap(self, rows: Iterable[Row]) -> dict[str, int]:
+        """How many of these rows have seconds of their file in common with a row of another split.
+
+        By `train and test`, …; the rows of the later split are counted.
+        """
+        rows = list(rows)
+        by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
+        counts = {}
+        for one, two in itertools.combinations(SPLITS, 2):
+            of_file: dict[str, list[Row]] = {}
+            for row in by_split[one]:
+                of_file.setdefault(row.path, []).append(row)
+            shared = [row for row in by_split[two] if any(row.meets(other) for other in of_file.get(row.path, ()))]
+            counts[f"{one} and {two}"] = len(shared)
+        return counts
 
     def read(self, row: Row, segments: int, size: int | None = None) -> Clip:
         """Decode the seconds that a row names; see `decode_clip` for the rules.

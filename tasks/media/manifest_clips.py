@@ -62,6 +62,9 @@ class ManifestClips(Source):
     def recordings(self) -> dict[Split, list[Recording]]:
         return {split: [self.manifest.recording(row) for row in rows] for split, rows in self._rows.items()}
 
+    def overlap(self) -> dict[str, int]:
+        return self.manifest.overlap(row for rows in self._rows.values() for row in rows)
+
     def annotation_files(self) -> dict[str, Path]:
         return {NAME: self.manifest.file}
 

@@ -37,7 +37,8 @@ class FileRecording:
 
     name: str
     video: Path | None = None
-    frames: Path | None = None
+    frames: Path | tuple[Path, ...] | None = None
+    """A folder of pictures, or the pictures in their order."""
     sound: Path | None = None
     start: float = 0.0
     seconds: float | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -127,10 +126,7 @@ def verify(source: Source, mode: Mode, workers: int, report: Report | None = Non
         clips={split: sum(split in splits for splits in used.values()) for split in SPLITS},
         usable={split: sum(split in s for name, s in used.items() if name not in faulty) for split in SPLITS},
         official=dict(source.official),
-        overlap={
-            f"{one} and {other}": sum(one in splits and other in splits for splits in used.values())
-            for one, other in itertools.combinations(SPLITS, 2)
-        },
+        overlap=source.overlap(),
         findings=tuple(sorted(findings, key=lambda finding: order[finding.clip])),
     )
 

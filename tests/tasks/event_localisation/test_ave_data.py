@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from benchmark.__main__ import main
 from registry.errors import UserError
 from tasks.event_localisation.data import SEGMENTS, Annotation, AveFolder, parse_annotations
 from tasks.media.encode import encode_clip
@@ -173,3 +175,16 @@ def test_published_clips_of_test_that_are_in_train_are_no_pairs() -> None:
     assert (len(train & test), len(train & validation), len(validation & test)) == (8, 10, 0)
     dedup = AveFolder(COPIES, split="dedup")
     assert [len(dedup.annotations(split)) for split in ("train", "validation", "test")] == [3320, 402, 402]
+
+
+@published
+def test_verify_prints_what_the_published_splits_share(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Without any video: all clips are missing, and what the lists say is counted all the same."""
+    for path in (COPIES / "ave").glob("*.txt"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "verify", "event_localisation", "--data", str(tmp_path), "--quick", "--jobs", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "10 in train and validation, 8 in train and test" in out
+    assert "train: 3339 items as published" in out
+    assert "missing: 4097" in out

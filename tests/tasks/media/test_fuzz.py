@@ -1,8 +1,14 @@
-"""Whatever is damaged, there is a clip, one line that says what is wrong, or a counted finding; never anything else."""
+"""Whatever is damaged, there is a clip, one line that says what is wrong, or a counted finding; never anything else.
+
+With many times the examples:
+
+    AVBENCH_FUZZ=20 python -m pytest tests/tasks/media/test_fuzz.py
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +35,8 @@ ROW = {
     "question_content": "How many <Object>?",
     "anser": "one",
 }
-fuzz = settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+TIMES = int(os.environ.get("AVBENCH_FUZZ", "1"))
+fuzz = settings(max_examples=10 * TIMES, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 @st.composite
@@ -150,7 +157,7 @@ READERS: dict[str, tuple[Callable, Callable]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(fuzz, max_examples=60)
+@settings(fuzz, max_examples=60 * TIMES)
 @given(befall=damage(), which=st.integers(0, 3))
 def test_damaged_annotations_are_read_or_one_line(name: str, tmp_path: Path, befall: Callable, which: int) -> None:
     """What is read anew keeps its rows: each is there, and each clip without a file is a finding."""

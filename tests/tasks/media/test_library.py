@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE
 from tasks.media.encode import encode_clip
+from tasks.media.inspect import inspect_decoded
 from tasks.media.library import MediaFolder, find_data_root
 
 Write = Callable[..., None]
@@ -111,3 +112,20 @@ def test_the_folders_themselves_may_be_links(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "videos").symlink_to(tmp_path / "disk")
     assert MediaFolder(tmp_path / "data").missing(["a", "b"]) == []
+
+
+def test_pictures_of_all_clips_side_by_side(tmp_path: Path, write_pictures: Callable, write_wav: Callable) -> None:
+    """CAV-MAE's layout: `frame_0` has the first picture of each clip, …, `frame_10` the eleventh."""
+    write_pictures(tmp_path / "plain", 11)
+    for number in range(11):
+        folder = tmp_path / "video_frames" / f"frame_{number}"
+        folder.mkdir(parents=True)
+        (tmp_path / "plain" / f"{number + 1:04d}.jpg").rename(folder / "clip_000030.jpg")
+    write_wav(tmp_path / "raw_audio" / "clip_000030.wav", np.full((1, 10 * SAMPLE_RATE), 0.1, np.float32))
+    library = MediaFolder(tmp_path)
+    assert library.missing(["clip_000030", "gone"]) == ["gone"]
+    clip = library.read("clip_000030", 11, seconds=10)
+    np.testing.assert_allclose(clip.frames.float().mean(dim=(1, 2, 3)), 2 * np.arange(1, 12), atol=0.6)
+    assert clip.has_sound
+    assert inspect_decoded(library.find("clip_000030", 10), 10) == []
+    assert [problem.kind for problem in inspect_decoded(library.find("clip_000030", 10), 12)] == ["short"]

@@ -138,6 +138,20 @@ def test_what_tasks_ask_of_rows():
         classes_of(parsed(HEADER, "walk,b.mp4,0,1,train,"))
 
 
+def test_seconds_that_two_splits_share_are_counted():
+    """Rows of one file that only touch share nothing; each row of the later split counts once."""
+    manifest = parsed(
+        HEADER,
+        "a,x.mp4,0,10,train,dog",
+        "b,x.mp4,5,15,train,dog",
+        "c,x.mp4,9,20,test,dog",
+        "d,x.mp4,20,,test,dog",
+        "e,x.mp4,25,30,val,dog",
+        "f,y.mp4,0,10,val,dog",
+    )
+    assert manifest.overlap(manifest.rows) == {"train and validation": 0, "train and test": 1, "validation and test": 1}
+
+
 def test_a_folder_or_a_file_names_it(tmp_path: Path):
     assert find_manifest(tmp_path) is None
     (tmp_path / "manifest.csv").write_text(f"{HEADER}\n{WALK}\n")
