@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.__main__ import main
 
-VERBS = ("run", "list", "describe", "leaderboard", "compare", "status", "pretrain", "data", "verify")
+VERBS = ("run", "list", "describe", "profile", "leaderboard", "compare", "status", "pretrain", "data", "verify")
 
 
 def one_error_line(capsys) -> str:
