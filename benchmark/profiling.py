@@ -46,6 +46,7 @@ class Asked:
     steps: timed steps of training, and as many of inference, after `warm_up` that are not.
     data: whether batches come from the task's training split through its loader, or are made of random numbers.
     pretrained: whether the backbone's weights are read; random ones cost the same.
+    product_side: of the square matrices whose product tells the machine's rate; None for `PRODUCT_SIDE`.
     """
 
     backbone: Component
@@ -58,6 +59,7 @@ class Asked:
     device: str = "cpu"
     data: bool = False
     pretrained: bool = False
+    product_side: int | None = None
     plugins: tuple[str, ...] = ()
 
 
@@ -100,7 +102,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     for _ in range(asked.warm_up):
         work.train()
     peak = memory.read()
-    product = _Product(asked.precision, asked.device)
+    product = _Product(asked)
     training = _timed(work.train, product, asked)
     model.eval()
     work.infer()
@@ -108,6 +110,8 @@ def measure(asked: Asked) -> dict[str, Any]:
     forward, backward = (operations.forward, operations.backward) if operations else (None, None)
     per_step = asked.batch * (forward + backward) if forward is not None and backward is not None else None
     per_look = asked.batch * forward if forward is not None else None
+    best = max(t.rate for t in (*training, *inference))
+    step_seconds = statistics.median(t.seconds for t in training)
     return {
         "backbone": str(asked.backbone),
         "adapter": str(asked.adapter),
@@ -115,15 +119,15 @@ def measure(asked: Asked) -> dict[str, Any]:
         "batch": asked.batch,
         "precision": asked.precision,
         "labels": _labels(model, task, asked),
-        "step_ms_per_clip": 1000 * statistics.median(t.seconds for t in training) / asked.batch,
+        "step_ms_per_clip": 1000 * step_seconds / asked.batch,
         "inference_ms_per_clip": 1000 * statistics.median(t.seconds for t in inference) / asked.batch,
         "data_wait": work.waited / work.loaded if work.loaded else None,
         "peak_memory_mb": peak,
         "forward_gflops_per_clip": forward and forward / 1e9,
         "backward_gflops_per_clip": backward if backward is None else backward / 1e9,
-        "product_gflops_per_second": max(t.rate for t in (*training, *inference)) / 1e9,
+        "product_gflops_per_second": best / 1e9,
         "step_share": _share(training, per_step),
-        "step_share_of_best_product": _share_of_best(training, per_step),
+        "step_share_of_best_product": None if per_step is None else per_step / step_seconds / best,
         "inference_share": _share(inference, per_look),
         "steps": asked.steps,
         "step_seconds": [t.seconds for t in training],
@@ -185,12 +189,12 @@ class _Work:
 class _Product:
     """A large square matrix product in the precision of the step, as a linear layer computes it."""
 
-    def __init__(self, precision: Precision, device: str) -> None:
-        self._device = torch.device(device)
-        self._side = PRODUCT_SIDE[self._device.type]
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    def __init__(self, asked: Asked) -> None:
+        self._device = torch.device(asked.device)
+        self._side = asked.product_side or PRODUCT_SIDE[self._device.type]
+        dtype = torch.bfloat16 if asked.precision == "bf16" else torch.float32
         self._left, self._right = (
-            torch.randn(self._side, self._side, device=device).to(dtype) for _ in ("left", "right")
+            torch.randn(self._side, self._side, device=self._device).to(dtype) for _ in ("left", "right")
         )
         self.rate()
 
@@ -223,13 +227,6 @@ def _share(timed: Sequence[_Timed], operations: int | None) -> float | None:
     if operations is None:
         return None
     return statistics.median(operations / t.seconds / t.rate for t in timed)
-
-
-def _share_of_best(timed: Sequence[_Timed], operations: int | None) -> float | None:
-    """Of the median step and the fastest product of the whole run."""
-    if operations is None:
-        return None
-    return operations / statistics.median(t.seconds for t in timed) / max(t.rate for t in timed)
 
 
 def random_inputs(task: Task, model: AudioVisualModel, batch: int) -> Inputs:
