@@ -76,7 +76,7 @@ def single_clip(runner: Runner, clock: TrainingClock, device: str) -> SingleClip
     if clock.train_clip is None or clock.test_clip is None:
         return None
     try:
-        _give_back_memory()
+        give_back_memory()
         memory = PeakMemory(device)
         model.train()
         # Accumulation counts to the end of the training loop, which these steps go beyond.
@@ -115,7 +115,7 @@ def _first(batch: Any) -> Any:
     return batch[:1]
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Freed memory goes back to the system, which else would count it as held."""
     gc.collect()
     if torch.cuda.is_available():

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
 from benchmark.assembly import build_model, build_task
-from benchmark.front_end import FrontEnd
 from benchmark.model import AudioVisualModel
+from benchmark.operations import Operations, count_operations
 from benchmark.parameters import count_parameters
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
-from registry.vocabulary import Features, Modality, Streams
 from results.record import Parameters
 from tasks.task import Task
-
-logger = logging.getLogger(__name__)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -53,6 +46,13 @@ def count_gflops(backbone: Component, adapter: Component, task: Component) -> fl
     return gflops
 
 
+def count_training(backbone: Component, adapter: Component, task: Component) -> Operations | None:
+    """Operations of one clip in training, forward and backward; None where they cannot be counted."""
+    asked = build_task(task)
+    with torch.random.fork_rng(devices=[]):
+        return count_operations(_without_storage(lambda: _build(backbone, adapter, asked)).train(), asked)
+
+
 def count(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
     """The parameters alone, by the same names.
 
@@ -73,9 +73,10 @@ def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str
     asked = build_task(task)
     model = _without_storage(lambda: _build(backbone, adapter, asked))
     picture = model.encoder.backbone.picture
+    operations = count_operations(model.eval(), asked)
     return {
         **_counts(model),
-        "gflops": _gflops(model.eval(), asked),
+        "gflops": operations and operations.forward / 1e9,
         "segments": asked.segments,
         "visual_picture": [picture.size, picture.size],
         "audio_picture": [picture.sound.frames, picture.sound.mel_bands],
@@ -83,7 +84,7 @@ def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str
 
 
 def _build(backbone: Component, adapter: Component, task: Task) -> AudioVisualModel:
-    return build_model(_without_weights(backbone), adapter, task, seed=0, precision="fp32")
+    return build_model(without_weights(backbone), adapter, task, seed=0, precision="fp32")
 
 
 def _counts(model: AudioVisualModel) -> dict[str, Any]:
@@ -111,7 +112,8 @@ def _as_published(model: AudioVisualModel, live: Parameters) -> dict[str, int | 
     return dict(zip(_PUBLISHED, counts, strict=True))
 
 
-def _without_weights(backbone: Component) -> Component:
+def without_weights(backbone: Component) -> Component:
+    """The same backbone with random weights, where it can have them."""
     known = option_defaults(look_up(BACKBONES, backbone.name))
     return backbone.with_options(weights="none") if "weights" in known else backbone
 
@@ -123,38 +125,3 @@ def _without_storage(build: Callable[[], Module]) -> Module:
             return build()
     except (NotImplementedError, RuntimeError):
         return build().to("meta")
-
-
-def _gflops(model: AudioVisualModel, task: Task) -> float | None:
-    """The encoder is counted on the meta device, where the counter sees every product; on CPU it misses fused ones.
-
-    The head works on real zeros, because heads may look at values (at words that are not padding, for example).
-    """
-    encoder, head = model.encoder, task.head(model.encoder.backbone.dim).eval()
-
-    def encode(pictures: Streams) -> dict[Modality, Features]:
-        features = encoder({m: picture.to("meta") for m, picture in pictures.items()})
-        return {m: Features(_zeros_like(f.tokens), _zeros_like(f.pooled)) for m, f in features.items()}
-
-    inputs = FrontEnd(encoder.backbone.picture)(task.example_inputs(1))
-    with torch.no_grad(), _without_fused_recurrence(), FlopCounterMode(display=False) as counter:
-        try:
-            head(encode, inputs)
-        except (NotImplementedError, RuntimeError) as error:
-            logger.warning("operations cannot be counted: %s", error)
-            return None
-    return counter.get_total_flops() / 1e9
-
-
-@contextmanager
-def _without_fused_recurrence() -> Iterator[None]:
-    """oneDNN's recurrent kernels would be missed by the counter as well."""
-    with warnings.catch_warnings():
-        # Reading the flags for restoring them warns of Intel GPUs.
-        warnings.filterwarnings("ignore", message="TF32 acceleration")
-        with torch.backends.mkldnn.flags(enabled=False):
-            yield
-
-
-def _zeros_like(meta: Tensor) -> Tensor:
-    return torch.zeros(meta.shape, dtype=meta.dtype)

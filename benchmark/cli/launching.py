@@ -115,7 +115,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
     from benchmark.launch.placement import Placement, cores
 
     on_cluster = arguments.launcher != "local"
-    device = _device_of_cluster(arguments.device) if on_cluster else _device(arguments.device)
+    device = _device_of_cluster(arguments.device) if on_cluster else chosen_device(arguments.device)
     gpus = () if on_cluster else _gpus(arguments.gpus, device)
     if device == "cpu" and arguments.cells_per_gpu > 1:
         raise UserError("--cells-per-gpu needs a GPU, but the cells run on the processor; use --jobs.")
@@ -167,10 +167,15 @@ def get_ready(arguments: argparse.Namespace) -> None:
     if arguments.launcher == "local":
         from benchmark.launch.local import get_ready
 
-        get_ready(_device(arguments.device))
+        get_ready(chosen_device(arguments.device))
 
 
-def _device(asked: str) -> str:
+def chosen_device(asked: str) -> str:
+    """Where torch computes on this machine.
+
+    Raises:
+        UserError: a GPU that is not there.
+    """
     import torch
 
     has_cuda = torch.cuda.is_available()

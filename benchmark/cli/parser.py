@@ -6,12 +6,12 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from benchmark.cli import compare, data, describe, leaderboard, listing, pretrain, run, status, verify
+from benchmark.cli import compare, data, describe, leaderboard, listing, pretrain, profile, run, status, verify
 from registry.errors import UserError
 
 PROGRAM = "python -m benchmark"
 DISTRIBUTION = "av-adapter-bench"
-VERBS = (run, listing, describe, leaderboard, compare, status, pretrain, data, verify)
+VERBS = (run, listing, describe, profile, leaderboard, compare, status, pretrain, data, verify)
 
 
 class Parser(argparse.ArgumentParser):

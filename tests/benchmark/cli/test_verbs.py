@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.__main__ import main
 
-VERBS = ("run", "list", "describe", "leaderboard", "compare", "status", "pretrain", "data", "verify")
+VERBS = ("run", "list", "describe", "profile", "leaderboard", "compare", "status", "pretrain", "data", "verify")
 
 
 def one_error_line(capsys) -> str:
@@ -115,6 +115,48 @@ class TestDescribe:
     def test_a_missing_part(self, capsys) -> None:
         assert main(["describe", "--backbone", "fake_backbone"]) == 2
         assert "--adapter, --task" in one_error_line(capsys)
+
+
+class TestProfile:
+    WORDS = ("profile", "--backbone", "fake_backbone", "--adapter", "fake_adapter", "--task", "fake_task")
+
+    @pytest.fixture(autouse=True)
+    def _profiled(self, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        from benchmark import profiling
+
+        self.asked: list[profiling.Asked] = []
+        figures = {
+            "labels": ["random weights"], "backbone": "b", "adapter": "a", "task": "t", "batch": 4, "precision": "bf16",
+            "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
+            "step_ms_per_clip": 1234.5, "inference_ms_per_clip": 0.123, "data_wait": None, "peak_memory_mb": 4755.1,
+            "forward_gflops_per_clip": None, "backward_gflops_per_clip": 0.0, "product_gflops_per_second": 412.5,
+            "step_share": 0.5427, "inference_share": None,
+        }  # fmt: skip
+        monkeypatch.setattr(profiling, "profile", lambda asked: self.asked.append(asked) or figures)
+
+    def test_as_text(self, capsys) -> None:
+        assert main([*self.WORDS, "--device", "cpu"]) == 0
+        lines = {
+            line.partition("  ")[0]: line.partition("  ")[2].strip() for line in capsys.readouterr().out.splitlines()
+        }
+        assert lines["labels"] == "random weights"
+        assert lines["training"] == "1,234 ms per clip"
+        assert lines["training reaches"] == "54.3 % of it"
+        assert lines["inference reaches"] == "unknown of it"
+        assert lines["forward"] == "unknown GFLOP per clip"
+
+    def test_as_json_and_as_asked(self, capsys) -> None:
+        words = ("--batch", "4", "--precision", "fp32", "--steps", "7", "--with-data", "--json", "--device", "cpu")
+        assert main([*self.WORDS, *words]) == 0
+        assert json.loads(capsys.readouterr().out)["product_gflops_per_second"] == 412.5
+        (asked,) = self.asked
+        assert (asked.batch, asked.precision, asked.steps, asked.data, asked.device) == (4, "fp32", 7, True, "cpu")
+        assert not asked.pretrained
+
+    @pytest.mark.parametrize("words", [("--batch", "0"), ("--precision", "fp8"), ("--steps", "x")])
+    def test_mistakes(self, words: tuple[str, str], capsys) -> None:
+        assert main([*self.WORDS, *words]) == 2
+        assert words[0] in one_error_line(capsys)
 
 
 @pytest.mark.parametrize("verb", ["leaderboard", "status"])

@@ -1,0 +1,100 @@
+"""`profile`: how fast one cell trains here, and how near that is to what the machine can do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from benchmark.cli.arguments import Verbs, add_cell, add_plugins, add_verb, at_least, checked_cell, load_requested
+
+DETAILS = """\
+After warm-up, in one fresh process: median times of a training step and of inference, peak memory of training with the
+model in it, operations of both passes, the machine's own rate of matrix products between the steps, and the share of it
+that they reach. Weights and inputs are random, which costs the same and needs no download: --pretrained reads weights,
+--with-data reads the task's training clips and tells how long a step waits for them. See docs/performance.md."""
+EXAMPLES = """\
+profile --backbone tiny_vit --adapter stg_cma --task event_localisation --batch 8
+profile --backbone swin_base --adapter stg_cma --task "event_localisation(data='ave')" --precision fp32 --json
+profile --backbone tiny_vit --adapter lavish --task avqa --with-data"""
+
+
+def add_to(verbs: Verbs) -> None:
+    parser = add_verb(
+        verbs, "profile", "measure time, memory and the share of the machine's rate that a cell reaches", act,
+        examples=EXAMPLES, details=DETAILS,
+    )  # fmt: skip
+    add_cell(parser, required=True)
+    parser.add_argument("--batch", type=at_least(1), default=1, metavar="B", help="clips in a step (default: 1)")
+    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="default: bf16")
+    parser.add_argument("--steps", type=at_least(1), default=5, metavar="N", help="steps to time (default: 5)")
+    parser.add_argument("--warm-up", type=at_least(1), default=1, metavar="N", help="steps before them (default: 1)")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
+    )
+    parser.add_argument("--with-data", action="store_true", help="train on the task's clips through its loader")
+    parser.add_argument("--pretrained", action="store_true", help="read the backbone's weights")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_plugins(parser)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    load_requested(arguments)
+    components = checked_cell(arguments)
+    from benchmark.cli.launching import chosen_device
+    from benchmark.profiling import Asked, profile
+
+    asked = Asked(
+        *components,
+        batch=arguments.batch,
+        precision=arguments.precision,
+        steps=arguments.steps,
+        warm_up=arguments.warm_up,
+        device=chosen_device(arguments.device),
+        data=arguments.with_data,
+        pretrained=arguments.pretrained,
+        plugins=tuple(arguments.plugin),
+    )
+    measured = profile(asked)
+    if arguments.json:
+        print(json.dumps(measured, indent=2))
+    else:
+        _show(measured)
+    return 0
+
+
+def _show(measured: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    from benchmark.cli.screen import screen
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, text in _lines(measured):
+        table.add_row(name, text)
+    screen().print(table)
+
+
+def _lines(m: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("cell", f"{m['backbone']} + {m['adapter']} on {m['task']}"),
+        ("labels", ", ".join(m["labels"]) or "-"),
+        ("step", f"batch {m['batch']}, {m['precision']}, median of {m['steps']}"),
+        ("machine", f"{m['device_name']}, {m['threads']} threads, load {m['load_average']:.1f}, {m['date']}"),
+        ("training", f"{_number(m['step_ms_per_clip'])} ms per clip"),
+        ("inference", f"{_number(m['inference_ms_per_clip'])} ms per clip"),
+        ("waiting for data", "not measured, see --with-data" if m["data_wait"] is None else _percent(m["data_wait"])),
+        ("peak memory", f"{_number(m['peak_memory_mb'])} MiB"),
+        ("forward", f"{_number(m['forward_gflops_per_clip'])} GFLOP per clip"),
+        ("backward", f"{_number(m['backward_gflops_per_clip'])} GFLOP per clip"),
+        ("matrix products here", f"{_number(m['product_gflops_per_second'])} GFLOP/s"),
+        ("training reaches", f"{_percent(m['step_share'])} of it"),
+        ("inference reaches", f"{_percent(m['inference_share'])} of it"),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _percent(share: float | None) -> str:
+    return "unknown" if share is None else f"{100 * share:.1f} %"

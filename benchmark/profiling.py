@@ -1,0 +1,292 @@
+"""One cell's cost, each figure beside the rate of matrix products that the machine had in the same seconds."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from benchmark.assembly import build_model, build_task
+from benchmark.costs import give_back_memory
+from benchmark.describe import count_training, without_weights
+from benchmark.environment import device_name
+from benchmark.launch.local import KEEP_FREED_MEMORY
+from benchmark.launch.placement import cores
+from benchmark.measure import PeakMemory
+from benchmark.model import AudioVisualModel, Precision
+from benchmark.operations import squared
+from benchmark.optimizer import Steps, build_optimizer
+from registry import Component
+from registry.errors import UserError
+from registry.plugins import load_plugins
+from registry.vocabulary import Inputs
+from tasks.recipe import Recipe
+from tasks.task import Task
+
+PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}
+"""Of the square matrices whose product tells the machine's rate; smaller ones do not reach it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured.
+
+    steps: timed steps of training, and as many of inference, after `warm_up` that are not.
+    data: whether batches come from the task's training split through its loader, or are made of random numbers.
+    pretrained: whether the backbone's weights are read; random ones cost the same.
+    product_side: of the square matrices whose product tells the machine's rate; None for `PRODUCT_SIDE`.
+    """
+
+    backbone: Component
+    adapter: Component
+    task: Component
+    batch: int = 1
+    precision: Precision = "bf16"
+    steps: int = 5
+    warm_up: int = 1
+    device: str = "cpu"
+    data: bool = False
+    pretrained: bool = False
+    product_side: int | None = None
+    plugins: tuple[str, ...] = ()
+
+
+def profile(asked: Asked) -> dict[str, Any]:
+    """`measure` in a fresh process with the allocator's settings of a training cell.
+
+    Raises:
+        UserError: a mistake in what was asked, or the process was killed, as happens when memory runs out.
+    """
+    with _environment(KEEP_FREED_MEMORY), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(measure, asked).result()
+        except BrokenProcessPool:
+            raise UserError(
+                f"the process of batch {asked.batch} was killed, most likely out of memory; use a smaller --batch."
+            ) from None
+        except torch.OutOfMemoryError:
+            raise UserError(f"batch {asked.batch} does not fit into the GPU's memory; use a smaller --batch.") from None
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    """Times, memory, operations and the share of the machine's own rate that they reach, in plain values.
+
+    Seconds are medians. A share compares each step with the products timed just before and after it, so that a machine
+    which slows down slows both; the median over the steps is given.
+
+    Raises:
+        UserError: a mistake in what was asked.
+    """
+    load_plugins(list(asked.plugins), report=lambda line: None)
+    if torch.device(asked.device).type == "cpu":
+        torch.set_num_threads(cores())
+    backbone = asked.backbone if asked.pretrained else without_weights(asked.backbone)
+    operations = count_training(backbone, asked.adapter, asked.task)
+    task = build_task(asked.task)
+    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision).to(asked.device).train()
+    work = _Work(model, task, asked)
+    give_back_memory()
+    memory = PeakMemory(asked.device)
+    for _ in range(asked.warm_up):
+        work.train()
+    peak = memory.read()
+    product = _Product(asked)
+    training = _timed(work.train, product, asked)
+    model.eval()
+    work.infer()
+    inference = _timed(work.infer, product, asked)
+    forward, backward = (operations.forward, operations.backward) if operations else (None, None)
+    per_step = asked.batch * (forward + backward) if forward is not None and backward is not None else None
+    per_look = asked.batch * forward if forward is not None else None
+    best = max(t.rate for t in (*training, *inference))
+    step_seconds = statistics.median(t.seconds for t in training)
+    return {
+        "backbone": str(asked.backbone),
+        "adapter": str(asked.adapter),
+        "task": str(asked.task),
+        "batch": asked.batch,
+        "precision": asked.precision,
+        "labels": _labels(model, task, asked),
+        "step_ms_per_clip": 1000 * step_seconds / asked.batch,
+        "inference_ms_per_clip": 1000 * statistics.median(t.seconds for t in inference) / asked.batch,
+        "data_wait": work.waited / work.loaded if work.loaded else None,
+        "peak_memory_mb": peak,
+        "forward_gflops_per_clip": forward and forward / 1e9,
+        "backward_gflops_per_clip": backward if backward is None else backward / 1e9,
+        "product_gflops_per_second": best / 1e9,
+        "step_share": _share(training, per_step),
+        "step_share_of_best_product": None if per_step is None else per_step / step_seconds / best,
+        "inference_share": _share(inference, per_look),
+        "steps": asked.steps,
+        "step_seconds": [t.seconds for t in training],
+        "device": asked.device,
+        "device_name": device_name(asked.device),
+        "threads": torch.get_num_threads(),
+        "load_average": os.getloadavg()[0],
+        "torch": torch.__version__,
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+class _Work:
+    """The steps that are timed, and how long they waited for data."""
+
+    def __init__(self, model: AudioVisualModel, task: Task, asked: Asked) -> None:
+        self._model, self._device = model, torch.device(asked.device)
+        recipe = Recipe(precision=asked.precision)
+        self._steps = Steps(build_optimizer(model, recipe), accumulate=1, clip_norm=recipe.clip_norm)
+        self._batches = _endless(task, asked) if asked.data else None
+        self._random = None if asked.data else random_inputs(task, model, asked.batch)
+        self.waited = self.loaded = 0.0
+        """Seconds for the loader, and of whole steps with one."""
+
+    def train(self) -> None:
+        begun = time.perf_counter()
+        if self._batches is None:
+            outputs = self._model(**self._prepared(), mode="tensor")
+            self._steps.update_params(squared(outputs))
+        else:
+            batch = self._next()
+            self._model.train_step(batch, self._steps)
+        self._finish(begun)
+
+    @torch.inference_mode()
+    def infer(self) -> None:
+        begun = time.perf_counter()
+        if self._batches is None:
+            self._model(**self._prepared(), mode="tensor")
+        else:
+            self._model.test_step(self._next())
+        self._finish(begun)
+
+    def _prepared(self) -> Any:
+        return self._model.data_preprocessor({"inputs": self._random, "targets": {}})
+
+    def _next(self) -> Any:
+        assert self._batches is not None
+        begun = time.perf_counter()
+        batch = next(self._batches)
+        self.waited += time.perf_counter() - begun
+        return batch
+
+    def _finish(self, begun: float) -> None:
+        _wait_for(self._device)
+        self.loaded += time.perf_counter() - begun if self._batches is not None else 0.0
+
+
+class _Product:
+    """A large square matrix product in the precision of the step, as a linear layer computes it."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._device = torch.device(asked.device)
+        self._side = asked.product_side or PRODUCT_SIDE[self._device.type]
+        dtype = torch.bfloat16 if asked.precision == "bf16" else torch.float32
+        self._left, self._right = (
+            torch.randn(self._side, self._side, device=self._device).to(dtype) for _ in ("left", "right")
+        )
+        self.rate()
+
+    def rate(self) -> float:
+        """Operations a second: the better of three."""
+        return 2 * self._side**3 / min(_seconds(self._multiply, self._device) for _ in range(3))
+
+    def _multiply(self) -> None:
+        torch.nn.functional.linear(self._left, self._right)
+
+
+@dataclass(frozen=True)
+class _Timed:
+    seconds: float
+    rate: float
+    """Of the products around this step, operations a second."""
+
+
+def _timed(step: Callable[[], None], product: _Product, asked: Asked) -> list[_Timed]:
+    timed, before = [], product.rate()
+    for _ in range(asked.steps):
+        seconds = _seconds(step, torch.device(asked.device))
+        after = product.rate()
+        timed.append(_Timed(seconds, max(before, after)))
+        before = after
+    return timed
+
+
+def _share(timed: Sequence[_Timed], operations: int | None) -> float | None:
+    if operations is None:
+        return None
+    return statistics.median(operations / t.seconds / t.rate for t in timed)
+
+
+def random_inputs(task: Task, model: AudioVisualModel, batch: int) -> Inputs:
+    """Noise as frames of the backbone's own size and as sound; other inputs as the task's example has them."""
+    side = model.encoder.backbone.picture.size
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(name: str, value: Tensor) -> Tensor:
+        if name.endswith("frames"):
+            return torch.randint(0, 256, (*value.shape[:-2], side, side), dtype=torch.uint8, generator=generator)
+        if name == "waveform":
+            loudness = 0.1 if value.is_floating_point() else 3000.0
+            return (loudness * torch.randn(value.shape, generator=generator)).to(value.dtype)
+        return value
+
+    return {name: noise(name, value) for name, value in task.example_inputs(batch).items()}
+
+
+def _endless(task: Task, asked: Asked) -> Iterator[Any]:
+    """Batches of the training split in order, again and again."""
+    task.prepare()
+    clips = task.dataset("train")
+    if len(clips) < asked.batch:  # type: ignore[arg-type]
+        raise UserError(f"--batch {asked.batch} is more than the training split's {len(clips)} clips.")  # type: ignore[arg-type]
+    while True:
+        yield from DataLoader(clips, asked.batch, drop_last=True, num_workers=1)
+
+
+def _labels(model: AudioVisualModel, task: Task, asked: Asked) -> list[str]:
+    known = {
+        "random weights": model.encoder.backbone.random_weights,
+        "random inputs": not asked.data,
+        "synthetic data": asked.data and (task.is_synthetic or task.is_sample),
+    }
+    return [label for label, holds in known.items() if holds]
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    _wait_for(device)
+    begun = time.perf_counter()
+    step()
+    _wait_for(device)
+    return time.perf_counter() - begun
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Variables that a child started within finds."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,90 @@
+"""The scripts that measure, without measuring."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(f"script_{name}", BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def figures(batch: int, memory_mb: float) -> dict:
+    return {
+        "backbone": "swin_base", "adapter": "stg_cma", "precision": "bf16", "batch": batch, "step_ms_per_clip": 7820.0,
+        "step_share": 0.5427, "inference_ms_per_clip": 4200.0, "inference_share": None,
+        "forward_gflops_per_clip": 852.2, "backward_gflops_per_clip": 892.3, "product_gflops_per_second": 412.5,
+        "peak_memory_mb": memory_mb, "device_name": "d", "threads": 2, "load_average": 0.1, "date": "2026-11-24",
+    }  # fmt: skip
+
+
+class TestStep:
+    @pytest.fixture
+    def step(self, monkeypatch):
+        module = script("step")
+        self.asked = []
+
+        def measure(combination, precision, batch, device, steps, timeout):
+            self.asked.append((combination, batch))
+            return figures(batch, 3000.0 * batch)
+
+        monkeypatch.setattr(module, "measure", measure)
+        return module
+
+    def run(self, step, folder: Path, *words: str) -> None:
+        places = ["--results", str(folder / "r.json"), "--table", str(folder / "t.md")]
+        step.main(["--only", "swin_base+stg_cma", *places, *words])
+
+    def test_the_batch_doubles_until_memory_is_full(self, step, tmp_path, capsys):
+        self.run(step, tmp_path, "--largest", "--memory-gb", "9")
+        assert [batch for _, batch in self.asked] == [1, 2, 4]
+        assert "| swin_base | stg_cma | bf16 | 2 | 7.82 | 54 % | 4.20 | unknown |" in (tmp_path / "t.md").read_text()
+
+    def test_what_is_measured_is_not_measured_again(self, step, tmp_path, capsys):
+        self.run(step, tmp_path)
+        self.run(step, tmp_path)
+        assert self.asked == [("swin_base+stg_cma", 1)]
+        self.run(step, tmp_path, "--label", "next")
+        assert len(self.asked) == 2
+        assert (tmp_path / "t.md").read_text().count("## ") == 2
+
+    def test_a_failure_is_told_and_ends_the_search(self, step, tmp_path, monkeypatch, capsys):
+        monkeypatch.setattr(step, "measure", lambda *words: {"failure": "no memory"})
+        self.run(step, tmp_path, "--largest")
+        assert len(json.loads((tmp_path / "r.json").read_text())) == 1
+        assert "no memory" in capsys.readouterr().out
+
+    def test_the_standard_set(self, step):
+        assert len(step.COMBINATIONS) == 12
+
+
+class TestScaling:
+    def test_the_exponent_is_the_slope_of_logarithms(self):
+        scaling = script("scaling")
+        assert scaling.exponent([1, 2, 4, 8], [3, 12, 48, 192]) == pytest.approx(2)
+        assert scaling.exponent([1, 3], [5, 5]) == pytest.approx(0)
+
+    def test_points_and_table(self):
+        scaling = script("scaling")
+        assert [p.segments for p in scaling.points("segments", "lavish")] == [2, 4, 8, 16, 32]
+        assert {p.adapter for p in scaling.points("exchange", "lavish")} == {""}
+        text = scaling.table("side", "lavish", [scaling.Cost(s, 2 * s) for s in (49.0, 196.0, 441.0, 784.0)])
+        assert "| 112 (49 tokens) | 49.000 | 98 |" in text
+        assert "Exponent in tokens: time 1.00, memory 1.00." in text
+
+    def test_one_step_of_the_exchange(self, monkeypatch):
+        scaling = script("scaling")
+        step = scaling._exchange_step(scaling.Point(segments=1, tokens=8))
+        step()
+        step()
