@@ -40,7 +40,13 @@ def build_scheme(component: Component, backbone: Backbone, segments: int) -> Ada
 
 
 def build_model(
-    backbone: Component, adapter: Component, task: Task, *, seed: int, precision: Precision
+    backbone: Component,
+    adapter: Component,
+    task: Task,
+    *,
+    seed: int,
+    precision: Precision,
+    checkpointing: bool = False,
 ) -> AudioVisualModel:
     """Every live module of a cell.
 
@@ -55,4 +61,5 @@ def build_model(
     seed_everything(seed, "adapter")
     scheme = build_scheme(adapter, frozen, task.segments)
     seed_everything(seed, "head")
-    return AudioVisualModel(Encoder(frozen, scheme), task.head(frozen.dim), precision)
+    encoder = Encoder(frozen, scheme, checkpointing=checkpointing)
+    return AudioVisualModel(encoder, task.head(frozen.dim), precision)

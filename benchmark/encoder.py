@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 
 from torch import nn
@@ -11,20 +12,33 @@ from adapters.scheme import AdapterScheme
 from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
+from benchmark.checkpointing import computed_again
 from registry.vocabulary import Features, Modality, Streams
 
 
 class Encoder(nn.Module):
-    """A frozen backbone under an adapter scheme; what heads call to `encode` pictures."""
+    """A frozen backbone under an adapter scheme; what heads call to `encode` pictures.
 
-    def __init__(self, backbone: Backbone, scheme: AdapterScheme) -> None:
+    Args:
+        checkpointing: keep only the tokens between blocks for the backward pass, and compute blocks again in it.
+    """
+
+    def __init__(self, backbone: Backbone, scheme: AdapterScheme, *, checkpointing: bool = False) -> None:
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
+        self.checkpointing = checkpointing
 
     def forward(self, pictures: Streams) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities."""
         with standing_in(self.backbone, self.scheme.tuned()):
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-                streams = self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+                step = partial(self._step, index, block)
+                streams = computed_again(step, streams, self.scheme) if self.checkpointing else step(streams)
             return self.scheme.leave(streams, self.backbone.finish)
+
+    def _step(self, index: int, block: Block, streams: Streams) -> Streams:
+        # The backward pass comes back here from outside `forward`.
+        again = self.scheme.tuned() if self.checkpointing else {}
+        with standing_in(self.backbone, again):
+            return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})

@@ -76,6 +76,9 @@ class Recipe:
     roll: int = 0
     """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
     precision: Literal["bf16", "fp32"] = "bf16"
+    checkpointing: Literal["none", "blocks"] = "none"
+    """`blocks`: each block is computed again in the backward pass instead of keeping its activations. The same numbers
+    in less memory and more time; a record tells those too, so this belongs to its identity."""
     workers: int = 8
 
     def __post_init__(self) -> None:

@@ -131,6 +131,14 @@ def test_bf16_learns_as_well():
     assert record.scores["accuracy"] >= 80.0
 
 
+def test_checkpointing_leaves_the_course_as_it_is():
+    plain, again = (numbers(run(spec(checkpointing=choice))[0]) for choice in ("none", "blocks"))
+    assert again["recipe"].pop("checkpointing") == "blocks"
+    assert plain["recipe"].pop("checkpointing") == "none"
+    assert plain.pop("slug") != again.pop("slug")
+    assert again == plain
+
+
 def test_accumulation_and_clipping_change_the_course():
     plain = numbers(run(spec(epochs=1))[0])["history"]
     assert numbers(run(spec(epochs=1, accumulate=3))[0])["history"] != plain
