@@ -49,6 +49,8 @@ def clip(
 
     Args:
         weights: `hub` (OpenAI's), a tag of open_clip such as `laion2b_s34b_b88k`, a file, or `none` for random weights.
+            A tag brings the activation it was trained with; otherwise the model's name decides, and OpenAI's QuickGELU
+            is in those that end in `-quickgelu`.
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.

@@ -16,6 +16,7 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from open_clip.transformer import QuickGELU
 
 from backbones import weights
 from backbones.clip import OPENAI
@@ -80,6 +81,20 @@ def test_no_weights_is_flagged_as_random(small_clip: str, capfd: pytest.CaptureF
         assert backbone.random_weights
         assert backbone.weight_files == {}
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "quick"),
+    [
+        ("clip", {"model": "ViT-B-32"}, False),
+        ("clip", {"model": "ViT-B-32-quickgelu"}, True),
+        ("clip_vit_base", {}, True),
+    ],
+)
+def test_without_weights_the_name_decides_the_activation(name: str, options: dict[str, str], quick: bool) -> None:
+    with torch.device("meta"):
+        backbone = build(name, **options, weights="none")
+    assert isinstance(backbone.blocks[0].mlp.activation, QuickGELU) is quick
 
 
 @pytest.mark.usefixtures("nothing_cached")
