@@ -19,9 +19,20 @@ from backbones.pooling import FirstToken, MeanToken
 from backbones.positions import Positions
 from backbones.reading import expect, picture_of, preset
 from backbones.stem import PatchStem, refuse_indivisible
-from backbones.weights import WeightFile, hub_file, load_checked, local_file, unknown_model, wants_no_weights
+from backbones.weights import (
+    WeightFile,
+    hub_file,
+    load_checked,
+    local_file,
+    refuse_out_of_reach,
+    unknown_model,
+    wants_no_weights,
+)
 from registry.errors import UserError, unknown
 from registry.registries import register_backbone
+
+OPENAI = "openai"
+"""The tag of open_clip that `hub` stands for."""
 
 
 @register_backbone("clip")
@@ -38,6 +49,8 @@ def clip(
 
     Args:
         weights: `hub` (OpenAI's), a tag of open_clip such as `laion2b_s34b_b88k`, a file, or `none` for random weights.
+            A tag brings the activation it was trained with; otherwise the model's name decides, and OpenAI's QuickGELU
+            is in those that end in `-quickgelu`.
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
@@ -123,6 +136,8 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
 
 def _load(model: str, weights: str, size: int | None) -> tuple[Any, dict[str, str]]:
     """The picture tower, and the sha256 of the file that initialised it."""
+    if weights in ("hub", OPENAI) and not wants_no_weights(weights):
+        refuse_out_of_reach(model, "open_clip", tag=OPENAI)
     import open_clip
 
     if model not in open_clip.list_models():
@@ -159,7 +174,7 @@ def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
     tags = list_pretrained_tags_by_model(model)
-    tag = "openai" if weights == "hub" else weights
+    tag = OPENAI if weights == "hub" else weights
     if tag not in tags and weights != "hub":
         if "/" not in weights and not Path(weights).is_file():
             raise unknown(f"weights of {model}", weights, [*tags, "hub", "none", "a file"])

@@ -7,7 +7,15 @@ from typing import Any
 
 import torch
 
-from backbones.weights import WeightFile, hub_file, load_checked, local_file, unknown_model, wants_no_weights
+from backbones.weights import (
+    WeightFile,
+    hub_file,
+    load_checked,
+    local_file,
+    refuse_out_of_reach,
+    unknown_model,
+    wants_no_weights,
+)
 from registry.errors import UserError
 
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -23,6 +31,8 @@ def load_timm(model: str, weights: str, size: int | None) -> tuple[Any, dict[str
     Raises:
         UserError: no such model, no such file, or no way to the hub.
     """
+    if weights == "hub" and not wants_no_weights(weights):
+        refuse_out_of_reach(model, "timm", tag=model.partition(".")[2])
     import timm
 
     if not timm.is_model(model):

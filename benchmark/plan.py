@@ -8,15 +8,17 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from benchmark.grid import RunSpec
 from benchmark.launch.lease import Lease
 from benchmark.progress import Progress
 from results.files import write_atomically
 from results.record import RunRecord
 from results.serialise import RecordError
 from results.store import Store
+
+if TYPE_CHECKING:
+    from benchmark.grid import RunSpec
 
 Standing = Literal["done", "failed", "running", "waiting"]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,16 @@ import pytest
 import safetensors.torch
 import timm
 import torch
+from open_clip.transformer import QuickGELU
 
 from backbones import weights
+from backbones.clip import OPENAI
 from registry import BACKBONES, look_up
 from registry.component import option_defaults
 from registry.errors import UserError
 
 SMALL_VIT = "test_vit.r160_in1k"
+FAMILIES = ("vision_transformer", "deit", "swin_transformer", "swin_transformer_v2")
 
 
 def build(name: str, **options: Any) -> Any:
@@ -77,6 +83,20 @@ def test_no_weights_is_flagged_as_random(small_clip: str, capfd: pytest.CaptureF
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "quick"),
+    [
+        ("clip", {"model": "ViT-B-32"}, False),
+        ("clip", {"model": "ViT-B-32-quickgelu"}, True),
+        ("clip_vit_base", {}, True),
+    ],
+)
+def test_without_weights_the_name_decides_the_activation(name: str, options: dict[str, str], quick: bool) -> None:
+    with torch.device("meta"):
+        backbone = build(name, **options, weights="none")
+    assert isinstance(backbone.blocks[0].mlp.activation, QuickGELU) is quick
+
+
 @pytest.mark.usefixtures("nothing_cached")
 @pytest.mark.parametrize(("name", "model"), [("vit", SMALL_VIT), ("clip_vit_large", "ViT-L-14-quickgelu")])
 def test_without_a_network_one_line_comes_quickly(
@@ -95,6 +115,46 @@ def test_without_a_network_one_line_comes_quickly(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    "backbone", ["vit_base", "clip_vit_base", "swin_v2_base", "vit(model='deit_base_patch16_224.fb_in1k')"]
+)
+def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, tmp_path: Path) -> None:
+    """Their imports take longer than the refusal may; another model's cached weights do not bring them in."""
+    (tmp_path / "models--timm--vit_tiny_patch16_224.other").mkdir()
+    words = ["run", "--backbone", backbone, "--adapter", "linear_probe", "--task", "event_localisation"]
+    program = (
+        f"import sys; from benchmark.__main__ import main; status = main({words}); "
+        "print(status, [name for name in ('timm', 'open_clip', 'torchvision') if name in sys.modules])"
+    )
+    # Nothing listens on that port. Offline mode would refuse without a look at the network.
+    surroundings = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    surroundings.pop("HF_HUB_OFFLINE", None)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=True
+    )
+    assert (ran.stdout, ran.stderr.count("\n")) == ("2 []\n", 1)
+    assert str(tmp_path) in ran.stderr
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_a_misspelled_model_is_told_as_such_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "_answers", lambda _: False)
+    with pytest.raises(UserError, match="Did you mean vit_base_patch16_224"):
+        build("vit", model="vit_bose_patch16_224")
+
+
+def test_every_repository_is_named_after_its_tag() -> None:
+    """What `refuse_out_of_reach` takes for granted of the cached repositories that it looks for."""
+    models = [m for family in FAMILIES for m in timm.list_models(module=family)]
+    tagged = {name: timm.get_pretrained_cfg(name) for model in models for name in timm.list_pretrained(f"{model}.*")}
+    assert len(tagged) > 300
+    for name, published in tagged.items():
+        assert not published.hf_hub_id or name.partition(".")[2] in published.hf_hub_id.rpartition("/")[2]
+    for model, tag in open_clip.list_pretrained():
+        if tag == OPENAI:
+            assert OPENAI in open_clip.get_pretrained_cfg(model, tag)["hf_hub"]
+
+
 @pytest.mark.usefixtures("nothing_cached")
 def test_a_failed_download_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> str:
@@ -106,7 +166,9 @@ def test_a_failed_download_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> 
         build("vit", model=SMALL_VIT)
 
 
-def test_a_cached_file_needs_no_network(vit_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_file_needs_no_network(vit_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / f"models--timm--{SMALL_VIT}").mkdir()
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(vit_file))
     monkeypatch.setattr(weights, "_answers", lambda _: pytest.fail("the network was asked"))
     backbone = build("vit", model=SMALL_VIT)
