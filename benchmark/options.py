@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -38,9 +38,12 @@ def callables_behind(build: Callable[..., Any]) -> list[Callable[..., Any]]:
 def _hints(build: Callable[..., Any]) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for function in reversed(callables_behind(build)):
-        # A plug-in may import its types for the checker only.
-        with suppress(NameError):
-            hints |= get_type_hints(function.__init__ if inspect.isclass(function) else function)
+        takes = function.__init__ if inspect.isclass(function) else function
+        for name, annotation in getattr(takes, "__annotations__", {}).items():
+            # One at a time: types that are imported for the checker only, a scheme's backbone for example, are unknown.
+            with suppress(NameError):
+                alone = types.SimpleNamespace(__annotations__={name: annotation})
+                hints |= get_type_hints(alone, globalns=getattr(takes, "__globals__", {}))
     return hints
 
 
@@ -54,7 +57,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int | hint) and not isinstance(value, bool)
     if origin in (list, tuple, Sequence):
         return isinstance(value, list | tuple)
-    return not isinstance(hint, type) or isinstance(value, hint)
+    kind = origin or hint
+    return not isinstance(kind, type) or isinstance(value, kind)
 
 
 def _words(hint: Any) -> list[str]:
@@ -63,4 +67,5 @@ def _words(hint: Any) -> list[str]:
     if get_origin(hint) is Literal:
         return [repr(choice) for choice in get_args(hint)]
     named = {int: "a whole number", float: "a number", bool: "True or False", str: "text", types.NoneType: "None"}
-    return [named.get(hint, f"a {getattr(hint, '__name__', hint)}")]
+    named[Mapping] = "a table {'field': value}"
+    return [named.get(get_origin(hint) or hint, f"a {getattr(hint, '__name__', hint)}")]
