@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from adapters.scheme import AdapterScheme
 from registry import register_adapter
 
@@ -9,3 +11,5 @@ from registry import register_adapter
 @register_adapter("linear_probe")
 class LinearProbe(AdapterScheme):
     """Nothing is added; only the task head learns. The floor that every adapter has to beat."""
+
+    untouched: ClassVar[bool] = True

@@ -27,6 +27,9 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
+    untouched: ClassVar[bool] = False
+    """Whether features stay the frozen backbone's own while it trains, so that they can be computed once and kept."""
+
     published_with: ClassVar[frozenset[str] | None] = None
     """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
 

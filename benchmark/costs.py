@@ -39,6 +39,10 @@ class TrainingClock(Hook):
         """A collated batch of one clip as it comes from the training loader."""
         self.test_clip: Any = None
 
+    def take_clips(self, train: Any, test: Any) -> None:
+        """Keep the first clips of these batches instead of those that the loops saw, which were features."""
+        self.train_clip, self.test_clip = _first(train), _first(test)
+
     @property
     def ms_per_clip(self) -> float | None:
         """The median; None where no step was timed."""
@@ -62,8 +66,7 @@ class TrainingClock(Hook):
             self.test_clip = _first(data_batch)
 
     def _wants_more(self, batch: Any) -> bool:
-        clips = len(next(iter(batch["inputs"].values())))
-        return len(self._seconds) < WARM_UP + TIMED and clips == self._batch_size
+        return len(self._seconds) < WARM_UP + TIMED and clips_in(batch["inputs"]) == self._batch_size
 
 
 def single_clip(runner: Runner, clock: TrainingClock, device: str) -> SingleClip | None:
@@ -113,6 +116,11 @@ def _first(batch: Any) -> Any:
     if isinstance(batch, dict):
         return {name: _first(value) for name, value in batch.items()}
     return batch[:1]
+
+
+def clips_in(batch: Any) -> int:
+    """How many clips a collated batch holds."""
+    return clips_in(next(iter(batch.values()))) if isinstance(batch, dict) else len(batch)
 
 
 def give_back_memory() -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from adapters.scheme import AdapterScheme
 from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
 from benchmark.checkpointing import computed_again
-from registry.vocabulary import Features, Modality, Streams
+from registry.vocabulary import Features, Kept, Modality, Streams
 
 
 class Encoder(nn.Module):
@@ -28,8 +28,14 @@ class Encoder(nn.Module):
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
 
-    def forward(self, pictures: Streams) -> dict[Modality, Features]:
-        """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities."""
+    def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
+        """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
+
+        Features that were kept instead of pictures are given back; only under a scheme that leaves them untouched.
+        """
+        if any(isinstance(picture, dict) for picture in pictures.values()):
+            return {m: _given_back(cast(Kept, kept)) for m, kept in pictures.items()}
+        pictures = cast(Streams, pictures)
         with standing_in(self.backbone, self.scheme.tuned()):
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
@@ -37,8 +43,19 @@ class Encoder(nn.Module):
                 streams = computed_again(step, streams, self.scheme) if self.checkpointing else step(streams)
             return self.scheme.leave(streams, self.backbone.finish)
 
+    def kept(self, picture: Tensor, *, tokens: bool) -> Kept:
+        """What `forward` takes instead of a picture (B, T, 3, S, S'), whatever its modality; `tokens` are large."""
+        streams: Streams = {"visual": picture}
+        features = self.forward(streams)["visual"]
+        return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
+
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
         again = self.scheme.tuned() if self.checkpointing else {}
         with standing_in(self.backbone, again):
             return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+
+
+def _given_back(kept: Kept) -> Features:
+    pooled = kept["pooled"]
+    return Features(kept.get("tokens", pooled.new_empty(0)), pooled)

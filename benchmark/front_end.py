@@ -14,6 +14,8 @@ from registry.vocabulary import Inputs
 INT16_SCALE = 1 / 32768
 PICTURED = {"frames": "visual", "negative_frames": "negative"}
 """Inputs of frames, and what their pictures are called."""
+PICTURES = (*PICTURED.values(), "audio")
+"""Every picture of prepared inputs."""
 
 
 class FrontEnd(nn.Module):

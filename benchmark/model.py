@@ -9,7 +9,7 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from torch import Tensor
 
 from benchmark.encoder import Encoder
-from benchmark.front_end import FrontEnd
+from benchmark.front_end import PICTURES, FrontEnd
 from registry.vocabulary import Inputs, Outputs, Prediction, Targets
 from tasks.task import Head
 
@@ -33,8 +33,7 @@ class AudioVisualModel(BaseModel):
         self, inputs: Inputs, targets: Targets | None = None, mode: Literal["loss", "predict", "tensor"] = "tensor"
     ) -> dict[str, Tensor] | list[Prediction] | Outputs:
         """Prepared inputs to named loss terms (`loss`), one prediction per clip (`predict`) or the head's outputs."""
-        device_type = next(iter(inputs.values())).device.type
-        with torch.autocast(device_type, torch.bfloat16, enabled=self.precision == "bf16"):
+        with self._autocast():
             outputs = self.head(self.encoder, inputs)
         outputs = {name: _in_float32(value) for name, value in outputs.items()}
         if mode == "loss":
@@ -43,10 +42,26 @@ class AudioVisualModel(BaseModel):
             return self.head.predict(outputs, targets or {})
         return outputs
 
+    @torch.no_grad()
+    def frozen_features(self, inputs: Inputs) -> dict[str, Any]:
+        """Prepared inputs with the features of each picture in its place, as a scheme that leaves them alone has them.
+
+        On CPU the same bits as within a run, where clips come in other batches.
+        """
+        with self._autocast():
+            return {
+                name: self.encoder.kept(value, tokens=self.head.reads_tokens) if name in PICTURES else value
+                for name, value in inputs.items()
+            }
+
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The sum of every term, whatever its name; mmengine sums only those named after losses."""
         total = torch.stack(list(losses.values())).sum()
         return total, {"loss": total.detach()}
+
+    def _autocast(self) -> torch.autocast:
+        device_type = next(self.parameters()).device.type
+        return torch.autocast(device_type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def init_weights(self) -> None:
         """Nothing: parts are complete when they are built, and mmengine would initialise pretrained ones anew."""

@@ -1,40 +1,157 @@
-"""Clips whose pictures are made once and kept, where they are few and small enough."""
+"""Clips as their run needs them, made once and kept: pictures, or what an untouched backbone says of them.
+
+Kept items lie under `prepared/` in the folder of `tasks.cache`, and every run that would compute the same shares them.
+AVBENCH_PREPARED=none keeps nothing; the numbers of a run do not depend on it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sized
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
-from torch.utils.data import Dataset
+import timm
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from benchmark.front_end import FrontEnd
-from registry.vocabulary import MODALITIES
+from benchmark.grid import RunSpec
+from benchmark.kept import Item, KeptItems, UnevenItemsError, keep, leaves_of
+from benchmark.model import AudioVisualModel
+from benchmark.options import callables_behind
+from benchmark.sources import meaning, reached_from
+from registry import BACKBONES, TASKS, look_up
+from registry.vocabulary import Split
+from tasks.cache import cache_folder
+from tasks.task import Task
 
-KEPT_BYTES = 512 * 2**20
-"""The most memory that the pictures of one split may take."""
+PICTURE_BYTES = 512 * 2**20
+"""The most that the pictures of one split may take on disk; larger ones are made anew each time."""
+FEATURE_BYTES = 64 * 2**30
+"""The most that the frozen features of one split may take."""
 
-Item = dict[str, dict[str, Any]]
+logger = logging.getLogger(__name__)
+
+Report = Callable[[int, int], None]
 
 
-class PreparedClips(Dataset[Item]):
-    """A data set behind a front end: items hold the pictures `visual` and `audio` instead of frames and waveforms.
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to the clips of a cell before anything that trains sees them.
 
-    Epochs after the first then neither read clips nor transform sound, a large part of a tiny backbone's step.
+    Args:
+        spec: of the cell.
+        model: on its device.
+        report: is told how many clips of how many are done while they are made.
     """
 
-    def __init__(self, clips: Dataset[Item], front_end: FrontEnd) -> None:
-        self._clips, self._front_end = clips, front_end
-        self._kept: dict[int, Item] = {}
+    spec: RunSpec
+    task: Task
+    model: AudioVisualModel
+    report: Report = lambda done, total: None
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the scheme leaves features alone, so that runs can share them; pictures alone are shared else."""
+        return self.model.encoder.scheme.untouched and _wanted()
+
+    def clips(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
+        """The items of a split with features or pictures for inputs, or as they are where these cannot be kept."""
+        if not _wanted() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
+            return clips
+        if self.keeps_features:
+            kept = self._kept(clips, split, "features", self._features, FEATURE_BYTES)
+            if kept is not None:
+                return Kept(kept, clips)
+        # A GPU makes pictures faster than it reads them.
+        on_cpu = self._device.type == "cpu"
+        pictures = self._kept(clips, split, "pictures", self._pictures, PICTURE_BYTES) if on_cpu else None
+        return clips if pictures is None else pictures
+
+    def _kept(
+        self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
+    ) -> KeptItems | None:
+        count = len(cast(Sized, clips))
+        folder = cache_folder() / "prepared" / f"{kind}-{self._identity(kind, split, count)}"
+        try:
+            if not folder.exists() and not self._fits(next(make(clips, 1, 0)), count, limit, kind, split):
+                return None
+            return keep(folder, count, partial(self._counted, make, clips, count))
+        except UnevenItemsError as error:
+            logger.info("%s of the %s split are made anew each time: %s", kind, split, error)
+        except OSError as error:
+            logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
+        return None
+
+    def _fits(self, item: Item, count: int, limit: int, kind: str, split: Split) -> bool:
+        size = count * sum(leaf.bytes for leaf in leaves_of(item)[0])
+        room = shutil.disk_usage(_existing(cache_folder())).free // 2
+        if size <= min(limit, room):
+            return True
+        logger.info("%s of the %s split would take %.1f GB and are made anew each time", kind, split, size / 1e9)
+        return False
+
+    def _counted(
+        self, make: Callable[..., Iterator[Item]], clips: Dataset[Item], count: int, start: int
+    ) -> Iterable[Item]:
+        for done, item in enumerate(make(clips, self.spec.recipe.batch_size, start), start=start + 1):
+            yield item
+            self.report(done, count)
+
+    def _features(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
+        rest = Subset(clips, range(start, len(cast(Sized, clips))))
+        for batch in DataLoader(rest, batch_size=batch_size, num_workers=self.spec.recipe.workers):
+            inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
+            yield from _items({"inputs": inputs, "targets": batch["targets"]})
+
+    def _pictures(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
+        front_end = self.model.data_preprocessor.front_end
+        for index in range(start, len(cast(Sized, clips))):
+            item = clips[index]
+            inputs = front_end({name: value.unsqueeze(0) for name, value in item["inputs"].items()})
+            yield {**item, "inputs": {name: value.squeeze(0) for name, value in inputs.items()}}
+
+    def _identity(self, kind: str, split: Split, count: int) -> str:
+        """Of everything that decides what the items hold."""
+        backbone, task = self.spec.backbone, self.spec.task
+        options = {name: value for name, value in task.options.items() if name not in self.task.head_options}
+        facts: dict[str, Any] = {
+            "data": [self.task.data_identity(), task.name, repr(sorted(options.items())), split, count],
+            "picture": repr(self.model.encoder.backbone.picture),
+            "code": _code(look_up(TASKS, task.name)),
+            "libraries": [torch.__version__, timm.__version__],
+            "device": self._device.type,
+        }
+        if kind == "features":
+            weights = self.model.encoder.backbone.weight_files
+            facts["backbone"] = [str(backbone), weights or f"random, seed {self.spec.seed}"]
+            facts["backbone_code"] = _code(look_up(BACKBONES, backbone.name), "benchmark.model")
+            facts["precision"] = self.spec.recipe.precision
+            facts["tokens"] = self.model.head.reads_tokens
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+class Kept(Dataset[Item]):
+    """Frozen features of clips, and the clips themselves for those who measure what features cost."""
+
+    def __init__(self, features: KeptItems, clips: Dataset[Item]) -> None:
+        self.features, self.clips = features, clips
 
     def __len__(self) -> int:
-        return len(cast(Sized, self._clips))
+        return len(self.features)
 
     def __getitem__(self, index: int) -> Item:
-        if index not in self._kept:
-            item = self._clips[index]
-            inputs = self._front_end({name: value.unsqueeze(0) for name, value in item["inputs"].items()})
-            self._kept[index] = {**item, "inputs": {name: value.squeeze(0) for name, value in inputs.items()}}
-        return self._kept[index]
+        return self.features[index]
 
 
 def changes_by_epoch(clips: Dataset[Item]) -> bool:
@@ -42,11 +159,34 @@ def changes_by_epoch(clips: Dataset[Item]) -> bool:
     return hasattr(clips, "begin_epoch")
 
 
-def prepared(clips: Dataset[Item], front_end: FrontEnd) -> Dataset[Item]:
-    """`clips` behind the front end if the pictures of all of them are small enough to keep, else `clips` themselves."""
-    behind = PreparedClips(clips, front_end)
-    if not len(behind) or changes_by_epoch(clips):
-        return clips
-    inputs = behind[0]["inputs"]
-    size = sum(inputs[m].untyped_storage().nbytes() for m in MODALITIES if m in inputs)
-    return behind if size * len(behind) <= KEPT_BYTES else clips
+def _wanted() -> bool:
+    return os.environ.get("AVBENCH_PREPARED") != "none"
+
+
+def _code(component: Callable[..., Any], *modules: str) -> str:
+    import inspect
+
+    files = [(f.__module__, Path(inspect.getfile(f))) for f in callables_behind(component)]
+    sources = reached_from(files, ["benchmark.front_end", *modules])
+    text = "\n".join(f"{name}\n{meaning(sources[name])}" for name in sorted(sources))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _items(batch: Any) -> Iterator[Item]:
+    """The items of a collated batch."""
+    for index in range(len(_first_leaf(batch["inputs"]))):
+        yield cast(Item, _at(batch, index))
+
+
+def _first_leaf(value: Any) -> Any:
+    return _first_leaf(next(iter(value.values()))) if isinstance(value, dict) else value
+
+
+def _at(value: Any, index: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _at(inner, index) for name, inner in value.items()}
+    return value[index]
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["build", "train", "validate", "test"]
+Phase = Literal["build", "prepare", "train", "validate", "test"]
 
 
 @dataclass(frozen=True)

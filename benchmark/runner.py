@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from benchmark.grid import RunSpec
 from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
-from benchmark.prepared import prepared
+from benchmark.prepared import Kept, Preparation
 from benchmark.seeding import EpochOrder
 from registry.vocabulary import Prediction
 from tasks.task import Evaluation, Task
@@ -56,19 +56,26 @@ class TaskMetric(BaseMetric):
 
 
 def build_runner(
-    spec: RunSpec, task: Task, model: AudioVisualModel, hooks: Sequence[Hook], *, name: str, folder: Path
+    spec: RunSpec,
+    task: Task,
+    model: AudioVisualModel,
+    hooks: Sequence[Hook],
+    *,
+    name: str,
+    folder: Path,
+    report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Runner, TaskMetric]:
     """A Runner that trains and validates a cell on `train()`, and the metric that holds the outcome of `test()`.
 
     Args:
         name: from `alone`.
         folder: where mmengine may leave empty folders.
+        report: is told how many clips of how many are prepared, where that is done once for many runs.
     """
     recipe, device = spec.recipe, next(model.parameters()).device
     metric = TaskMetric(task)
-    seen_often = {split: _clips(task, split, spec, model) for split in ("train", _selected_on(spec))}
-    # The test pass is the one that is timed, so its clips always come raw.
-    clips = {**seen_often, "test": task.dataset("test")}
+    preparation = Preparation(spec, task, model, report)
+    clips = {split: _clips(split, preparation) for split in ("train", _selected_on(spec), "test")}
     loaders = {split: _loader(dataset, split, spec, device) for split, dataset in clips.items()}
     optimizer = build_optimizer(model, recipe)
     runner = _QuietRunner(
@@ -163,15 +170,21 @@ def _selected_on(spec: RunSpec) -> Any:
     return "test" if spec.protocol == "paper" else "validation"
 
 
-def _clips(task: Task, split: Any, spec: RunSpec, model: AudioVisualModel) -> Dataset[Any]:
+def raw_loader(runner: Runner, split: Any) -> DataLoader[Any] | None:
+    """The clips themselves behind a loader of kept features, in order; None where the runner loads clips."""
+    loader: DataLoader[Any] = getattr(runner, f"{split}_dataloader")
+    return DataLoader(loader.dataset.clips, loader.batch_size) if isinstance(loader.dataset, Kept) else None
+
+
+def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
+    task, recipe = preparation.task, preparation.spec.recipe
     clips: Dataset[Any] = task.dataset(split)
-    if split == "train" and spec.recipe.mixup:
-        clips = MixedSound(clips, spec.recipe)
-    if split == "train" and augments(spec.recipe):
-        return AugmentedClips(clips, spec.recipe, model.data_preprocessor.front_end.sound)
-    # Worker processes end with each epoch and would forget what they kept; a GPU makes pictures faster than it reads.
-    in_this_process = spec.recipe.workers == 0 and next(model.parameters()).device.type == "cpu"
-    return prepared(clips, model.data_preprocessor.front_end) if in_this_process else clips
+    if split == "train" and recipe.mixup:
+        clips = MixedSound(clips, recipe)
+    if split == "train" and augments(recipe):
+        clips = AugmentedClips(clips, recipe, preparation.model.data_preprocessor.front_end.sound)
+    # The test pass times what a clip costs, so pictures are made within it; features are timed apart.
+    return clips if split == "test" and not preparation.keeps_features else preparation.clips(clips, split)
 
 
 def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:

@@ -6,14 +6,17 @@ import logging
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from mmengine.runner import Runner
+
 from benchmark.assembly import build_model, build_task
 from benchmark.averaging import AverageOfEpochs
 from benchmark.checkpoints import Checkpoints, restore
-from benchmark.costs import TrainingClock, checkpoint_bytes, single_clip
+from benchmark.costs import TrainingClock, checkpoint_bytes, give_back_memory, single_clip
 from benchmark.describe import count_gflops, describe
 from benchmark.distributed import CommonBuffers, processes
 from benchmark.environment import environment
@@ -23,11 +26,14 @@ from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel
 from benchmark.parameters import count_with_idle
 from benchmark.resume import Resume
-from benchmark.runner import alone, build_runner, score
+from benchmark.runner import alone, build_runner, raw_loader, score
 from benchmark.seeding import choose_repeatable_kernels
 from registry.errors import UserError
 from results.record import Parameters, RunRecord, SingleClip
 from tasks.task import Evaluation, ItemScore, Task
+
+RAW_BATCHES = 3
+"""Batches of whole clips that are timed where the test pass read kept features."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +65,7 @@ def train(
         NonFiniteLossError: the training loss is no longer finite.
         Exception: whatever a component raises; `benchmark.failures.classify` tells what kind of failure it is.
     """
-    started, memory = _now(), PeakMemory(device)
+    started = _now()
     if spec.recipe.batch_size // pieces % processes():
         batch = spec.recipe.batch_size // pieces
         raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
@@ -72,7 +78,7 @@ def train(
         spec.backbone, spec.adapter, task, seed=spec.seed, precision=precision, checkpointing=checkpointing
     ).to(device)
     run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces)
-    run.execute(memory, device)
+    run.execute(device)
     record = RunRecord(
         hash=run_hash,
         slug=spec.slug,
@@ -111,6 +117,8 @@ def train(
 class _Run:
     """The run itself, and what it leaves behind for the record."""
 
+    reads_features = False
+    """Whether it trained on features that were computed before."""
     evaluation: Evaluation
     parameters: Parameters
     train_seconds: float
@@ -147,20 +155,27 @@ class _Run:
         unusual: dict[str, Any] = {}
         if self._pieces > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
+        if self.reads_features:
+            unusual["features"] = "computed once and kept; train_ms_per_clip is a step on them"
         if processes() > 1:
             unusual["processes"] = processes()
         if self.resume and self.resume.resumed_after:
             unusual["resumed_after_epochs"] = self.resume.resumed_after
         return unusual
 
-    def execute(self, memory: PeakMemory, device: str) -> None:
+    def execute(self, device: str) -> None:
         """Train, restore the best state, measure the test split once, then the costs of a single clip."""
         clocks = [self.clock, self.training_clock]
         hooks = [EpochSeeds(self._spec.seed), CommonBuffers(), self.story, self.best, *clocks]
         hooks += [self.resume] if self.resume else []
         hooks += [self.average] if self.average else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
-            runner, metric = build_runner(self._spec, self._task, self._model, hooks, name=name, folder=Path(folder))
+            runner, metric = build_runner(
+                self._spec, self._task, self._model, hooks, name=name, folder=Path(folder), report=self._preparing
+            )
+            # What is prepared once for many runs is no cost of this one.
+            give_back_memory()
+            memory = PeakMemory(device)
             begun = time.perf_counter()
             runner.train()
             self.train_seconds = self.resume.seconds if self.resume else time.perf_counter() - begun
@@ -173,10 +188,23 @@ class _Run:
                 self.selected_epoch, self.selected_scores = self.best.epoch, self.best.scores
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
             runner.test()
+            self._time_raw_clips(runner)
             self.peak_memory_mb = memory.read()
             self.single = single_clip(runner, self.training_clock, device)
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
+
+    def _preparing(self, done: int, total: int) -> None:
+        if self._reporter.due:
+            self._reporter.tell(phase="prepare", step=done, steps=total)
+
+    def _time_raw_clips(self, runner: Runner) -> None:
+        """Where training and test read features that were kept, the costs of a clip are those of the whole model."""
+        train, test = raw_loader(runner, "train"), raw_loader(runner, "test")
+        if train and test:
+            self.reads_features = True
+            self.clock.time(runner, islice(test, RAW_BATCHES))
+            self.training_clock.take_clips(next(iter(train)), next(iter(test)))
 
 
 def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:

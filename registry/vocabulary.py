@@ -36,6 +36,9 @@ class Features:
     """(B, T, D), pooled in the family's own way."""
 
 
+Kept = dict[str, Tensor]
+"""Frozen features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read it, `tokens`."""
+
 Encode = Callable[[Streams], dict[Modality, Features]]
 """Pictures of one or both modalities -> features; a stream left out is encoded as absent."""
 

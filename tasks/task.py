@@ -47,6 +47,9 @@ class Task(ABC):
     published_recipe: ClassVar[Recipe]
     """The training numbers that papers use for this task."""
 
+    head_options: ClassVar[frozenset[str]] = frozenset()
+    """Options that only the head reads: clips do not depend on them."""
+
     data: str
     segments: int
     """T, the segments of a clip."""
@@ -107,6 +110,9 @@ class Head(nn.Module, ABC):
     A head *asks* for features, both streams together or one at a time, because retrieval must encode each modality
     alone: encoded jointly, a clip's visual embedding would contain its own sound and give the pairing away.
     """
+
+    reads_tokens: bool = True
+    """Whether it reads `Features.tokens`; where it does not, features that are kept on disk leave them out."""
 
     unused_as_published: int = 0
     """Parameters that the published head creates and counts but never uses. They do not exist here."""

@@ -40,6 +40,8 @@ class QuestionEncoder(nn.Module):
 class QuestionReadout(Head):
     """Answers from features: the question weighs segments and hidden units; nothing else multiplies."""
 
+    reads_tokens = False
+
     def __init__(
         self,
         dim: int,

@@ -15,6 +15,8 @@ from tasks.task import Head
 class ClipClassifier(Head):
     """Features of all modalities side by side, their mean over segments, to class logits."""
 
+    reads_tokens = False
+
     def __init__(self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES) -> None:
         super().__init__()
         self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})

@@ -44,6 +44,7 @@ class Classification(Task):
     """
 
     primary_metric: ClassVar[str] = "accuracy"
+    head_options: ClassVar[frozenset[str]] = frozenset({"modality"})
     # No paper of this family: retrieval's numbers with smaller batches, since no pairs are needed within one.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=8, adapter_lr=1e-4, head_lr=1e-3)
 

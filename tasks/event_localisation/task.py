@@ -42,6 +42,7 @@ class EventLocalisation(Task):
     """
 
     primary_metric: ClassVar[str] = "segment_accuracy"
+    head_options: ClassVar[frozenset[str]] = frozenset({"head", "label_smoothing", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(adapter_lr=5e-5, head_lr=5e-6, beta1=0.95, weight_decay=5e-7)
 
     def __init__(

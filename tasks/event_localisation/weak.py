@@ -20,6 +20,7 @@ class WeakSupervision(Head):
     def __init__(self, segments: Head) -> None:
         super().__init__()
         self.segments = segments
+        self.reads_tokens = segments.reads_tokens
         self.unused_as_published = segments.unused_as_published
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:

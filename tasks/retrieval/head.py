@@ -22,6 +22,8 @@ class SharedSpace(Head):
     of CAV-MAE Sync), so that the course of events counts. An embedding is its segments' unit vectors side by side.
     """
 
+    reads_tokens = False
+
     def __init__(self, dim: int, width: int = 64) -> None:
         super().__init__()
         self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})

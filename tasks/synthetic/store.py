@@ -1,7 +1,6 @@
 """The clips of the procedural world, rendered once to disk and read from there by every run.
 
-They lie in the folder named by the environment variable AVBENCH_CACHE, else in ~/.cache/av-adapter-bench; the folder
-can be deleted at any time.
+They lie in the folder of `tasks.cache`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from filelock import FileLock
 
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE, Split
+from tasks.cache import cache_folder
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import SEGMENTS, Kind, make_scene
 from tasks.synthetic.sound import render_sound
@@ -106,8 +106,7 @@ def read(kind: Kind, split: Split, index: int) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _folder(kind: Kind) -> Path:
-    root = os.environ.get("AVBENCH_CACHE") or Path.home() / ".cache" / "av-adapter-bench"
-    return Path(root) / f"synthetic-{_digest(*_RENDERED_BY)}-{kind}"
+    return cache_folder() / f"synthetic-{_digest(*_RENDERED_BY)}-{kind}"
 
 
 def _digest(*names: str) -> str:
