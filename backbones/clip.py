@@ -138,6 +138,8 @@ def _load(model: str, weights: str, size: int | None) -> tuple[Any, dict[str, st
     """The picture tower, and the sha256 of the file that initialised it."""
     if weights in ("hub", OPENAI) and not wants_no_weights(weights):
         refuse_out_of_reach(model, "open_clip", tag=OPENAI)
+    elif not wants_no_weights(weights) and not Path(weights).expanduser().is_file():
+        refuse_out_of_reach(model, "open_clip", tag="", weights=weights)
     import open_clip
 
     if model not in open_clip.list_models():

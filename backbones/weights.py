@@ -53,7 +53,7 @@ def local_file(weights: str, model: str) -> WeightFile:
     return WeightFile(path.name, path)
 
 
-def refuse_out_of_reach(model: str, library: str, tag: str) -> None:
+def refuse_out_of_reach(model: str, library: str, tag: str, weights: str = "") -> None:
     """Refuse weights that cannot come from the hub, before the library that knows their repository is imported.
 
     That import takes seconds. Only what is certain is refused here: a name that the library spells, no cached
@@ -61,6 +61,7 @@ def refuse_out_of_reach(model: str, library: str, tag: str) -> None:
 
     Args:
         tag: what the names of repositories with such weights hold; empty fits every repository.
+        weights: a name of weights that the library has to spell as well, unless it is empty.
 
     Raises:
         UserError: not cached, and the hub cannot be reached.
@@ -68,7 +69,8 @@ def refuse_out_of_reach(model: str, library: str, tag: str) -> None:
     from huggingface_hub import constants
 
     cached = Path(constants.HF_HUB_CACHE).glob("models--*")
-    if any(tag in folder.name for folder in cached) or not _spelled(model, library):
+    words = (model, weights) if weights else (model,)
+    if any(tag in folder.name for folder in cached) or not all(_spelled(word, library) for word in words):
         return
     if not _hub_answers():
         raise _out_of_reach(model)

@@ -101,10 +101,11 @@ def option_defaults(build: Callable[..., Any]) -> dict[str, Any]:
 
 def split_outside_brackets(text: str, separator: str = ",") -> list[str]:
     """Split at commas, or another character, outside of brackets and quotes; empty parts are dropped."""
-    parts, depth, quote, start = [], 0, "", 0
+    parts, depth, quote, start, escaped = [], 0, "", 0, False
     for i, char in enumerate(text):
         if quote:
-            quote = "" if char == quote else quote
+            quote = "" if char == quote and not escaped else quote
+            escaped = char == "\\" and not escaped
         elif char in "'\"":
             quote = char
         elif char in "([{":

@@ -116,11 +116,18 @@ def test_without_a_network_one_line_comes_quickly(
 
 
 @pytest.mark.parametrize(
-    "backbone", ["vit_base", "clip_vit_base", "swin_v2_base", "vit(model='deit_base_patch16_224.fb_in1k')"]
+    ("backbone", "cached"),
+    [
+        ("vit_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip_vit_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("swin_v2_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("vit(model='deit_base_patch16_224.fb_in1k')", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip(model='ViT-B-16', weights='laion2b_s34b_b88k')", ""),
+    ],
 )
-def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, tmp_path: Path) -> None:
+def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, cached: str, tmp_path: Path) -> None:
     """Their imports take longer than the refusal may; another model's cached weights do not bring them in."""
-    (tmp_path / "models--timm--vit_tiny_patch16_224.other").mkdir()
+    (tmp_path / cached).mkdir(exist_ok=True)
     words = ["run", "--backbone", backbone, "--adapter", "linear_probe", "--task", "event_localisation"]
     program = (
         f"import sys; from benchmark.__main__ import main; status = main({words}); "

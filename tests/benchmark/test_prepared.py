@@ -1,51 +1,165 @@
-"""Kept pictures are the pictures that the front end makes each time."""
+"""What is kept changes no number, is computed once, and is shared by exactly the runs that would compute the same."""
+
+import dataclasses
+import logging
 
 import pytest
 import torch
-from torch.utils.data import default_collate
+from training_fakes import FakeTask, registered
 
-from backbones.pictures import PictureSpec, SoundPicture
 from benchmark import prepared as module
-from benchmark.front_end import FrontEnd
-from benchmark.prepared import PreparedClips, prepared
+from benchmark.assembly import build_model, build_task
+from benchmark.grid import RunSpec
+from benchmark.prepared import Preparation
+from benchmark.training import train
+from registry import Component
+from tasks.recipe import Recipe
 
-PICTURE = PictureSpec(16, (0.4,) * 3, (0.25,) * 3, SoundPicture(8, 31.25, 16, -3.0, 2.0))
-
-
-class Clips(torch.utils.data.Dataset):
-    """Three random clips that count how often they are read."""
-
-    def __init__(self):
-        generator = torch.Generator().manual_seed(0)
-        self.frames = torch.randint(0, 255, (3, 2, 3, 16, 16), dtype=torch.uint8, generator=generator)
-        self.sound = torch.randint(-9999, 9999, (3, 2, 16000), dtype=torch.int16, generator=generator)
-        self.reads = 0
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, index):
-        self.reads += 1
-        inputs = {"frames": self.frames[index], "waveform": self.sound[index], "questions": torch.tensor([index])}
-        return {"inputs": inputs, "targets": {"label": index}}
+RECIPE = Recipe(epochs=2, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="bf16", workers=0)
 
 
-def test_same_pictures_as_the_front_end_made_each_time_and_each_clip_read_once():
-    clips, front_end = Clips(), FrontEnd(PICTURE)
-    expected = front_end(default_collate([clips[i]["inputs"] for i in range(3)]))
-    clips.reads = 0
-    kept = PreparedClips(clips, front_end)
-    for _ in range(2):
-        batch = default_collate([kept[i] for i in range(3)])
-        assert batch["inputs"].keys() == expected.keys()
-        for name, value in expected.items():
-            assert torch.allclose(batch["inputs"][name].float(), value.float(), atol=1e-5)
-        assert batch["targets"]["label"].tolist() == [0, 1, 2]
-    assert clips.reads == 3
+@pytest.fixture(autouse=True)
+def _fakes():
+    with registered():
+        yield
 
 
-@pytest.mark.parametrize(("bound", "kept"), [(0, False), (2**30, True)])
-def test_large_splits_are_not_kept(monkeypatch, bound, kept):
-    monkeypatch.setattr(module, "KEPT_BYTES", bound)
-    clips = Clips()
-    assert isinstance(prepared(clips, FrontEnd(PICTURE)), PreparedClips) == kept
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path))
+    monkeypatch.delenv("AVBENCH_PREPARED")
+    return tmp_path / "prepared"
+
+
+def spec(adapter: str, seed: int = 0, backbone: str = "fake_backbone", task: str = "fake_task", **recipe) -> RunSpec:
+    components = (Component.parse(text) for text in (backbone, adapter, task))
+    return RunSpec(*components, seed=seed, recipe=RECIPE.override(recipe))
+
+
+def run(cell: RunSpec):
+    record, items = train(cell, run_hash="0123", device="cpu", report=lambda progress: None)
+    history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
+    return record, (record.scores, record.validation, history, items)
+
+
+def reads() -> dict[str, int]:
+    """How often clips of each split were read for the latest task."""
+    return {split: clips.reads for split, clips in FakeTask.made.items()}
+
+
+@pytest.mark.parametrize("adapter", ["fake_adapter", "linear_probe"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kept_or_not_the_numbers_are_the_same(cache, monkeypatch, adapter, precision):
+    first = run(spec(adapter, precision=precision))[1]
+    second = run(spec(adapter, precision=precision))[1]
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    assert first == second == run(spec(adapter, precision=precision))[1]
+
+
+def test_pictures_are_made_once_for_all_epochs_adapters_and_seeds(cache):
+    run(spec("fake_adapter", epochs=3))
+    assert reads()["train"] == 72 + 1, "one more for the size"
+    run(spec("fake_adapter(dead=4)", seed=1))
+    assert (reads()["train"], reads()["validation"]) == (0, 0)
+    assert reads()["test"] == 20, "the test pass times what a clip costs"
+
+
+def test_features_are_computed_once_for_all_rates(cache):
+    record, _ = run(spec("linear_probe"))
+    assert "features" in record.environment
+    assert reads()["test"] >= 20
+    run(spec("linear_probe", head_lr=1e-3))
+    # Left are clips whose costs are measured: all 20 in three batches, and the first batch of each split for one clip.
+    assert reads() == {"train": 8, "validation": 0, "test": 20 + 8}
+
+
+def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
+    seen = []
+    forward = torch.nn.Linear.forward
+
+    def watching(self, x):
+        if self.in_features == 3 * 4 * 4:
+            seen.append(len(x))
+        return forward(self, x)
+
+    run(spec("linear_probe"))
+    monkeypatch.setattr(torch.nn.Linear, "forward", watching)
+    record, _ = run(spec("linear_probe"))
+    assert record.ms_per_clip > 0
+    assert record.single is not None
+    assert seen[:4] == [8] * 4, "three batches of the test split, the last cut short, go through the backbone"
+
+
+def test_a_scheme_that_adapts_trains_on_pictures(cache):
+    record, _ = run(spec("fake_adapter"))
+    assert "features" not in record.environment
+
+
+def identity(cell: RunSpec, kind: str) -> str:
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=cell.seed, precision=cell.recipe.precision)
+    return Preparation(cell, task, model)._identity(kind, "train", 72)
+
+
+TINY = {"adapter": "linear_probe", "backbone": "tiny_vit", "task": "event_localisation"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"head_lr": 1e-4}, {"task": "event_localisation(head='stg_cma', label_smoothing=0.1)"}]
+)
+def test_runs_that_share_features(changes):
+    assert identity(spec(**TINY), "features") == identity(spec(**{**TINY, **changes}), "features")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"backbone": "tiny_clip"}, {"precision": "fp32"}, {"task": "retrieval"}, {"backbone": "tiny_vit(weights='none')"}],
+)
+def test_runs_that_do_not_share_features(changes):
+    assert identity(spec(**TINY), "features") != identity(spec(**{**TINY, **changes}), "features")
+
+
+def test_random_backbones_share_features_within_a_seed_only():
+    cells = [spec("linear_probe", seed=seed) for seed in (0, 1)]
+    assert identity(cells[0], "features") != identity(cells[1], "features")
+    assert identity(cells[0], "pictures") == identity(cells[1], "pictures")
+
+
+def test_pictures_do_not_depend_on_the_weights():
+    assert identity(spec(**TINY), "pictures") == identity(spec(**{**TINY, "backbone": "tiny_clip"}), "pictures")
+
+
+def test_large_splits_are_not_kept(cache, monkeypatch):
+    monkeypatch.setattr(module, "PICTURE_BYTES", 0)
+    run(spec("fake_adapter"))
+    assert reads()["train"] == 2 * 72 + 1
+    assert not list(cache.glob("pictures-*"))
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("AVBENCH_PREPARED")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path / "file"))
+    with caplog.at_level(logging.WARNING):
+        record, _ = run(spec("linear_probe"))
+    assert record.status == "completed"
+    assert "cannot be kept" in caplog.text
+
+
+def test_changing_clips_are_never_kept(cache):
+    cell = spec("fake_adapter")
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
+    clips = task.dataset("train")
+    clips.begin_epoch = lambda seed: None
+    assert Preparation(cell, task, model).clips(clips, "train") is clips
+
+
+def test_tokens_are_kept_for_heads_that_read_them(cache):
+    cell = dataclasses.replace(spec("linear_probe"))
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
+    preparation = Preparation(cell, task, model)
+    assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled", "tokens"}
+    model.head.reads_tokens = False
+    assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled"}
