@@ -90,7 +90,9 @@ def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> No
     plain = encode(LinearProbe(backbone), backbone, pictures)
     if scheme.identity_at_start:
         assert _same(encode(scheme, backbone, pictures), plain), "promised the identity at start, but features differ"
-    if any(True for _ in scheme.parameters()):
+    if scheme.untouched:
+        assert _same(encode(perturbed(scheme).train(), backbone, pictures), plain), "promised to leave features alone"
+    elif any(True for _ in scheme.parameters()):
         trained = encode(perturbed(scheme), backbone, pictures)
         assert not _same(trained, plain), "has parameters, but they change nothing"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -28,13 +28,20 @@ class AdapterScheme(nn.Module):
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
     untouched: ClassVar[bool] = False
-    """Whether features stay the frozen backbone's own while it trains, so that they can be computed once and kept."""
+    """Whether features stay the frozen backbone's own while it trains, so that they can be computed once and kept.
+
+    Each class says so for itself: one derived from a linear probe may do anything.
+    """
 
     published_with: ClassVar[frozenset[str] | None] = None
     """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
 
     unused_as_published: int = 0
     """Parameters that the published code creates and counts but never uses. They do not exist here."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.untouched = cls.__dict__.get("untouched", False)
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()

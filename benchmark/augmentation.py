@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from backbones.pictures import SoundPicture
 from backbones.reading import IMAGENET_MEAN, IMAGENET_STD
-from benchmark.changed_clips import ChangedClips, Item
-from registry.vocabulary import Inputs
+from benchmark.changed_clips import ChangedClips
+from registry.vocabulary import Inputs, Item
 from tasks.recipe import Recipe
 
 HIDDEN, ROLL, NOISE = SOUND_CHANGES = ("sound_hidden", "sound_roll", "sound_noise")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Any, cast
+from typing import cast
 
 from torch.utils.data import Dataset
 
+from registry.vocabulary import Item
 from tasks.recipe import Recipe
-
-Item = dict[str, dict[str, Any]]
 
 
 class ChangedClips(Dataset[Item]):

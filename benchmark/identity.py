@@ -17,7 +17,7 @@ from typing import Any
 from benchmark.expansion import REGISTRIES, build_task
 from benchmark.grid import ROLES, RunSpec
 from benchmark.options import callables_behind
-from benchmark.sources import meaning, reached_from
+from benchmark.sources import digest
 from registry import BACKBONES, Component, look_up
 from tasks.task import Task
 
@@ -86,13 +86,9 @@ def code_identity(spec: RunSpec) -> str:
     where is left out, see `benchmark.sources`.
     """
     registered = [look_up(registry, getattr(spec, role).name) for role, registry in REGISTRIES.items()]
-    files = [_source_of(function) for build in registered for function in callables_behind(build)]
-    sources = reached_from(files, [TRAINING])
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(f"{name}\n{meaning(sources[name])}\n".encode())
-    return digest.hexdigest()[:16]
+    return digest([source for build in registered for source in sources_of(build)], [TRAINING])
 
 
-def _source_of(function: Callable[..., Any]) -> tuple[str, Path]:
-    return function.__module__, Path(inspect.getfile(function))
+def sources_of(build: Callable[..., Any]) -> list[tuple[str, Path]]:
+    """Modules and files of a registered callable and of what it closes over."""
+    return [(function.__module__, Path(inspect.getfile(function))) for function in callables_behind(build)]

@@ -18,7 +18,8 @@ from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import Dataset
 
-Item = dict[str, dict[str, Any]]
+from registry.vocabulary import Item
+
 _INDEX, _PLAIN = "index.json", "plain.jsonl"
 
 
@@ -58,7 +59,7 @@ class KeptItems(Dataset[Item]):
 
     def __init__(self, folder: Path) -> None:
         index = json.loads((folder / _INDEX).read_bytes())
-        leaves = [Leaf(**{**leaf, **_tuples(leaf)}) for leaf in index["leaves"]]
+        leaves = _read_leaves(index["leaves"])
         self._files = [(leaf, _file(folder, i)) for i, leaf in enumerate(leaves)]
         lines = (folder / _PLAIN).read_text().splitlines()
         self._plain: list[dict[str, Any]] = [json.loads(line) for line in lines]
@@ -145,7 +146,7 @@ def _write(folder: Path, count: int, items_from: Callable[[int], Iterable[Item]]
 
 def _described(file: Path) -> list[Leaf]:
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return [Leaf(**{**leaf, **_tuples(leaf)}) for leaf in json.loads(file.read_bytes())]
+        return _read_leaves(json.loads(file.read_bytes()))
     return []
 
 
@@ -193,8 +194,8 @@ def _nested(flat: dict[str, Any]) -> Item:
     return item
 
 
-def _tuples(leaf: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(leaf[name]) for name in ("shape", "stored")}
+def _read_leaves(described: list[dict[str, Any]]) -> list[Leaf]:
+    return [Leaf(**{**leaf, "shape": tuple(leaf["shape"]), "stored": tuple(leaf["stored"])}) for leaf in described]
 
 
 def _file(folder: Path, place: int) -> Path:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.changed_clips import ChangedClips, Item
+from benchmark.changed_clips import ChangedClips
+from registry.vocabulary import Item
 
 INT16_SCALE = 1 / 32768
 

@@ -21,13 +21,14 @@ import timm
 import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from benchmark.costs import clips_in
 from benchmark.grid import RunSpec
-from benchmark.kept import Item, KeptItems, UnevenItemsError, keep, leaves_of
+from benchmark.identity import sources_of
+from benchmark.kept import KeptItems, UnevenItemsError, keep, leaves_of
 from benchmark.model import AudioVisualModel
-from benchmark.options import callables_behind
-from benchmark.sources import meaning, reached_from
+from benchmark.sources import digest
 from registry import BACKBONES, TASKS, look_up
-from registry.vocabulary import Split
+from registry.vocabulary import Item, Split
 from tasks.cache import cache_folder
 from tasks.task import Task
 
@@ -124,14 +125,14 @@ class Preparation:
         facts: dict[str, Any] = {
             "data": [self.task.data_identity(), task.name, repr(sorted(options.items())), split, count],
             "picture": repr(self.model.encoder.backbone.picture),
-            "code": _code(look_up(TASKS, task.name)),
+            "code": digest(sources_of(look_up(TASKS, task.name)), ["benchmark.front_end"]),
             "libraries": [torch.__version__, timm.__version__],
             "device": self._device.type,
         }
         if kind == "features":
             weights = self.model.encoder.backbone.weight_files
             facts["backbone"] = [str(backbone), weights or f"random, seed {self.spec.seed}"]
-            facts["backbone_code"] = _code(look_up(BACKBONES, backbone.name), "benchmark.model")
+            facts["backbone_code"] = digest(sources_of(look_up(BACKBONES, backbone.name)), ["benchmark.model"])
             facts["precision"] = self.spec.recipe.precision
             facts["tokens"] = self.model.head.reads_tokens
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
@@ -163,23 +164,10 @@ def _wanted() -> bool:
     return os.environ.get("AVBENCH_PREPARED") != "none"
 
 
-def _code(component: Callable[..., Any], *modules: str) -> str:
-    import inspect
-
-    files = [(f.__module__, Path(inspect.getfile(f))) for f in callables_behind(component)]
-    sources = reached_from(files, ["benchmark.front_end", *modules])
-    text = "\n".join(f"{name}\n{meaning(sources[name])}" for name in sorted(sources))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _items(batch: Any) -> Iterator[Item]:
     """The items of a collated batch."""
-    for index in range(len(_first_leaf(batch["inputs"]))):
+    for index in range(clips_in(batch["inputs"])):
         yield cast(Item, _at(batch, index))
-
-
-def _first_leaf(value: Any) -> Any:
-    return _first_leaf(next(iter(value.values()))) if isinstance(value, dict) else value
 
 
 def _at(value: Any, index: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -45,6 +46,14 @@ def reached_from(files: Iterable[tuple[str, Path]], modules: Iterable[str]) -> d
             reached[name] = path
             waiting += _imports(name, path)
     return reached
+
+
+def digest(files: Iterable[tuple[str, Path]], modules: Iterable[str]) -> str:
+    """16 hexadecimal digits of what the sources mean that these reach, see `reached_from`."""
+    sources, summary = reached_from(files, modules), hashlib.sha256()
+    for name in sorted(sources):
+        summary.update(f"{name}\n{meaning(sources[name])}\n".encode())
+    return summary.hexdigest()[:16]
 
 
 @cache

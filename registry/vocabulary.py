@@ -42,6 +42,8 @@ Kept = dict[str, Tensor]
 Encode = Callable[[Streams], dict[Modality, Features]]
 """Pictures of one or both modalities -> features; a stream left out is encoded as absent."""
 
+Item = dict[str, dict[str, Any]]
+"""One clip as a data set gives it: `inputs` and `targets`, see `tasks.task.Task.dataset`."""
 Inputs = dict[str, Tensor]
 """A collated batch after the front end: pictures `visual` and `audio` (B, T, 3, S, S), and what a task adds."""
 Targets = dict[str, Any]

@@ -12,6 +12,7 @@ from adapters import contract
 from adapters.bitfit import BitFit
 from adapters.contract import CHECKS
 from adapters.lavish import Lavish
+from adapters.linear_probe import LinearProbe
 from adapters.parts import each_modality
 from adapters.scheme import AdapterScheme
 from adapters.stg_cma import StgCma
@@ -174,3 +175,23 @@ def test_the_exam_finds_an_offender(offender, check, error, words):
     pictures = {m: torch.randn(2, 3, 3, toy.picture, toy.picture) for m in ("visual", "audio")}
     with pytest.raises(error, match=words):
         check(offender, toy, pictures)
+
+
+def test_a_broken_promise_to_leave_features_alone_is_found(backbone, pictures):
+    class Shifted(AdapterScheme):
+        untouched = True
+        identity_at_start = False
+
+        def forward_block(self, index, block, streams):
+            return {m: x + 1 for m, x in super().forward_block(index, block, streams).items()}
+
+    with pytest.raises(AssertionError, match="leave features alone"):
+        contract.starts_as_promised(Shifted, backbone, pictures)
+
+
+def test_a_scheme_derived_from_the_probe_does_not_inherit_its_promise():
+    class Derived(LinearProbe):
+        pass
+
+    assert LinearProbe.untouched
+    assert not Derived.untouched
