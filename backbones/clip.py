@@ -17,22 +17,19 @@ from backbones.block import Block, Mlp, Pair
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import FirstToken, MeanToken
 from backbones.positions import Positions
-from backbones.reading import expect, picture_of, preset
+from backbones.reach import OPENAI
+from backbones.reading import expect, picture_of, register_presets
 from backbones.stem import PatchStem, refuse_indivisible
 from backbones.weights import (
     WeightFile,
     hub_file,
     load_checked,
     local_file,
-    refuse_out_of_reach,
     unknown_model,
     wants_no_weights,
 )
 from registry.errors import UserError, unknown
 from registry.registries import register_backbone
-
-OPENAI = "openai"
-"""The tag of open_clip that `hub` stands for."""
 
 
 @register_backbone("clip")
@@ -136,10 +133,6 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
 
 def _load(model: str, weights: str, size: int | None) -> tuple[Any, dict[str, str]]:
     """The picture tower, and the sha256 of the file that initialised it."""
-    if weights in ("hub", OPENAI) and not wants_no_weights(weights):
-        refuse_out_of_reach(model, "open_clip", tag=OPENAI)
-    elif not wants_no_weights(weights) and not Path(weights).expanduser().is_file():
-        refuse_out_of_reach(model, "open_clip", tag="", weights=weights)
     import open_clip
 
     if model not in open_clip.list_models():
@@ -190,9 +183,4 @@ def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
     return hub_file(repository, names, model), published
 
 
-register_backbone("clip_vit_base")(
-    preset(clip, "ViT-B-16-quickgelu", "CLIP ViT-B/16 at 224 (OpenAI's weights), as STG-CMA uses it.")
-)
-register_backbone("clip_vit_large")(
-    preset(clip, "ViT-L-14-quickgelu", "CLIP ViT-L/14 at 224 (OpenAI's weights), as STG-CMA uses it.")
-)
+register_presets(clip)

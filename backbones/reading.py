@@ -10,7 +10,9 @@ from torch import nn
 
 from backbones.backbone import Backbone
 from backbones.pictures import PictureSpec, SoundPicture
+from backbones.presets import PRESETS
 from registry.errors import UserError, unknown
+from registry.registries import register_backbone
 
 Statistics = Literal["own", "imagenet"]
 """Channel mean and deviation of frames: the model's own, or ImageNet's (which STG-CMA and LAVISH use throughout)."""
@@ -46,8 +48,15 @@ def picture_of(
     return PictureSpec(size, tuple(mean), tuple(std), sound.override(changes))
 
 
-def preset(build: Callable[..., Backbone], model: str, doc: str) -> Callable[..., Backbone]:
-    """A registered builder of one model: the options of `build` without `model`."""
+def register_presets(build: Callable[..., Backbone]) -> None:
+    """Register the presets of the family whose reader this is."""
+    for name, preset in PRESETS.items():
+        if preset.family == build.__name__:
+            register_backbone(name)(_of_one_model(build, preset.model, preset.doc))
+
+
+def _of_one_model(build: Callable[..., Backbone], model: str, doc: str) -> Callable[..., Backbone]:
+    """A builder of one model: the options of `build` without `model`."""
 
     def built(**options: Any) -> Backbone:
         return build(model=model, **options)

@@ -12,7 +12,7 @@ from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
 from backbones.groups import ShiftedWindows
 from backbones.pictures import AUDIOSET_MEAN, AUDIOSET_STD, square_sound
-from backbones.reading import expect, picture_of, preset
+from backbones.reading import expect, picture_of, register_presets
 from backbones.stages import WindowBias, read_stages, shift_mask
 from backbones.timm_models import load_timm, own_statistics
 from backbones.vit import read_mlp
@@ -85,9 +85,4 @@ def read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) 
     )
 
 
-register_backbone("swin_base")(
-    preset(swin, "swin_base_patch4_window7_224.ms_in22k", "Swin-B at 224, ImageNet-22k (timm), as STG-CMA uses it.")
-)
-register_backbone("swin_large")(
-    preset(swin, "swin_large_patch4_window7_224.ms_in22k", "Swin-L at 224, ImageNet-22k (timm), as STG-CMA uses it.")
-)
+register_presets(swin)

@@ -12,7 +12,7 @@ from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
 from backbones.groups import ShiftedWindows
 from backbones.pictures import square_sound
-from backbones.reading import expect, picture_of, preset
+from backbones.reading import expect, picture_of, register_presets
 from backbones.stages import ContinuousWindowBias, read_stages, shift_mask
 from backbones.timm_models import load_timm, own_statistics
 from backbones.vit import read_mlp
@@ -88,9 +88,4 @@ def _read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None)
     )
 
 
-register_backbone("swin_v2_base")(
-    preset(swin_v2, "swinv2_base_window12_192.ms_in22k", "Swin v2-B at 192, ImageNet-22k (timm).")
-)
-register_backbone("swin_v2_large")(
-    preset(swin_v2, "swinv2_large_window12_192.ms_in22k", "Swin v2-L at 192, ImageNet-22k (timm), as LAVISH uses it.")
-)
+register_presets(swin_v2)

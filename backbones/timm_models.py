@@ -12,7 +12,6 @@ from backbones.weights import (
     hub_file,
     load_checked,
     local_file,
-    refuse_out_of_reach,
     unknown_model,
     wants_no_weights,
 )
@@ -31,11 +30,9 @@ def load_timm(model: str, weights: str, size: int | None) -> tuple[Any, dict[str
     Raises:
         UserError: no such model, no such file, or no way to the hub.
     """
-    if weights == "hub" and not wants_no_weights(weights):
-        refuse_out_of_reach(model, "timm", tag=model.partition(".")[2])
     import timm
 
-    if not timm.is_model(model):
+    if not timm.is_model(model) or not _has_tag(model):
         raise unknown_model(model, "timm", timm.list_models() + timm.list_pretrained())
     options: dict[str, Any] = {"num_classes": 0} | ({} if size is None else {"img_size": size})
     if wants_no_weights(weights):
@@ -43,6 +40,16 @@ def load_timm(model: str, weights: str, size: int | None) -> tuple[Any, dict[str
     file = _hub(model) if weights == "hub" else local_file(weights, model)
     tower = timm.create_model(model, pretrained=False, **options)
     return load_checked(file, model, lambda path: _fill(tower, path)), file.digest()
+
+
+def _has_tag(model: str) -> bool:
+    import timm
+
+    try:
+        timm.get_pretrained_cfg(model)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _fill(model: Any, path: str) -> Any:

@@ -13,7 +13,7 @@ from backbones.block import Block, Mlp, Pair
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import AttentionPool, FirstToken, MeanToken
 from backbones.positions import Positions
-from backbones.reading import expect, picture_of, preset
+from backbones.reading import expect, picture_of, register_presets
 from backbones.stem import PatchStem, refuse_indivisible
 from backbones.timm_models import classifier_size, load_timm, own_statistics
 from registry.errors import UserError
@@ -137,9 +137,4 @@ def _read_pool(model: Any) -> nn.Module:
     raise UserError(f"the vit reader takes token, avg or map pooling, but this model has {model.global_pool!r}.")
 
 
-register_backbone("vit_base")(
-    preset(vit, "vit_base_patch16_224.augreg_in21k", "ViT-B/16 at 224, ImageNet-21k (timm), as LAVISH uses it.")
-)
-register_backbone("vit_large")(
-    preset(vit, "vit_large_patch16_224.augreg_in21k", "ViT-L/16 at 224, ImageNet-21k (timm), as LAVISH uses it.")
-)
+register_presets(vit)

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from benchmark.grid import Grid, RunSpec
+from benchmark.grid import Grid, RunSpec, narrow, unique
 from benchmark.options import checked
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError, look_up
 from registry.component import option_defaults
@@ -53,7 +53,7 @@ def expand(
     _check_matchers(grid)
     recipe_settings, task_settings = split_settings(settings, chosen["task"])
     chosen["task"] = [_with_settings(task, task_settings) for task in chosen["task"]]
-    checked_components = [_unique(checked(REGISTRIES[role], c) for c in chosen[role]) for role in chosen]
+    checked_components = [unique(checked(REGISTRIES[role], c) for c in chosen[role]) for role in chosen]
     recipes = _Recipes(grid, recipe_settings)
     return [
         RunSpec(backbone, adapter, task, seed, _allowed(recipes.of(backbone, adapter, task), protocol), protocol)
@@ -68,21 +68,6 @@ def _allowed(recipe: Recipe, protocol: str) -> Recipe:
             f"recipe quirk={recipe.quirk} repeats a mistake of published code; it is available with --protocol paper."
         )
     return recipe
-
-
-def narrow(components: Sequence[Component], text: str | None) -> list[Component]:
-    """The components that `text` asks for, separated by commas.
-
-    A bare name selects every component of the grid with that name, options included. Anything else, a name that the
-    grid does not have or a component with options, is taken as it is written.
-    """
-    if text is None:
-        return list(components)
-    picked: list[Component] = []
-    for asked in Component.parse_list(text):
-        same_name = [c for c in components if c.name == asked.name] if not asked.options else []
-        picked += same_name or [asked]
-    return _unique(picked)
 
 
 def build_task(component: Component) -> Task:
@@ -157,7 +142,3 @@ class _Recipes:
         else:
             recipe = self._tasks[task].published_recipe
         return self._grid.apply(recipe, components).override(self._settings)
-
-
-def _unique(components: Iterable[Component]) -> list[Component]:
-    return list(dict.fromkeys(components))

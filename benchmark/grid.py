@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -132,6 +132,26 @@ def read_seeds(values: Any) -> tuple[int, ...]:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
             raise UserError(f"seed {seed!r} is not a whole number from 0 to 4294967295.")
     return tuple(dict.fromkeys(seeds))
+
+
+def narrow(components: Sequence[Component], text: str | None) -> list[Component]:
+    """The components that `text` asks for, separated by commas.
+
+    A bare name selects every component of the grid with that name, options included. Anything else, a name that the
+    grid does not have or a component with options, is taken as it is written.
+    """
+    if text is None:
+        return list(components)
+    picked: list[Component] = []
+    for asked in Component.parse_list(text):
+        same_name = [c for c in components if c.name == asked.name] if not asked.options else []
+        picked += same_name or [asked]
+    return unique(picked)
+
+
+def unique(components: Iterable[Component]) -> list[Component]:
+    """Each once, in order."""
+    return list(dict.fromkeys(components))
 
 
 def _components(key: str, texts: Any) -> tuple[Component, ...]:

@@ -1,6 +1,6 @@
 """Three registries and the decorators that fill them.
 
-`locations` makes mmengine import the built-in packages on the first look-up only: importing a registry is cheap.
+`locations` makes mmengine import the built-in components on the first look-up only: importing a registry is cheap.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mmengine.registry import Registry
 
 from registry.errors import UserError, unknown
 
-BACKBONES = Registry("backbone", scope="benchmark", locations=["backbones"])
-ADAPTERS = Registry("adapter", scope="benchmark", locations=["adapters"])
-TASKS = Registry("task", scope="benchmark", locations=["tasks"])
+BACKBONES = Registry("backbone", scope="benchmark", locations=["backbones.builtin"])
+ADAPTERS = Registry("adapter", scope="benchmark", locations=["adapters.builtin"])
+TASKS = Registry("task", scope="benchmark", locations=["tasks.builtin"])
 
 # A dot would be read by mmengine as a scope, and the look-up would return None without a word.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")

@@ -83,6 +83,7 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     grid, retry = _asked_grid(arguments), launching.kinds_to_retry(arguments.retry)
     launching.refuse_idle_options(arguments)
+    _refuse_out_of_reach(grid, arguments)
     load_requested(arguments)
     from benchmark.plan import identify
     from results.store import Store
@@ -100,6 +101,15 @@ def act(arguments: argparse.Namespace) -> int:
         show_plan(cells, store)
         return 0
     return _run(cells, store, arguments, retry)
+
+
+def _refuse_out_of_reach(grid: Grid, arguments: argparse.Namespace) -> None:
+    """Tell of weights that cannot come, before the seconds that registered classes take to import."""
+    from backbones.reach import refuse_out_of_reach
+    from benchmark.grid import narrow
+
+    for backbone in narrow(grid.backbones, arguments.backbones):
+        refuse_out_of_reach(backbone)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:

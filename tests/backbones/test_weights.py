@@ -18,8 +18,8 @@ import timm
 import torch
 from open_clip.transformer import QuickGELU
 
-from backbones import weights
-from backbones.clip import OPENAI
+from backbones import reach
+from backbones.reach import OPENAI
 from registry import BACKBONES, look_up
 from registry.component import option_defaults
 from registry.errors import UserError
@@ -103,7 +103,7 @@ def test_without_a_network_one_line_comes_quickly(
     name: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe is made to hang as a broken name look-up does."""
-    monkeypatch.setattr(weights, "_answers", lambda _: time.sleep(20) or True)
+    monkeypatch.setattr(reach, "_answers", lambda _: time.sleep(20) or True)
     options = {"model": model} if name == "vit" else {}
     start = time.monotonic()
     with pytest.raises(UserError) as refusal:
@@ -122,16 +122,17 @@ def test_without_a_network_one_line_comes_quickly(
         ("clip_vit_base", "models--timm--vit_tiny_patch16_224.other"),
         ("swin_v2_base", "models--timm--vit_tiny_patch16_224.other"),
         ("vit(model='deit_base_patch16_224.fb_in1k')", "models--timm--vit_tiny_patch16_224.other"),
-        ("clip(model='ViT-B-16', weights='laion2b_s34b_b88k')", ""),
+        ("clip(model='ViT-B-16', weights='laion2b_s34b_b88k')", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip(model='ViT-B-16-SigLIP', weights='webli')", ""),
     ],
 )
 def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, cached: str, tmp_path: Path) -> None:
-    """Their imports take longer than the refusal may; another model's cached weights do not bring them in."""
+    """Imports take longer than the refusal should; another model's cached weights do not bring them in."""
     (tmp_path / cached).mkdir(exist_ok=True)
     words = ["run", "--backbone", backbone, "--adapter", "linear_probe", "--task", "event_localisation"]
     program = (
         f"import sys; from benchmark.__main__ import main; status = main({words}); "
-        "print(status, [name for name in ('timm', 'open_clip', 'torchvision') if name in sys.modules])"
+        "print(status, [name for name in ('torch', 'timm', 'open_clip') if name in sys.modules])"
     )
     # Nothing listens on that port. Offline mode would refuse without a look at the network.
     surroundings = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
@@ -145,7 +146,7 @@ def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: st
 
 @pytest.mark.usefixtures("nothing_cached")
 def test_a_misspelled_model_is_told_as_such_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_answers", lambda _: False)
+    monkeypatch.setattr(reach, "_answers", lambda _: False)
     with pytest.raises(UserError, match="Did you mean vit_base_patch16_224"):
         build("vit", model="vit_bose_patch16_224")
 
@@ -158,8 +159,10 @@ def test_every_repository_is_named_after_its_tag() -> None:
     for name, published in tagged.items():
         assert not published.hf_hub_id or name.partition(".")[2] in published.hf_hub_id.rpartition("/")[2]
     for model, tag in open_clip.list_pretrained():
-        if tag == OPENAI:
-            assert OPENAI in open_clip.get_pretrained_cfg(model, tag)["hf_hub"]
+        repository = open_clip.get_pretrained_cfg(model, tag)["hf_hub"].rpartition("/")[0]
+        found = reach._open_clip_names(model, "hub" if tag == OPENAI else tag)
+        assert not found or repository in found
+    assert len(reach._open_clip_names("ViT-B-16", "laion2b_s34b_b88k")) > 1
 
 
 @pytest.mark.usefixtures("nothing_cached")
@@ -167,7 +170,7 @@ def test_a_failed_download_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> str:
         raise OSError("gateway\ntimeout")
 
-    monkeypatch.setattr(weights, "_answers", lambda _: True)
+    monkeypatch.setattr(reach, "_answers", lambda _: True)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
     with pytest.raises(UserError, match=r"cannot be downloaded \(gateway timeout\)"):
         build("vit", model=SMALL_VIT)
@@ -177,7 +180,7 @@ def test_a_cached_file_needs_no_network(vit_file: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     (tmp_path / f"models--timm--{SMALL_VIT}").mkdir()
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(vit_file))
-    monkeypatch.setattr(weights, "_answers", lambda _: pytest.fail("the network was asked"))
+    monkeypatch.setattr(reach, "_answers", lambda _: pytest.fail("the network was asked"))
     backbone = build("vit", model=SMALL_VIT)
     assert list(backbone.weight_files) == ["timm/test_vit.r160_in1k/model.safetensors"]
 
@@ -198,6 +201,7 @@ def test_the_meta_device_needs_no_weights() -> None:
             "weights file 'gone/weights.bin' .* does not exist",
         ),
         ("vit", {"model": "vit_bose_patch16_224"}, "timm has no model 'vit_bose.* Did you mean vit_base_patch16_224"),
+        ("vit", {"model": "vit_base_patch16_224.augreg_in21q"}, "Did you mean vit_base_patch16_224.augreg_in21k"),
         ("clip", {"model": "ViT-B-61"}, "open_clip has no model 'ViT-B-61'. Did you mean ViT-B-16"),
         ("clip", {"weights": "openia"}, "unknown weights of ViT-B-16-quickgelu 'openia'. Did you mean openai"),
         (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from benchmark.checks import check_builds
-from benchmark.expansion import expand, narrow
-from benchmark.grid import Grid, Override
+from benchmark.expansion import expand
+from benchmark.grid import Grid, Override, narrow
 from registry import Component, UserError
 from tasks.recipe import Recipe
 

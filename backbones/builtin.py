@@ -1,0 +1,5 @@
+"""Importing this module registers the built-in backbones; the registry does so on its first look-up."""
+
+from backbones import clip, swin, swin_v2, tiny, vit
+
+__all__ = ["clip", "swin", "swin_v2", "tiny", "vit"]
