@@ -85,7 +85,7 @@ def import_meanwhile() -> None:
 
 def _import_all() -> None:
     # Whatever is wrong is told where it is needed.
-    with suppress(ImportError):
+    with suppress(Exception):
         for module in ("console", "leaderboard", "merged", "page.build", "plots"):
             import_module(f"results.{module}")
 
