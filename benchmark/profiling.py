@@ -22,8 +22,8 @@ from benchmark.assembly import build_model, build_task
 from benchmark.costs import give_back_memory
 from benchmark.describe import count_training, without_weights
 from benchmark.environment import device_name
-from benchmark.launch.local import KEEP_FREED_MEMORY
 from benchmark.launch.placement import cores
+from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel, Precision
 from benchmark.operations import squared

@@ -6,6 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,11 +60,16 @@ def digest(files: Iterable[tuple[str, Path]], modules: Iterable[str]) -> str:
 @cache
 def meaning(path: Path) -> str:
     """The syntax tree of a source without docstrings, as text."""
+    return ast.dump(_tree(path))
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
     tree = ast.parse(path.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [child for child in node.body if not _is_text(child)]
-    return ast.dump(tree)
+    return tree
 
 
 @cache
@@ -76,7 +82,7 @@ def _imports(name: str, path: Path) -> list[tuple[str, Path]]:
 def _imported_names(name: str, path: Path) -> Iterator[str]:
     """Names that may be modules: for `from a import b` both `a.b` and, where that is no module, `a`."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -95,14 +101,24 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 @cache
 def _file_of(module: str) -> Path | None:
-    if module.partition(".")[0] == "":
+    """The source of a module; no package is imported to find it, which for libraries would take seconds."""
+    top, *inner = module.split(".")
+    spec = _spec_of(top)
+    if spec is None:
         return None
+    if not inner:
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    paths = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+    files = (file for path in paths for file in (path / "__init__.py", path.with_name(f"{path.name}.py")))
+    return next(filter(Path.is_file, files), None)
+
+
+@cache
+def _spec_of(top: str) -> ModuleSpec | None:
     try:
-        spec = find_spec(module)
+        return find_spec(top) if top else None
     except (ImportError, ValueError, AttributeError):
         return None
-    origin = Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-    return origin if origin and origin.is_file() else None
 
 
 def _is_or_within(name: str, modules: Iterable[str]) -> bool:

@@ -8,18 +8,21 @@ survive a fork; libraries of linear algebra that keep some at the ready obey `OM
 from __future__ import annotations
 
 import gc
+from importlib import import_module
 
-import open_clip
-import timm
 
-import benchmark.training
-from registry.registries import ADAPTERS, BACKBONES, TASKS
+def _import_heavy_parts() -> None:
+    # A collection finds no garbage among modules, but visits all there are, again and again: a quarter of the time.
+    gc.disable()
+    for library in ("timm", "open_clip", "benchmark.training"):
+        import_module(library)
+    from registry.registries import ADAPTERS, BACKBONES, TASKS
 
-__all__ = ["benchmark", "open_clip", "timm"]
+    for registry in (BACKBONES, ADAPTERS, TASKS):
+        registry.import_from_location()
+    # One in a child would visit them too, and the page of each object that it visits is copied: a quarter of a second.
+    gc.freeze()
+    gc.enable()
 
-for _registry in (BACKBONES, ADAPTERS, TASKS):
-    _registry.import_from_location()
 
-# A collection in a child would visit all of this, and each object it visits has its page copied: a quarter of a second.
-gc.collect()
-gc.freeze()
+_import_heavy_parts()

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
 
-from benchmark.launch.local import get_ready
+from benchmark.launch.server import get_ready
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = ROOT / "benchmarks" / "trivial.py"
@@ -62,7 +62,7 @@ def prepare() -> None:
     import benchmark.worker  # noqa: F401
     import results.leaderboard  # noqa: F401
 
-    get_ready("cpu")
+    get_ready()
 
 
 def _joined(process: multiprocessing.context.ForkProcess) -> int:

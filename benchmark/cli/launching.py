@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.cli.arguments import at_least
@@ -159,15 +160,24 @@ def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
 
 
 def get_ready(arguments: argparse.Namespace) -> None:
-    """Let the server of cells import its heavy parts while this process still looks at what to run.
+    """Let the server of cells import its heavy parts while this process looks at what to run.
+
+    That does not wait for torch to say whether there is a GPU: a server that turns out to be of no use does no harm.
+    """
+    if arguments.launcher == "local" and (arguments.device == "cpu" or not _has_driver_of_a_gpu()):
+        from benchmark.launch.server import get_ready
+
+        get_ready()
+
+
+def check_device(arguments: argparse.Namespace) -> None:
+    """Refuse a GPU that this machine has not, if the cells are to run here.
 
     Raises:
         UserError: `--device cuda` without a GPU.
     """
     if arguments.launcher == "local":
-        from benchmark.launch.local import get_ready
-
-        get_ready(chosen_device(arguments.device))
+        chosen_device(arguments.device)
 
 
 def chosen_device(asked: str) -> str:
@@ -182,6 +192,11 @@ def chosen_device(asked: str) -> str:
     if asked == "cuda" and not has_cuda:
         raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
     return "cuda" if asked != "cpu" and has_cuda else "cpu"
+
+
+def _has_driver_of_a_gpu() -> bool:
+    """NVIDIA's, on a board of its own or Tegra's, AMD's, or Windows' under Linux."""
+    return any(path for pattern in ("nvidia*", "nvhost*", "kfd", "dxg") for path in Path("/dev").glob(pattern))
 
 
 def _device_of_cluster(asked: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
@@ -73,6 +76,18 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
     if not board.rows:
         print(f"{output} holds no records yet.")
     print("written: " + ", ".join(map(str, board.files)))
+
+
+def import_meanwhile() -> None:
+    """Let a thread import what `show_leaderboard` needs, for a command that is about to wait for cells."""
+    threading.Thread(target=_import_all).start()
+
+
+def _import_all() -> None:
+    # Whatever is wrong is told where it is needed.
+    with suppress(Exception):
+        for module in ("console", "leaderboard", "merged", "page.build", "plots"):
+            import_module(f"results.{module}")
 
 
 def _show_coverage(places: Sequence[str]) -> int:

@@ -84,13 +84,15 @@ def act(arguments: argparse.Namespace) -> int:
     grid, retry = _asked_grid(arguments), launching.kinds_to_retry(arguments.retry)
     launching.refuse_idle_options(arguments)
     _refuse_out_of_reach(grid, arguments)
+    if not arguments.dry_run:
+        launching.get_ready(arguments)
     load_requested(arguments)
     from benchmark.plan import identify
     from results.store import Store
 
     specs = _specs(grid, arguments)
     if not arguments.dry_run:
-        launching.get_ready(arguments)
+        launching.check_device(arguments)
     # Missing weights or data are told before the parts that build models are even imported.
     cells = identify(specs)
     _check(specs)
@@ -205,12 +207,14 @@ def _train(
     log: str | None,
 ) -> int:
     from benchmark.cli.display import display
+    from benchmark.cli.leaderboard import import_meanwhile
     from benchmark.expected import expected_work, longest_first
     from benchmark.plan import write_plan
 
     # One cell needs no order, and looking at the others takes a moment.
     work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
     write_plan(store.output, cells, work, where.jobs)
+    import_meanwhile()
     total = len(cells)
     at_a_time = min(where.jobs, len(missing))
     print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")

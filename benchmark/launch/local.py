@@ -1,29 +1,24 @@
 """A queue of one process per cell on this machine.
 
-Each cell gets a fresh process, which isolates memory, CUDA errors and mmengine's global state. On the processor they
-are forked from a server that has imported the heavy parts already; with CUDA they are spawned, because an import that
-merely asks for a GPU makes CUDA unusable in forked children.
+Each cell gets a fresh process, which isolates memory, CUDA errors and mmengine's global state.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
-from typing import Any
 
 from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.child import Message, Unwritable, work
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
+from benchmark.launch.server import start_method
 from benchmark.launch.waiting import Waiting
 from benchmark.plan import Cell
 from benchmark.progress import Progress
@@ -31,14 +26,6 @@ from registry.errors import UserError
 from results.record import Failure, RunRecord
 from results.store import Store
 
-HEAVY_PARTS = ["benchmark.worker", "benchmark.launch.child"]
-# glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
-# is a large part of a small one. Children keep them instead; other allocators read none of this.
-KEEP_FREED_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "MALLOC_TOP_PAD_": str(2**27),
-}
 SECONDS_TO_END = 10.0
 SECONDS_BETWEEN_LOOKS = 1.0
 """At cells that other grids train."""
@@ -197,23 +184,6 @@ class _Queue:
             hint = "; often the system ran out of memory" if name == "SIGKILL" else ""
             return Failure("killed", f"its process was ended by {name}{hint}", log)
         return Failure("error", f"its process ended without a result, exit status {code}", log)
-
-
-def get_ready(device: str) -> None:
-    """Let the server of cells import its heavy parts while this process still looks at what to run."""
-    if device == "cpu":
-        start_method(device)
-        forkserver.ensure_running()
-
-
-def start_method(device: str) -> Any:
-    """How processes start that compute there, a context of `multiprocessing`."""
-    for name, value in KEEP_FREED_MEMORY.items():
-        os.environ.setdefault(name, value)
-    context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
-    if device != "cuda":
-        context.set_forkserver_preload(HEAVY_PARTS)
-    return context
 
 
 def _drain(connection: Connection) -> Iterator[Message]:

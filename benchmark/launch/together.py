@@ -47,7 +47,7 @@ def train_together(
     Raises:
         UserError: a batch that cannot be shared equally, or whatever the training raises.
     """
-    from benchmark.launch.local import start_method
+    from benchmark.launch.server import start_method
     from benchmark.training import train
 
     context = start_method(device)

@@ -113,6 +113,16 @@ def test_a_cell_reaches_its_own_sources_and_no_other_family() -> None:
     assert not {"adapters.stg_cma", "benchmark.grid", "benchmark.cli.run", "backbones.vit"} & reached.keys()
 
 
+def test_looking_for_sources_imports_none_of_them() -> None:
+    script = (
+        "import sys; from benchmark.sources import reached_from;"
+        "found = reached_from([], ['benchmark.training']);"
+        "print(len(found) > 10, 'torch' in sys.modules, 'benchmark.hooks' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "False"]
+
+
 def test_a_preset_reaches_the_builder_behind_it() -> None:
     spec = RunSpec(Component("vit_base"), Component("linear_probe"), Component("avqa"), 0, Recipe())
     other = dataclasses.replace(spec, backbone=Component("swin_base"))

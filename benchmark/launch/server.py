@@ -1,0 +1,63 @@
+"""How processes of cells start.
+
+On the processor they are forked from a server that has imported the heavy parts already; with CUDA they are spawned,
+because an import that merely asks for a GPU makes CUDA unusable in forked children. This imports nothing heavy itself,
+so that the server can be started first of all.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
+from typing import Any
+
+# A child runs the command's main module again, which imports the parser. The worker is last: it freezes what is there.
+HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.worker"]
+# glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
+# is a large part of a small one. Children keep them instead; other allocators read none of this.
+KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**27),
+}
+
+
+def get_ready() -> None:
+    """Let the server of cells that run on the processor import its heavy parts meanwhile."""
+    start_method("cpu")
+    with _interrupts_ignored():
+        forkserver.ensure_running()
+    atexit.register(_end_server)
+
+
+def _end_server() -> None:
+    """It may still be importing, and whoever reads our output through a pipe would wait for it."""
+    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def start_method(device: str) -> Any:
+    """How processes start that compute there, a context of `multiprocessing`."""
+    for name, value in KEEP_FREED_MEMORY.items():
+        os.environ.setdefault(name, value)
+    context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
+    if device != "cuda":
+        context.set_forkserver_preload(HEAVY_PARTS)
+    return context
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """By the processes that start now: Ctrl-C reaches them too, and this one alone decides what becomes of them."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
