@@ -19,6 +19,7 @@ from tasks.event_localisation.orders import read_order
 from tasks.media.annotations import digest, find_file, read_text, unique_names
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
+from tasks.media.sampling import find_sampling
 from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
@@ -59,6 +60,7 @@ class AveFolder(Source):
         side: frames are fitted to this many pixels, squared.
         split: `official`, or `dedup`: validation loses the clips that test has, and training those that either has.
             The test split is the same in both.
+        sampling: `middle`, or `published`: the papers' moments.
         allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
@@ -68,9 +70,17 @@ class AveFolder(Source):
     segments = SEGMENTS
     official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
-    def __init__(self, data: str | Path, side: int = 224, split: str = "official", allow_missing: bool = False) -> None:
+    def __init__(
+        self,
+        data: str | Path,
+        side: int = 224,
+        split: str = "official",
+        sampling: str = "middle",
+        allow_missing: bool = False,
+    ) -> None:
         if split not in SPLITTINGS:
             raise unknown("split of AVE", str(split), SPLITTINGS)
+        self.sampling = find_sampling(sampling, published_window=1.0)
         self.root = find_data_root(data, "ave")
         self.side, self.split = side, split
         self._everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
@@ -134,7 +144,8 @@ class AveFolder(Source):
     def identity(self) -> str:
         """`ave@<hash of what the annotations say>`: a header line, line ends or index lists make no difference."""
         name = "ave" if self.split == "official" else f"ave-{self.split}"
-        return f"{name}@{digest([self.classes, *self._rows.items()])}{self.partial}{self.media.suffix}"
+        how = f"{self.sampling.suffix}{self.partial}{self.media.suffix}"
+        return f"{name}@{digest([self.classes, *self._rows.items()])}{how}"
 
     def _read_splits(self) -> dict[Split, list[Annotation]]:
         """From the split files; from index lists where there is none of those."""
@@ -180,7 +191,9 @@ class AveClips(Dataset[dict[str, dict[str, Any]]]):
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         row, classes = self.rows[index], self.folder.classes
         category = classes.index(row.category)
-        clip = self.folder.media.read(row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side)
+        clip = self.folder.media.read(
+            row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side, sampling=self.folder.sampling
+        )
         labels = row.labels(category, background=len(classes))
         return {"inputs": clip.inputs(), "targets": {"labels": labels, "category": category, "id": self.ids[index]}}
 
