@@ -18,6 +18,7 @@ from tasks.avqa.data import _PUBLISHED, KINDS, SUBSETS, MusicAvqaFolder, parse_q
 from tasks.avqa.task import Avqa
 from tasks.media.encode import encode_clip
 from tasks.media.prepare import prepare
+from tasks.media.verify import verify
 
 COPIES = Path(os.environ.get("AVBENCH_ANNOTATIONS") or Path(__file__).parents[4] / "shared" / "annotations")
 COPIES = COPIES / "music_avqa"
@@ -251,6 +252,7 @@ def test_published_sampling_is_an_option_of_the_task_and_of_its_store(root: Path
     expected = MusicAvqaFolder(root, side=32, sampling="published").clips("test")[0]["inputs"]
     for name, value in stored.dataset("test")[0]["inputs"].items():
         assert torch.equal(value, expected[name])
+    assert verify(stored.source, "full", 0).counts == {"silent": 1}
     with pytest.raises(UserError, match="was prepared with sampling='published', not 'middle'; set that option"):
         Avqa(str(tmp_path / "store")).dataset("test")[0]
 
