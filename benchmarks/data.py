@@ -1,14 +1,20 @@
 """How fast clips are decoded and read, and how long a training step waits for them: the table of docs/data_speed.md.
 
     python benchmarks/data.py
+    python benchmarks/data.py --only decode --film cyclists.mp4 --film walkers.avi
+    python benchmarks/data.py --only wait --adapter stg_cma --precision bf16 --steps 10
 
 Clips are encoded by this script: ten seconds of 640 x 360 pixels at 25 frames per second, H.264 by x264's defaults
 (medium, key frames up to 250 frames apart) with three B pictures in a row at 600 kbit/s, and stereo sound (AAC,
-44.1 kHz). Clips of AVE are assumed to be like that. What these show is synthetic; `--video FILE` measures a file of
-your own too. "Bare" is PyAV's loop over all frames of both tracks, one thread, nothing kept.
+44.1 kHz). What these show is synthetic: two layers of noise that drift apart. `--film FILE` encodes the first 250
+frames of a film of your own in the same shape, once at x264's default quality (crf 23, what cutting a clip out of a
+longer video with ffmpeg gives) and once at 600 kbit/s; `--video FILE` takes a file as it is. "Bare" is PyAV's loop over
+all frames of both tracks, one thread, nothing kept. "Predicted" is how many motion vectors a frame has and which share
+of its blocks moves by none: how much there is to decode, whatever the bit rate.
 
 Rates are for each core: clips by the seconds of processor time that they took, so that other work on the machine
-changes them little. Waiting is measured by the clock.
+changes them little. Waiting is measured by the clock. The C library keeps freed memory, as in the processes of `run`
+and `data prepare`.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ import argparse
 import os
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 import wave
@@ -27,10 +34,13 @@ import av
 import cv2
 import numpy as np
 import torch
+from av.codec.context import Flags2
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from benchmark.assembly import build_model
 from benchmark.expansion import build_task
+from benchmark.launch.server import KEEP_FREED_MEMORY
+from benchmark.model import Precision
 from registry import Component
 from registry.vocabulary import SAMPLE_RATE
 from tasks.event_localisation.data import AveFolder
@@ -40,6 +50,10 @@ from tasks.media.prepare import prepare
 
 FPS, WIDTH, HEIGHT, SECONDS = 25, 640, 360, 10
 X264 = {"preset": "medium", "g": "250", "bf": "3", "b_strategy": "0", "b": "600k", "threads": "1"}
+FILM_SETTINGS = {
+    "crf 23": {"preset": "medium", "crf": "23", "threads": "1"},
+    "600 kbit/s": {"preset": "medium", "b": "600k", "threads": "1"},
+}
 RATE = 44_100
 
 
@@ -47,50 +61,107 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=12, help="clips to encode (12)")
     parser.add_argument("--video", type=Path, action="append", default=[], help="also decode this file; repeatable")
-    parser.add_argument("--steps", type=int, default=6, help="training steps to measure (6)")
+    parser.add_argument("--film", type=Path, action="append", default=[], help="also encode this and decode it")
+    parser.add_argument("--steps", type=int, default=10, help="training steps to measure (10)")
     parser.add_argument("--adapter", default="linear_probe", help="of the training steps (linear_probe, the fastest)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of the training steps (fp32)")
+    parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2], help="loader processes (0 1 2)")
     parser.add_argument("--only", choices=("decode", "wait"), help="measure only this part")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        data, store = Path(folder) / "ave", Path(folder) / "store"
+        data = Path(folder) / "ave"
         write_clips(data, asked.clips)
         print("| what | measured |\n|---|---|")
         if asked.only != "wait":
-            for path in (data / "videos" / "clip0.mp4", *asked.video):
-                show_decoding(path)
-        prepare(AveFolder(data), store, 224, workers=0)
-        if asked.only != "wait":
-            for batch_size in (2, 32):
-                many = ConcatDataset([AveFolder(store).clips("train")] * 20)
-                rate = per_core_second(many, batch_size)
-                print(f"| prepared store into collated batches of {batch_size} | {rate:.0f} clips/s/core |")
+            show_rates(Path(folder), data, asked)
         if asked.only != "decode":
-            frames = Path(folder) / "frames"
-            write_frame_folders(data, frames)
-            for name, root in (("mp4 files", data), ("frame folders", frames), ("prepared store", store)):
-                for workers in (0, 1, 2):
-                    share, step = waiting(root, workers, asked.steps, asked.adapter)
-                    print(
-                        f"| clip_vit_base + {asked.adapter}, batch 2, {name}, workers={workers} | "
-                        f"waits {100 * share:.1f} % of {step:.2f} s |",
-                        flush=True,
-                    )
-    print("load:", *(f"{load:.1f}" for load in os.getloadavg()))
+            show_waiting(Path(folder), data, asked)
+
+
+def show_rates(folder: Path, data: Path, asked: argparse.Namespace) -> None:
+    """Decoding of every file asked for, and reading from a store."""
+    films = [encode_film(film, folder, *how) for film in asked.film for how in FILM_SETTINGS.items()]
+    for path in (data / "videos" / "clip0.mp4", *films, *asked.video):
+        show_decoding(path)
+    for batch_size in (2, 32):
+        many = ConcatDataset([AveFolder(stored(folder, data)).clips("train")] * 20)
+        rate = per_core_second(many, batch_size)
+        print(f"| prepared store into collated batches of {batch_size} | {rate:.0f} clips/s/core, {load()} |")
+
+
+def show_waiting(folder: Path, data: Path, asked: argparse.Namespace) -> None:
+    """The share of a step that waits, for each place that clips come from."""
+    frames = folder / "frames"
+    write_frame_folders(data, frames)
+    for name, root in (("mp4 files", data), ("frame folders", frames), ("prepared store", stored(folder, data))):
+        for workers in asked.workers:
+            share, step = waiting(root, workers, asked.steps, asked.adapter, asked.precision)
+            print(
+                f"| clip_vit_base + {asked.adapter}, {asked.precision}, batch 2, {name}, workers={workers} | "
+                f"waits {100 * share:.2f} % of {step:.2f} s, {asked.steps} steps, {load()} |",
+                flush=True,
+            )
+
+
+def load() -> str:
+    """How much ran on the machine during the last minute."""
+    return f"load {os.getloadavg()[0]:.1f}"
+
+
+def stored(folder: Path, data: Path) -> Path:
+    """A store of the clips, made when first asked for."""
+    store = folder / "store"
+    if not store.exists():
+        prepare(AveFolder(data), store, 224, workers=0)
+    return store
+
+
+def encode_film(film: Path, folder: Path, name: str, options: dict[str, str]) -> Path:
+    """The first ten seconds' worth of frames of a film, scaled; with noise as sound."""
+    size = {"width": WIDTH, "height": HEIGHT, "format": "rgb24", "interpolation": "BICUBIC"}
+    with av.open(str(film)) as container:
+        frames = [f.to_ndarray(**size) for _, f in zip(range(FPS * SECONDS), container.decode(video=0), strict=False)]
+    # A shorter one runs back and forth.
+    frames = (frames + frames[::-1]) * (FPS * SECONDS // len(frames))
+    sound = (0.1 * np.random.default_rng(0).standard_normal((2, SECONDS * RATE))).astype(np.float32)
+    path = folder / f"{film.stem}, {name.replace('/', ' ')}.mp4"
+    encode_clip(path, np.stack(frames[: FPS * SECONDS]), FPS, sound, RATE, options)
+    return path
 
 
 def show_decoding(path: Path) -> None:
-    """Two rows: decoding everything and keeping nothing, and what a clip of ten segments takes."""
+    """Decoding everything and keeping nothing, what a clip of ten segments takes, and how hard the clip is."""
     with av.open(str(path)) as container:
         rate = (container.bit_rate or 0) / 1000
+    what = f"{path.name}, {rate:.0f} kbit/s"
     ways = (("bare PyAV, every frame", bare), ("ten frames and the sound", lambda p: decode_clip(p, 10, SECONDS, 224)))
     for name, decode in ways:
         taken = []
-        for _ in range(7):
+        for _ in range(15):
             begun = time.process_time()
             decode(path)
             taken.append(time.process_time() - begun)
-        print(f"| {path.name}, {rate:.0f} kbit/s: {name} | {1 / statistics.median(taken):.1f} clips/s/core |")
+        median, best = 1 / statistics.median(taken), 1 / min(taken)
+        print(f"| {what}: {name} | {median:.1f} clips/s/core (best of 15: {best:.1f}), {load()} |", flush=True)
+    print("| {}: predicted | {:.0f} vectors a frame, {:.0%} of the area unmoved |".format(what, *prediction(path)))
+
+
+def prediction(path: Path) -> tuple[float, float]:
+    """Motion vectors of a predicted frame, and the share of its area that they leave where it was."""
+    vectors = frames = still = 0
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        video.codec_context.flags2 |= Flags2.export_mvs
+        for frame in container.decode(video):
+            for data in frame.side_data:
+                if data.type.name != "MOTION_VECTORS":
+                    continue
+                found = data.to_ndarray()
+                unmoved = found[(found["motion_x"] == 0) & (found["motion_y"] == 0) & (found["source"] < 0)]
+                frames, vectors = frames + 1, vectors + len(found)
+                still += int((unmoved["w"].astype(int) * unmoved["h"]).sum())
+    return vectors / frames, still / (frames * WIDTH * HEIGHT)
 
 
 def bare(path: Path) -> None:
@@ -148,11 +219,11 @@ def per_core_second(clips: Dataset, batch_size: int) -> float:
     return rate
 
 
-def waiting(root: Path, workers: int, steps: int, adapter: str) -> tuple[float, float]:
+def waiting(root: Path, workers: int, steps: int, adapter: str, precision: Precision) -> tuple[float, float]:
     """The share of a training step that waits for its batch, and the seconds of a step; the first is left out."""
     task = build_task(Component("event_localisation", {"data": str(root)}))
     backbone = Component.parse("clip_vit_base(weights='none')")
-    model = build_model(backbone, Component.parse(adapter), task, seed=0, precision="fp32")
+    model = build_model(backbone, Component.parse(adapter), task, seed=0, precision=precision)
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
     loader = DataLoader(ConcatDataset([task.dataset("train")] * 4), batch_size=2, num_workers=workers)
     batches: Iterator = iter(loader)
@@ -172,4 +243,7 @@ def waiting(root: Path, workers: int, steps: int, adapter: str) -> tuple[float, 
 
 
 if __name__ == "__main__":
+    if not KEEP_FREED_MEMORY.items() <= os.environ.items():
+        # The C library reads these as a process starts.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | KEEP_FREED_MEMORY)
     main()

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
+from tasks.media.sampling import MIDDLE, Sampling
 
 if TYPE_CHECKING:
     from tasks.media.recording import Recording
@@ -29,6 +30,8 @@ class Source(ABC):
     """Items that were left out because their media are missing (option `allow_missing`); empty where none was."""
     official: Mapping[Split, int] = {}
     """Items of the published lists; empty where there are none."""
+    sampling: Sampling = MIDDLE
+    """Which moments of a clip are seen and heard."""
 
     @abstractmethod
     def clips(self, split: Split) -> Dataset[dict[str, dict[str, Any]]]:

@@ -134,9 +134,9 @@ class Head(nn.Module, ABC):
         return {}
 
 
-def example_clips(batch: int, segments: int, side: int = 32) -> Inputs:
-    """Zeros in the shape of a batch of clips: square frames and one second of sound for each segment."""
+def example_clips(batch: int, segments: int, side: int = 32, samples: int = SAMPLE_RATE) -> Inputs:
+    """Zeros in the shape of a batch of clips: square frames and a window of sound for each segment."""
     return {
         "frames": torch.zeros(batch, segments, 3, side, side, dtype=torch.uint8),
-        "waveform": torch.zeros(batch, segments, SAMPLE_RATE),
+        "waveform": torch.zeros(batch, segments, samples),
     }

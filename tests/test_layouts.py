@@ -17,7 +17,7 @@ from registry import Component
 from results.record import RunRecord
 from tasks.media.encode import encode_clip
 from tasks.synthetic.export import sample_clips, write_frames
-from tasks.synthetic.layouts import LAYOUTS, SampleClip
+from tasks.synthetic.layouts import LAYOUTS, Layout, SampleClip
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Kind
 from tasks.synthetic.sound import render_sound
@@ -38,8 +38,9 @@ TASKS = [
 def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, tuple[list[SampleClip], Path]]:
     """Clips of both kinds, encoded once for all layouts."""
     sets: dict[Kind, tuple[list[SampleClip], Path]] = {}
-    for kind in ("event", "ensemble"):
-        root, clips = tmp_path_factory.mktemp(kind), sample_clips(kind, CLIPS, SEED)
+    layouts: dict[Kind, Layout] = {"event": LAYOUTS["manifest"], "ensemble": LAYOUTS["music_avqa"]}
+    for kind, layout in layouts.items():
+        root, clips = tmp_path_factory.mktemp(kind), sample_clips(layout, CLIPS, SEED)
         (root / "videos").mkdir()
         for clip in clips:
             frames, sound = render_frames(clip.scene, SIZE, FPS), render_sound(clip.scene)

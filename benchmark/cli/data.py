@@ -121,11 +121,13 @@ def act_verify(arguments: argparse.Namespace) -> int:
 
 def act_prepare(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
+    from benchmark.launch.server import keep_freed_memory
     from tasks.media.parallel import cores
     from tasks.media.prepare import prepare
     from tasks.media.sample import pass_on_note
 
     source, store = _source(arguments), arguments.store
+    keep_freed_memory()
     with preparation(f"preparing {arguments.data}") as report:
         made = prepare(source, store, arguments.size, arguments.jobs or cores(), arguments.allow_missing, report)
     for clip, reason in list(made.left_out.items())[:SHOWN]:

@@ -45,12 +45,17 @@ def _end_server() -> None:
 
 def start_method(device: str) -> Any:
     """How processes start that compute there, a context of `multiprocessing`."""
-    for name, value in KEEP_FREED_MEMORY.items():
-        os.environ.setdefault(name, value)
+    keep_freed_memory()
     context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
     if device != "cuda":
         context.set_forkserver_preload(HEAVY_PARTS)
     return context
+
+
+def keep_freed_memory() -> None:
+    """Let processes that start from now on keep what they free."""
+    for name, value in KEEP_FREED_MEMORY.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

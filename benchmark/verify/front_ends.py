@@ -15,7 +15,7 @@ from benchmark.model import Precision
 from benchmark.verify.comparison import Report, Tolerance
 from benchmark.verify.golden import Golden
 from registry.vocabulary import SAMPLE_RATE
-from tasks.media.starts import published_starts
+from tasks.media.sampling import published_starts
 
 TOLERANCE = Tolerance(1e-3)
 """From the README beside the files."""

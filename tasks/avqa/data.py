@@ -18,9 +18,12 @@ from tasks.avqa.kinds import KINDS
 from tasks.media.annotations import digest, read_text, unique_names
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
+from tasks.media.sampling import find_sampling
 from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
+PUBLISHED_WINDOW = 1.95
+"""Seconds of sound that LAVISH and STG-CMA take for each segment."""
 LONGEST = 14
 """W, the words of the longest question."""
 PAD = "<pad>"
@@ -56,6 +59,7 @@ class MusicAvqaFolder(Source):
         side: frames are fitted to this many pixels, squared.
         version: `v1` or `v1u`.
         subset: `all`, `real` or `synthetic`.
+        sampling: `middle`, or `published`: the papers' moments, with windows of 1.95 s.
         allow_missing: leave out questions about videos that are missing, see `left_out`.
 
     Raises:
@@ -72,12 +76,14 @@ class MusicAvqaFolder(Source):
         side: int = 224,
         version: str = "v1",
         subset: str = "all",
+        sampling: str = "middle",
         allow_missing: bool = False,
     ) -> None:
         if version not in VERSIONS:
             raise unknown("version of MUSIC-AVQA", str(version), VERSIONS)
         if subset not in SUBSETS:
             raise unknown("subset of MUSIC-AVQA", str(subset), SUBSETS)
+        self.sampling = find_sampling(sampling, PUBLISHED_WINDOW)
         self.root = find_data_root(data, "music_avqa")
         self.side, self.version, self.subset = side, version, subset
         place = self._annotations()
@@ -133,7 +139,8 @@ class MusicAvqaFolder(Source):
     def identity(self) -> str:
         """`music_avqa-v1@<hash of what the annotations say>`, with the subset behind the version where it is one."""
         subset = "" if self.subset == "all" else f"-{self.subset}"
-        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}{self.partial}{self.media.suffix}"
+        how = f"{self.sampling.suffix}{self.partial}{self.media.suffix}"
+        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}{how}"
 
     def _annotations(self) -> Path:
         """The version's own folder, else the root; all three files come from one place."""
@@ -167,7 +174,7 @@ class MusicAvqaFolder(Source):
 class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
     """Questions with their clips, decoded on demand.
 
-    Inputs: `frames` (10, 3, side, side) uint8, `waveform` (10, 16000) float32, `questions` (1, 14) int64. Targets:
+    Inputs: `frames` (10, 3, side, side) uint8, `waveform` (10, samples) float32, `questions` (1, 14) int64. Targets:
     `answers` (1,) and `kinds` (1,) int64; `id` str, the clip and the question's number, unique in the split.
     """
 
@@ -183,7 +190,7 @@ class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         row = self.rows[index]
-        clip = self.folder.media.read(row.clip, SEGMENTS, size=self.folder.side)
+        clip = self.folder.media.read(row.clip, SEGMENTS, size=self.folder.side, sampling=self.folder.sampling)
         words = torch.zeros(1, LONGEST, dtype=torch.int64)
         words[0, : len(row.words)] = torch.tensor([self._word[word] for word in row.words])
         answer, kind = self.folder.answers.index(row.answer), KINDS.index(row.kind)

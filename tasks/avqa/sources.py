@@ -37,7 +37,7 @@ class MusicAvqaOutline(Outline):
 
 
 def open_questions(
-    data: str, version: str, subset: str, allow_missing: bool = False
+    data: str, version: str, subset: str, sampling: str = "middle", allow_missing: bool = False
 ) -> SyntheticQuestionSource | MusicAvqaOutline | MusicAvqaFolder:
     """The source behind a task's option `data`.
 
@@ -45,9 +45,15 @@ def open_questions(
         UserError: no such folder, or annotation files that are missing or malformed.
     """
     if data in ("synthetic", OFFICIAL):
-        require_default(data, version=(version, "v1"), subset=(subset, "all"), allow_missing=(allow_missing, False))
+        require_default(
+            data,
+            version=(version, "v1"),
+            subset=(subset, "all"),
+            sampling=(sampling, "middle"),
+            allow_missing=(allow_missing, False),
+        )
         return SyntheticQuestionSource() if data == "synthetic" else MusicAvqaOutline()
     # The decoder behind it takes a moment to import, and nothing else needs it.
     from tasks.avqa.data import MusicAvqaFolder
 
-    return MusicAvqaFolder(data, version=version, subset=subset, allow_missing=allow_missing)
+    return MusicAvqaFolder(data, version=version, subset=subset, sampling=sampling, allow_missing=allow_missing)

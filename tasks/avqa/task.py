@@ -30,8 +30,9 @@ class Avqa(Task):
     data: `synthetic`, a folder with MUSIC-AVQA's annotation files and videos, or `music_avqa` (its sizes without files,
     for counting parameters). modality: `both`, `visual`, `audio`. head: `compact`, or the papers' grounding head in
     the form of `lavish` or `stg_cma`. version: `v1` reads MUSIC-AVQA's `json`, `v1u` its `json_update`. subset: `all`
-    videos, `real` or `synthetic` ones. allow_missing: leave out questions about videos that are missing, and say how
-    many.
+    videos, `real` or `synthetic` ones. sampling: `middle` of ten equal parts with a second of sound each, or the
+    papers' `published` moments with 1.95 s. allow_missing: leave out questions about videos that are missing, and say
+    how many.
     """
 
     primary_metric: ClassVar[str] = "answer_accuracy"
@@ -45,6 +46,7 @@ class Avqa(Task):
         head: Literal["compact", "lavish", "stg_cma"] = "compact",
         version: Literal["v1", "v1u"] = "v1",
         subset: Literal["all", "real", "synthetic"] = "all",
+        sampling: Literal["middle", "published"] = "middle",
         allow_missing: bool = False,
     ) -> None:
         self.data, self.modalities, self._head = data, modalities_of(modality), head
@@ -52,7 +54,7 @@ class Avqa(Task):
             raise unknown("head of avqa", str(head), ("compact", *FORMS))
         if head in FORMS and modality != "both":
             raise UserError(f"head={head!r} grounds sound in sight and needs both; modality is {modality!r}.")
-        self._source = open_questions(data, version, subset, allow_missing)
+        self._source = open_questions(data, version, subset, sampling, allow_missing)
         self.segments = self._source.segments
         self.kinds = KINDS
         self.answers, self.words = self._source.answers, self._source.words
@@ -87,7 +89,7 @@ class Avqa(Task):
 
     def example_inputs(self, batch: int) -> Inputs:
         questions = torch.zeros((batch, *self._source.question_shape), dtype=torch.int64)
-        return {**example_clips(batch, self.segments), "questions": questions}
+        return {**example_clips(batch, self.segments, samples=self._source.sampling.samples), "questions": questions}
 
     def data_identity(self) -> str:
         return self._source.identity()

@@ -19,6 +19,7 @@ from tasks.event_localisation.orders import read_order
 from tasks.media.annotations import digest, find_file, read_text, unique_names
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
+from tasks.media.sampling import find_sampling
 from tasks.source import Report, Source, keep_present
 
 SEGMENTS = 10
@@ -27,6 +28,11 @@ _ALL = "Annotations.txt"
 _FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
 _ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
 _FOLDERS = ("data",)
+BACKGROUND = "background"
+"""The class of seconds without an event, and the category of clips without one."""
+_BACKGROUND_LIST = "backgroundSet.txt"
+_BACKGROUND_CLIPS = 178
+"""In the published training set of weak supervision, as features without ids (`labels_noisy.h5`)."""
 SPLITTINGS = ("official", "dedup")
 """As published, with ids that occur in several splits; or without, see `AveFolder`."""
 
@@ -59,6 +65,9 @@ class AveFolder(Source):
         side: frames are fitted to this many pixels, squared.
         split: `official`, or `dedup`: validation loses the clips that test has, and training those that either has.
             The test split is the same in both.
+        sampling: `middle`, or `published`: the papers' moments.
+        background: training also has the clips without an event that backgroundSet.txt lists, an id a line, as weak
+            supervision on AVE has 178.
         allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
@@ -68,9 +77,18 @@ class AveFolder(Source):
     segments = SEGMENTS
     official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
-    def __init__(self, data: str | Path, side: int = 224, split: str = "official", allow_missing: bool = False) -> None:
+    def __init__(
+        self,
+        data: str | Path,
+        side: int = 224,
+        split: str = "official",
+        sampling: str = "middle",
+        background: bool = False,
+        allow_missing: bool = False,
+    ) -> None:
         if split not in SPLITTINGS:
             raise unknown("split of AVE", str(split), SPLITTINGS)
+        self.sampling = find_sampling(sampling, published_window=1.0)
         self.root = find_data_root(data, "ave")
         self.side, self.split = side, split
         self._everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
@@ -79,6 +97,9 @@ class AveFolder(Source):
         self._rows = self._read_splits()
         if split == "dedup":
             self._rows = {name: self._without_later(name) for name in SPLITS}
+        if background:
+            self._rows["train"] = [*self._rows["train"], *self._read_background()]
+            self.official = {**self.official, "train": self.official["train"] + _BACKGROUND_CLIPS}
         if allow_missing:
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
             self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
@@ -127,14 +148,15 @@ class AveFolder(Source):
         return {split: [self.media.find(row.clip, SEGMENTS) for row in rows] for split, rows in self._rows.items()}
 
     def annotation_files(self) -> dict[str, Path]:
-        names = (_ALL, *_FILES.values(), *_ORDERS.values())
+        names = (_ALL, *_FILES.values(), *_ORDERS.values(), _BACKGROUND_LIST)
         found = [path for name in names if (path := find_file(self.root, name, _FOLDERS))]
         return {str(path.relative_to(self.root)): path for path in found}
 
     def identity(self) -> str:
         """`ave@<hash of what the annotations say>`: a header line, line ends or index lists make no difference."""
         name = "ave" if self.split == "official" else f"ave-{self.split}"
-        return f"{name}@{digest([self.classes, *self._rows.items()])}{self.partial}{self.media.suffix}"
+        how = f"{self.sampling.suffix}{self.partial}{self.media.suffix}"
+        return f"{name}@{digest([self.classes, *self._rows.items()])}{how}"
 
     def _read_splits(self) -> dict[Split, list[Annotation]]:
         """From the split files; from index lists where there is none of those."""
@@ -161,12 +183,25 @@ class AveFolder(Source):
             raise UserError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
         return rows
 
+    def _read_background(self) -> list[Annotation]:
+        """Clips without an event: one id a line."""
+        text = read_text(self.root, _BACKGROUND_LIST, _FOLDERS, "; it lists clips without an event, one id a line")
+        clips = [line.strip() for line in text.splitlines() if line.strip()]
+        known = {row.clip for rows in self._rows.values() for row in rows}
+        for clip in clips:
+            if clip in known:
+                raise UserError(f"{_BACKGROUND_LIST} of {self.root} has clip {clip}, which is listed already.")
+            known.add(clip)
+        if not clips:
+            raise UserError(f"{_BACKGROUND_LIST} of {self.root} has no clips.")
+        return [Annotation(BACKGROUND, clip, 0, 0) for clip in clips]
+
 
 class AveClips(Dataset[dict[str, dict[str, Any]]]):
     """Clips decoded on demand.
 
     Inputs: `frames` (10, 3, side, side) uint8, `waveform` (10, 16000) float32. Targets: `labels` (10,) int64, the class
-    of each second; `category` int, the event's class; `id` str, unique in the split.
+    of each second; `category` int, the event's class (of clips without one, background); `id` str, unique in the split.
     """
 
     def __init__(self, folder: AveFolder, rows: list[Annotation]) -> None:
@@ -178,10 +213,12 @@ class AveClips(Dataset[dict[str, dict[str, Any]]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
-        row, classes = self.rows[index], self.folder.classes
+        row, classes = self.rows[index], (*self.folder.classes, BACKGROUND)
         category = classes.index(row.category)
-        clip = self.folder.media.read(row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side)
-        labels = row.labels(category, background=len(classes))
+        clip = self.folder.media.read(
+            row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side, sampling=self.folder.sampling
+        )
+        labels = row.labels(category, background=len(classes) - 1)
         return {"inputs": clip.inputs(), "targets": {"labels": labels, "category": category, "id": self.ids[index]}}
 
 

@@ -25,9 +25,9 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
-from tasks.media.clip import middles
 from tasks.media.manifest import NAME, Row, classes_of, read_manifest
 from tasks.media.recording import Recording
+from tasks.media.sampling import middles
 from tasks.source import Report, Source, keep_present
 
 SECONDS = 10.0

@@ -37,7 +37,13 @@ class AveOutline(Outline):
 
 
 def open_events(
-    data: str, split: str, segments: int | None, one_kind: bool, allow_missing: bool = False
+    data: str,
+    split: str,
+    segments: int | None,
+    one_kind: bool,
+    sampling: str = "middle",
+    background: bool = False,
+    allow_missing: bool = False,
 ) -> SyntheticEventSource | AveOutline | AveFolder | ManifestEvents:
     """The source behind a task's option `data`.
 
@@ -49,7 +55,12 @@ def open_events(
     """
     if data in ("synthetic", OFFICIAL):
         require_default(
-            data, split=(split, "official"), segments=(segments, None), allow_missing=(allow_missing, False)
+            data,
+            split=(split, "official"),
+            segments=(segments, None),
+            sampling=(sampling, "middle"),
+            background=(background, False),
+            allow_missing=(allow_missing, False),
         )
         return SyntheticEventSource() if data == "synthetic" else AveOutline()
     # The decoder behind real data takes a moment to import, and nothing else needs it.
@@ -58,7 +69,7 @@ def open_events(
     from tasks.media.manifest import find_manifest
 
     if manifest := find_manifest(data):
-        require_default(data, split=(split, "official"))
+        require_default(data, split=(split, "official"), sampling=(sampling, "middle"), background=(background, False))
         return ManifestEvents(manifest, SEGMENTS if segments is None else segments, one_kind, allow_missing)
     require_default(data, segments=(segments, None))
-    return AveFolder(data, split=split, allow_missing=allow_missing)
+    return AveFolder(data, split=split, sampling=sampling, background=background, allow_missing=allow_missing)

@@ -35,7 +35,9 @@ class EventLocalisation(Task):
     `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
     head: `linear`, or a paper's own: `stg_cma` (two layers, audio before visual), `lavish` (two layers, binary
     cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
-    allow_missing: leave out clips whose media are missing, and say how many.
+    sampling: of AVE's clips, the `middle` of each second, or the papers' `published` moments. background: weak
+    supervision on AVE also trains on the clips without an event that backgroundSet.txt lists. allow_missing: leave out
+    clips whose media are missing, and say how many.
 
     Raises:
         UserError: an option that is none of these.
@@ -54,6 +56,8 @@ class EventLocalisation(Task):
         segments: int | None = None,
         head: str = "linear",
         label_smoothing: float = 0.0,
+        sampling: Literal["middle", "published"] = "middle",
+        background: bool = False,
         allow_missing: bool = False,
     ) -> None:
         if supervision not in SUPERVISION:
@@ -63,9 +67,11 @@ class EventLocalisation(Task):
             raise UserError(
                 f"label_smoothing={label_smoothing} is of segments' labels, which supervision='weak' lacks."
             )
+        if background and supervision != "weak":
+            raise UserError("background=True adds clips to weak supervision; give supervision='weak' with it.")
         self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
-        self._source = open_events(data, split, segments, one_kind=self._weak, allow_missing=allow_missing)
+        self._source = open_events(data, split, segments, self._weak, sampling, background, allow_missing)
         self.classes = (*self._source.classes, "background")
         self.segments = self._source.segments
 
@@ -109,7 +115,7 @@ class EventLocalisation(Task):
         return scores
 
     def example_inputs(self, batch: int) -> Inputs:
-        return example_clips(batch, self.segments)
+        return example_clips(batch, self.segments, samples=self._source.sampling.samples)
 
     def data_identity(self) -> str:
         return self._source.identity()

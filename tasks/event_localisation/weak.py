@@ -14,7 +14,8 @@ class WeakSupervision(Head):
 
     The mean of a clip's segment logits is its clip logit, and cross-entropy holds that against the clip's class.
     Predictions are the segments' own, so the score is the fully supervised one's: segment accuracy. Background is
-    learned only from clips without an event, of which AVE has none but one.
+    learned only from clips without an event, of which AVE's own lists have one: its authors train on 178 more, known
+    to us as features only, for which `backgroundSet.txt` stands in (option `background`).
     """
 
     def __init__(self, segments: Head) -> None:

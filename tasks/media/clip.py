@@ -1,9 +1,4 @@
-"""A decoded clip, and the rule that says which moments of a recording it consists of.
-
-A clip of `length` seconds is divided into T equal segments. A segment is seen in the frame on screen at its middle, and
-heard in one window of sound centred on the same moment; a window that would reach over an end of the clip is moved
-inside. At T = `length` and windows of one second, the windows tile the clip.
-"""
+"""A decoded clip, and its sound cut into windows."""
 
 from __future__ import annotations
 
@@ -14,6 +9,7 @@ import torch
 from torch import Tensor
 
 from registry.vocabulary import SAMPLE_RATE
+from tasks.media.sampling import MIDDLE, Sampling
 
 
 @dataclass(frozen=True)
@@ -32,23 +28,18 @@ class Clip:
         return {"frames": self.frames, "waveform": self.waveform}
 
 
-def middles(length: float, segments: int) -> list[float]:
-    """The middle of each segment, in seconds: -> T numbers."""
-    return [(i + 0.5) * length / segments for i in range(segments)]
-
-
-def windows(sound: np.ndarray, begin: float, length: float, segments: int, seconds: float) -> Tensor:
-    """One window of `seconds` for each segment: (samples,) -> (T, seconds * SAMPLE_RATE) float32.
+def windows(sound: np.ndarray, begin: float, length: float, segments: int, sampling: Sampling = MIDDLE) -> Tensor:
+    """One window for each segment: (samples,) -> (T, sampling.samples) float32.
 
     Args:
         sound: samples at `SAMPLE_RATE`.
         begin: where in the clip, in seconds, the first sample lies; before it and after the last one is silence.
         length: of the clip, in seconds.
     """
-    size = round(seconds * SAMPLE_RATE)
+    size = sampling.samples
     cut = np.zeros((segments, size), dtype=np.float32)
-    for row, middle in zip(cut, middles(length, segments), strict=True):
-        first = max(0.0, min(middle - seconds / 2, length - seconds))
+    starts = sampling.starts(begin, begin + len(sound) / SAMPLE_RATE, length, segments)
+    for row, first in zip(cut, starts, strict=True):
         start = round((first - begin) * SAMPLE_RATE)
         piece = sound[max(start, 0) : max(start + size, 0)]
         row[max(-start, 0) : max(-start, 0) + len(piece)] = piece

@@ -2,7 +2,7 @@
 
 Rules, for whatever the file holds:
 - the clip lasts `seconds`, or without it to where the file says it ends; time 0 is where the file's first track starts;
-- of each segment the frame on screen at its middle is taken, whatever the frame rate;
+- of each segment the frame on screen at its middle (or as `tasks.media.sampling` says) is taken, at any frame rate;
 - a video that is shorter than the clip holds its last frame, and a shorter sound is followed by silence;
 - sound of any rate and layout is resampled to 16 kHz and becomes the mean of its channels; without a track: silence;
 - a file or track that ends more than half a second before its header says is damaged; so is any decoding error.
@@ -21,9 +21,10 @@ import numpy as np
 import torch
 
 from registry.vocabulary import SAMPLE_RATE
-from tasks.media.clip import Clip, middles, windows
+from tasks.media.clip import Clip, windows
 from tasks.media.errors import damaged, naming
 from tasks.media.packets import NeededPackets, on_screen
+from tasks.media.sampling import MIDDLE, Sampling
 
 # Left open, FFmpeg would follow what a file says it is: a play list, for one, reads other files.
 _OPTIONS = {
@@ -42,8 +43,8 @@ def decode_clip(
     segments: int,
     seconds: float | None = None,
     size: int | None = None,
-    window: float = 1.0,
     start: float = 0.0,
+    sampling: Sampling = MIDDLE,
 ) -> Clip:
     """Decode a video file into the segments of a clip, by the rules above.
 
@@ -52,25 +53,25 @@ def decode_clip(
         seconds: length of the clip; what the file has beyond it is left out. None takes the whole file.
         size: side of the square that frames are fitted to (bicubic; the aspect ratio is not kept, as in AVE and
             MUSIC-AVQA loaders). None keeps the size of the first frame taken.
-        window: seconds of sound for each segment.
         start: where in the file the clip begins, in seconds.
+        sampling: which moments are seen and heard, and how much sound.
 
     Returns:
-        frames (T, 3, h, w) and waveform (T, window * 16000).
+        frames (T, 3, h, w) and waveform (T, sampling.samples).
 
     Raises:
         MediaError: the file is missing, damaged or without video.
     """
     path = Path(path)
     with naming(path):
-        clip = _decode(path, segments, seconds, size, window, start, skip=True)
-        decoded = clip or _decode(path, segments, seconds, size, window, start, skip=False)
+        clip = _decode(path, segments, seconds, size, start, sampling, skip=True)
+        decoded = clip or _decode(path, segments, seconds, size, start, sampling, skip=False)
         assert decoded
         return decoded
 
 
 def _decode(
-    path: Path, segments: int, seconds: float | None, size: int | None, window: float, start: float, skip: bool
+    path: Path, segments: int, seconds: float | None, size: int | None, start: float, sampling: Sampling, skip: bool
 ) -> Clip | None:
     with open_media(path) as container:
         if not container.streams.video:
@@ -79,13 +80,13 @@ def _decode(
         if rest <= 0:
             raise damaged(path, f"it ends before {start:g} s" if start else "it is empty")
         length = seconds or rest
-        moments = [start + middle for middle in middles(length, segments)]
+        moments = [start + moment for moment in sampling.moments(length, segments)]
         pictures, sound = FramePicker(moments, size), SoundCollector(start + length)
         if not read_tracks(path, container, start + length, pictures, sound, skip):
             return None
         if not pictures.taken and pictures.held is None:
             raise damaged(path, "it has no decodable frame")
-        heard = windows(sound.samples(), sound.begin - start, length, segments, window)
+        heard = windows(sound.samples(), sound.begin - start, length, segments, sampling)
         return Clip(pictures.finish(), heard, sound.found)
 
 

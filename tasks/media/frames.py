@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import cast
 
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 
 from registry.vocabulary import SAMPLE_RATE
-from tasks.media.clip import Clip, middles, windows
+from tasks.media.clip import Clip, windows
 from tasks.media.decode import SoundCollector, open_media, stack_pictures, to_rgb
 from tasks.media.errors import damaged, naming
+from tasks.media.sampling import MIDDLE, Sampling
 
 _CODECS = {".jpg": "mjpeg", ".jpeg": "mjpeg", ".png": "png"}
 PICTURES = tuple(_CODECS)
@@ -26,7 +28,7 @@ def read_frames(
     segments: int,
     seconds: float | None = None,
     size: int | None = None,
-    window: float = 1.0,
+    sampling: Sampling = MIDDLE,
 ) -> Clip:
     """Read a clip from a folder of pictures, or from the pictures themselves, and a sound file.
 
@@ -37,12 +39,15 @@ def read_frames(
     Raises:
         MediaError: no picture in the folder, or a file that cannot be decoded.
     """
-    samples = read_sound(Path(sound)) if sound else None
-    length = seconds or (len(samples) / SAMPLE_RATE if samples is not None and len(samples) else segments * window)
+    samples = read_sound(Path(sound)) if sound else np.zeros(0, np.float32)
+    length = seconds or len(samples) / SAMPLE_RATE or segments * sampling.window
+    if sampling.rule == "published":
+        # Their windows lie in all the sound that the file has, and nothing else asks for the length.
+        length = math.inf
     pictures = list_pictures(frames)
-    chosen = [pictures[int(moment)] for moment in middles(len(pictures), segments)]
-    heard = windows(np.zeros(0, np.float32) if samples is None else samples, 0.0, length, segments, window)
-    return Clip(_read_pictures(chosen, size), heard, samples is not None)
+    chosen = [pictures[place] for place in sampling.pictures(len(pictures), segments)]
+    heard = windows(samples, 0.0, length, segments, sampling)
+    return Clip(_read_pictures(chosen, size), heard, sound is not None)
 
 
 def read_sound(path: Path) -> np.ndarray:

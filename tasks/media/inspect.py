@@ -12,6 +12,7 @@ from tasks.media.decode import open_media
 from tasks.media.errors import damaged, naming
 from tasks.media.frames import list_pictures
 from tasks.media.recording import FileRecording, Recording
+from tasks.media.sampling import MIDDLE, Sampling
 
 Kind = Literal["missing", "unreadable", "short", "silent"]
 _TOLERANCE = 0.5
@@ -47,7 +48,7 @@ def inspect_headers(recording: Recording, segments: int) -> list[Problem]:
     return _inspect_pictures(recording.frames, recording.sound, recording.seconds, segments)
 
 
-def inspect_decoded(recording: Recording, segments: int) -> list[Problem]:
+def inspect_decoded(recording: Recording, segments: int, sampling: Sampling = MIDDLE) -> list[Problem]:
     """What headers tell, and what decoding tells that they do not.
 
     Raises:
@@ -56,7 +57,7 @@ def inspect_decoded(recording: Recording, segments: int) -> list[Problem]:
     problems = inspect_headers(recording, segments)
     if any(problem.kind == "missing" for problem in problems):
         return problems
-    clip = recording.read(segments, _SMALL)
+    clip = recording.read(segments, _SMALL, sampling)
     if not clip.has_sound:
         return _with_silence(problems, "no sound track")
     return problems if clip.waveform.any() else _with_silence(problems, "its sound is all zeros")

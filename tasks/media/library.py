@@ -15,6 +15,7 @@ from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.frames import PICTURES
 from tasks.media.recording import FileRecording, Recording
+from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.store import open_store
 
 _VIDEO_FOLDERS = ("videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "")
@@ -64,7 +65,14 @@ class Library(Protocol):
             UserError: an id that is not a plain file name, or a list of what is missing.
         """
 
-    def read(self, clip: str, segments: int, seconds: float | None = None, size: int | None = None) -> Clip:
+    def read(
+        self,
+        clip: str,
+        segments: int,
+        seconds: float | None = None,
+        size: int | None = None,
+        sampling: Sampling = MIDDLE,
+    ) -> Clip:
         """Read a clip; see `decode_clip` for arguments and rules.
 
         Raises:
@@ -125,11 +133,18 @@ class MediaFolder:
                 f"{_SOUND_FOLDER}/<id>{_SOUND_SUFFIX}. allow_missing=True leaves them out and counts them."
             )
 
-    def read(self, clip: str, segments: int, seconds: float | None = None, size: int | None = None) -> Clip:
+    def read(
+        self,
+        clip: str,
+        segments: int,
+        seconds: float | None = None,
+        size: int | None = None,
+        sampling: Sampling = MIDDLE,
+    ) -> Clip:
         recording = self.find(clip, seconds)
         if not (recording.video or recording.frames):
             raise UserError(f"media of clip {clip} are missing under {self.root}.")
-        return recording.read(segments, size)
+        return recording.read(segments, size, sampling)
 
 
 def leads_outside(path: Path, folder: Path) -> bool:

@@ -97,7 +97,7 @@ def prepare(
     """
     if size < _SMALLEST:
         raise UserError(f"size={size} is too small for pictures; give {_SMALLEST} or more.")
-    shape = Shape(source.segments, size)
+    shape = Shape(source.segments, size, source.sampling)
     recordings = {r.name: r for recordings in source.recordings().values() for r in recordings}
     if any(isinstance(recording, StoredRecording) for recording in recordings.values()):
         raise UserError("the data are a prepared store already; give the folder that it was made from.")
@@ -182,7 +182,7 @@ def _make_shard(job: _Job) -> _Shard:
     with partial.open("wb") as file:
         for recording in job.recordings:
             try:
-                clip = recording.read(job.shape.segments, job.shape.size)
+                clip = recording.read(job.shape.segments, job.shape.size, job.shape.sampling)
             except UserError as error:
                 failed[recording.name] = str(error)
                 continue

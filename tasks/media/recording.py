@@ -10,6 +10,7 @@ from tasks.media.clip import Clip
 from tasks.media.decode import decode_clip
 from tasks.media.errors import MediaError
 from tasks.media.frames import read_frames
+from tasks.media.sampling import MIDDLE, Sampling
 
 
 class Recording(Protocol):
@@ -23,7 +24,7 @@ class Recording(Protocol):
     def present(self) -> bool:
         """Whether there is something to read, which may still turn out to be damaged."""
 
-    def read(self, segments: int, size: int | None = None) -> Clip:
+    def read(self, segments: int, size: int | None = None, sampling: Sampling = MIDDLE) -> Clip:
         """The clip; see `decode_clip` for arguments and rules.
 
         Raises:
@@ -51,9 +52,9 @@ class FileRecording:
         except OSError:
             return False
 
-    def read(self, segments: int, size: int | None = None) -> Clip:
+    def read(self, segments: int, size: int | None = None, sampling: Sampling = MIDDLE) -> Clip:
         if self.video:
-            return decode_clip(self.video, segments, self.seconds, size, start=self.start)
+            return decode_clip(self.video, segments, self.seconds, size, self.start, sampling)
         if self.frames:
-            return read_frames(self.frames, self.sound, segments, self.seconds, size)
+            return read_frames(self.frames, self.sound, segments, self.seconds, size, sampling)
         raise MediaError(f"media of clip {self.name} are missing.")

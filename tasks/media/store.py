@@ -1,7 +1,7 @@
 """Prepared clips: decoded once, read at the speed of memory.
 
 A store is a folder with the data set's annotation files as they were, `store.json` and `shards/00000.bin`, …. A shard
-is a row of clips of equal size: of each the sound, (T, 16000) float32, then the frames, (T, 3, size, size) uint8, in
+is a row of clips of equal size: of each the sound, (T, samples) float32, then the frames, (T, 3, size, size) uint8, in
 the order of the machine that all current processors share (little-endian). The index tells each clip's place and the
 CRC-32 of its bytes, which every reading checks. Nothing in a store is executed or names a file.
 
@@ -15,14 +15,15 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from registry.errors import UserError
-from registry.vocabulary import SAMPLE_RATE
 from tasks.media.clip import Clip
 from tasks.media.errors import MediaError, shortened
+from tasks.media.sampling import MIDDLE, RULES, Sampling
 
 INDEX = "store.json"
 FORMAT = 1
@@ -38,10 +39,11 @@ class Shape:
     """T"""
     size: int
     """Side of the frames in pixels."""
+    sampling: Sampling = MIDDLE
 
     @property
     def sound_bytes(self) -> int:
-        return self.segments * SAMPLE_RATE * _SOUND_BYTES
+        return self.segments * self.sampling.samples * _SOUND_BYTES
 
     @property
     def clip_bytes(self) -> int:
@@ -58,7 +60,7 @@ class Shape:
 
     def unpack(self, packed: torch.Tensor, has_sound: bool) -> Clip:
         """A clip from its bytes, (bytes,) uint8, which it shares."""
-        waveform = packed[: self.sound_bytes].view(torch.float32).view(self.segments, SAMPLE_RATE)
+        waveform = packed[: self.sound_bytes].view(torch.float32).view(self.segments, self.sampling.samples)
         frames = packed[self.sound_bytes :].view(self.segments, 3, self.size, self.size)
         return Clip(frames, waveform, has_sound)
 
@@ -127,15 +129,21 @@ def read_index(root: Path) -> Index:
         said = json.loads(path.read_text(encoding="utf-8"))
         if said["format"] != FORMAT:
             raise ValueError(f"format {said['format']!r}, this version reads {FORMAT}")
-        shape = Shape(**said["shape"])
-        if not all(type(n) is int and n > 0 for n in (shape.segments, shape.size)):
-            raise ValueError(f"{shape} is no shape")
+        shape = _read_shape(**said["shape"])
         shards = tuple(unpack_entries(rows) for rows in said["shards"])
         left_out = {str(name): str(reason) for name, reason in said["left_out"].items()}
         return Index(str(said["identity"]), str(said["manifest"]), shape, shards, left_out, str(said["decoder"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"store index {path} cannot be read ({reason}); run data prepare again.") from None
+
+
+def _read_shape(segments: Any, size: Any, sampling: Mapping[str, Any] = MappingProxyType({})) -> Shape:
+    shape = Shape(segments, size, Sampling(**sampling))
+    rule, window = shape.sampling.rule, shape.sampling.window
+    if not all(type(n) is int and n > 0 for n in (segments, size)) or rule not in RULES or not 0 < float(window) < 60:
+        raise ValueError(f"{shape} is no shape")
+    return shape
 
 
 class Store:
@@ -174,14 +182,21 @@ class Store:
                 "again from whole data. allow_missing=True leaves them out and counts them."
             )
 
-    def read(self, clip: str, segments: int, seconds: float | None = None, size: int | None = None) -> Clip:
+    def read(
+        self,
+        clip: str,
+        segments: int,
+        seconds: float | None = None,
+        size: int | None = None,
+        sampling: Sampling = MIDDLE,
+    ) -> Clip:
         """A clip as it was prepared, in the store's own size.
 
         Raises:
             MediaError: no such clip, or its shard is damaged.
             UserError: the store has another number of segments.
         """
-        return self.find(clip).read(segments)
+        return self.find(clip).read(segments, sampling=sampling)
 
 
 def open_store(root: Path) -> Store | None:
@@ -230,11 +245,16 @@ class StoredRecording:
     def present(self) -> bool:
         return self.shard is not None and self.shard.is_file()
 
-    def read(self, segments: int, size: int | None = None) -> Clip:
+    def read(self, segments: int, size: int | None = None, sampling: Sampling = MIDDLE) -> Clip:
         if self.shard is None or self.entry is None:
             raise MediaError(f"clip {self.name} is not in the store.")
         if segments != self.shape.segments:
             raise UserError(
                 f"store {self.shard.parents[1]} was prepared with {self.shape.segments} segments, not {segments}."
+            )
+        if sampling != self.shape.sampling:
+            raise UserError(
+                f"store {self.shard.parents[1]} was prepared with sampling={self.shape.sampling.rule!r}, not "
+                f"{sampling.rule!r}; set that option or prepare another store."
             )
         return self.shape.unpack(read_row(self.shard, self.row, self.shape, self.entry), self.entry.has_sound)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from registry.vocabulary import SPLITS, Split
 from tasks.media.inspect import CRASHED, Problem, inspect_decoded, inspect_headers
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording
+from tasks.media.sampling import Sampling
 from tasks.source import Report, Source
 
 FAULTS = ("missing", "unreadable")
@@ -93,6 +94,7 @@ class Verification:
 class _Job:
     recording: Recording
     segments: int
+    sampling: Sampling
 
 
 def verify(source: Source, mode: Mode, workers: int, report: Report | None = None) -> Verification:
@@ -134,22 +136,22 @@ def verify(source: Source, mode: Mode, workers: int, report: Report | None = Non
 def _inspect_all(
     source: Source, recordings: Mapping[str, Recording], mode: Mode, workers: int
 ) -> Iterator[tuple[str, list[Problem]]]:
-    jobs = [_Job(recording, source.segments) for recording in recordings.values()]
+    jobs = [_Job(recording, source.segments, source.sampling) for recording in recordings.values()]
     look = _decode if mode == "full" else _read_headers
     for job, problems in run_all(look, jobs, min(workers, len(jobs))):
         yield job.recording.name, [CRASHED] if problems is None else problems
 
 
 def _read_headers(job: _Job) -> list[Problem]:
-    return _noting_refusals(inspect_headers, job)
+    return _noting_refusals(lambda: inspect_headers(job.recording, job.segments))
 
 
 def _decode(job: _Job) -> list[Problem]:
-    return _noting_refusals(inspect_decoded, job)
+    return _noting_refusals(lambda: inspect_decoded(job.recording, job.segments, job.sampling))
 
 
-def _noting_refusals(look: Any, job: _Job) -> list[Problem]:
+def _noting_refusals(look: Callable[[], list[Problem]]) -> list[Problem]:
     try:
-        return look(job.recording, job.segments)
+        return look()
     except UserError as error:
         return [Problem("unreadable", str(error))]

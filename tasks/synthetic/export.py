@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import wave
 from collections.abc import Iterable, Sequence
@@ -20,9 +21,9 @@ from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.media.encode import encode_clip
 from tasks.media.files import write_text
 from tasks.media.sample import FIRST_LINE, NOTE, has_note
-from tasks.synthetic.layouts import LAYOUTS, Media, SampleClip
+from tasks.synthetic.layouts import LAYOUTS, Layout, Media, SampleClip, can_be_asked
 from tasks.synthetic.render import render_frames
-from tasks.synthetic.scene import Kind, make_scene
+from tasks.synthetic.scene import make_scene
 from tasks.synthetic.sound import render_sound
 
 SECONDS = 10
@@ -69,11 +70,14 @@ def export_sample(
         layout: one of `LAYOUTS`, or `both` for those of AVE and MUSIC-AVQA in folders of their own.
 
     Raises:
-        UserError: a number out of range, or a folder that holds something else or cannot be written.
+        UserError: a number out of range, too few clips to ask about, or a folder that holds something else or cannot
+            be written.
     """
     _check_numbers(clips, seed, size, fps)
     if layout not in (BOTH, *LAYOUTS):
         raise unknown("layout", layout, (BOTH, *LAYOUTS))
+    for name in ("ave", "music_avqa") if layout == BOTH else (layout,):
+        _check_questions(LAYOUTS[name], clips, seed)
     root = Path(root)
     folders = {root / "ave": "ave", root / "music_avqa": "music_avqa"} if layout == BOTH else {root: layout}
     readme = root / NOTE
@@ -83,7 +87,7 @@ def export_sample(
         contents = "\n".join(f"  {f.relative_to(root)}/  {name}: {LAYOUTS[name].task}" for f, name in folders.items())
         _clear_annotations(root, folders)
         write_text(readme, _README.format(contents=contents, seed=seed, clips=clips, size=size, fps=fps))
-        samples = {folder: sample_clips(LAYOUTS[name].kind, clips, seed) for folder, name in folders.items()}
+        samples = {folder: sample_clips(LAYOUTS[name], clips, seed) for folder, name in folders.items()}
         _write_clips(
             [
                 _Job(folder, LAYOUTS[folders[folder]].media, clip, size, fps)
@@ -97,14 +101,18 @@ def export_sample(
         raise UserError(f"cannot write a sample to {root}: {error.strerror or error}.") from None
 
 
-def sample_clips(kind: Kind, clips: int, seed: int) -> list[SampleClip]:
+def sample_clips(layout: Layout, clips: int, seed: int) -> list[SampleClip]:
     """The clips of a sample, split by split; names have eleven characters, as the ids of AVE."""
-    return [
-        SampleClip(f"syn{number * clips + i:08d}", split, make_scene(first + i, SECONDS, kind))
-        for number, split in enumerate(SPLITS)
-        for first in [_FIRST_SEED + (seed * len(SPLITS) + number) * _BLOCK]
-        for i in range(clips)
-    ]
+    chosen: list[SampleClip] = []
+    for number, split in enumerate(SPLITS):
+        first = _FIRST_SEED + (seed * len(SPLITS) + number) * _BLOCK
+        scenes = (make_scene(first + i, SECONDS, layout.kind) for i in range(_BLOCK))
+        if layout.known_labels and number:
+            known = {clip.scene.event.category for clip in chosen}
+            scenes = (scene for scene in scenes if scene.event.category in known)
+        names = (f"syn{number * clips + i:08d}" for i in range(clips))
+        chosen += [SampleClip(name, split, scene) for name, scene in zip(names, scenes, strict=False)]
+    return chosen
 
 
 def write_frames(root: Path, name: str, frames: np.ndarray, sound: np.ndarray) -> None:
@@ -133,6 +141,15 @@ def _check_numbers(clips: int, seed: int, size: int, fps: int) -> None:
         raise UserError(f"size={size} is not an even number of pixels, 16 or more.")
     if not 1 <= fps <= 60:
         raise UserError(f"fps={fps} is not a number from 1 to 60.")
+
+
+def _check_questions(layout: Layout, clips: int, seed: int) -> None:
+    if layout.kind == "ensemble" and not can_be_asked(sample_clips(layout, clips, seed)):
+        enough = next(n for n in itertools.count(clips + 1) if can_be_asked(sample_clips(layout, n, seed)))
+        raise UserError(
+            f"clips={clips} leaves a split without a question whose words and answer occur in training; give "
+            f"{enough} or more."
+        )
 
 
 def _clear_annotations(root: Path, folders: Iterable[Path]) -> None:

@@ -90,3 +90,11 @@ def test_autocast_leaves_sound_alone():
 
 def test_buffers_are_no_state():
     assert not front_end().state_dict()
+
+
+@pytest.mark.parametrize(("seconds", "rows"), [(1.95, 192), (1.0, 98)])
+def test_the_picture_of_lavish_for_avqa_is_made_for_windows_of_1_95_s(seconds, rows):
+    """`avqa(sampling='published')` fills it; windows of a second leave its end empty."""
+    sound = torch.randn(1, 1, round(16_000 * seconds), generator=torch.Generator().manual_seed(0)) * 0.1
+    picture = front_end(AVQA, 192).audio(sound)[0, 0, 0]
+    assert int((picture != 0).any(dim=1).sum()) == rows

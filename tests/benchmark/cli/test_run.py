@@ -187,3 +187,28 @@ def test_curves_are_logged_as_cells_end(run: Run, tmp_path: Path) -> None:
     (cell,) = (tmp_path / "out" / "tensorboard").iterdir()
     assert cell.name.startswith("fake_backbone-fake_adapter-fake_task-s0")
     assert any(path.name.startswith("events.out") for path in cell.rglob("*"))
+
+
+def of_manifest(folder: Path, *rows: str) -> list[str]:
+    """Words of a run on a manifest of one's own, whose files are there."""
+    (folder / "v").mkdir(parents=True)
+    (folder / "v" / "a.mp4").write_bytes(b"x")
+    (folder / "v" / "b.mp4").write_bytes(b"x")
+    table = "\n".join(f"{number},v/{row}" for number, row in enumerate(rows))
+    (folder / "manifest.csv").write_text(f"id,path,start,end,split,label\n{table}\n")
+    return [*CELL[:4], "--task", "classification", "--set", f"data={folder}"]
+
+
+def test_seconds_that_splits_of_a_manifest_share_are_warned_of(run: Run, capsys, tmp_path: Path) -> None:
+    """Once for each pair of splits, with the number of the later split's clips; the run goes on."""
+    rows = ["a.mp4,0,5,train,x", "b.mp4,0,5,val,x", "a.mp4,4,9,test,x", "a.mp4,2,3,test,x", "b.mp4,7,9,test,x"]
+    assert run(*of_manifest(tmp_path / "m", *rows)) == 0
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    (told,) = warnings
+    assert "2 clips are in both train and test, so that scores tell less; see data verify" in told
+
+
+def test_splits_that_share_no_second_are_not_warned_of(run: Run, capsys, tmp_path: Path) -> None:
+    rows = ["a.mp4,0,5,train,x", "b.mp4,0,5,val,x", "a.mp4,5,9,test,x", "b.mp4,7,9,test,x"]
+    assert run(*of_manifest(tmp_path / "m", *rows)) == 0
+    assert "warning" not in capsys.readouterr().err

@@ -17,6 +17,8 @@ from registry.errors import UserError
 from tasks.avqa.data import _PUBLISHED, KINDS, SUBSETS, MusicAvqaFolder, parse_questions, tokenise
 from tasks.avqa.task import Avqa
 from tasks.media.encode import encode_clip
+from tasks.media.prepare import prepare
+from tasks.media.verify import verify
 
 COPIES = Path(os.environ.get("AVBENCH_ANNOTATIONS") or Path(__file__).parents[4] / "shared" / "annotations")
 COPIES = COPIES / "music_avqa"
@@ -234,3 +236,27 @@ def test_published_words_and_answers() -> None:
     assert (len(known_words), len(known_answers)) == (93, 42)
     assert {word for question in rows for word in question.words} <= known_words
     assert {question.answer for question in rows} <= known_answers
+
+
+def test_published_sampling_is_an_option_of_the_task_and_of_its_store(root: Path, tmp_path: Path) -> None:
+    """Windows of 1.95 s reach the item, the identity and the store, which refuses the other rule."""
+    task = Avqa(str(root), sampling="published")
+    plain = Avqa(str(root))
+    item = task.dataset("test")[0]["inputs"]
+    assert item["waveform"].shape == (10, 31_200) == task.example_inputs(1)["waveform"].shape[1:]
+    assert plain.dataset("test")[0]["inputs"]["waveform"].shape == (10, 16_000)
+    assert task.data_identity() == plain.data_identity() + "+published"
+    prepare(task.source, tmp_path / "store", 32, 0)
+    stored = Avqa(str(tmp_path / "store"), sampling="published")
+    assert stored.data_identity() == task.data_identity() + "+32px"
+    expected = MusicAvqaFolder(root, side=32, sampling="published").clips("test")[0]["inputs"]
+    for name, value in stored.dataset("test")[0]["inputs"].items():
+        assert torch.equal(value, expected[name])
+    assert verify(stored.source, "full", 0).counts == {"silent": 1}
+    with pytest.raises(UserError, match="was prepared with sampling='published', not 'middle'; set that option"):
+        Avqa(str(tmp_path / "store")).dataset("test")[0]
+
+
+def test_sampling_means_nothing_for_the_procedural_world() -> None:
+    with pytest.raises(UserError, match="option sampling='published' means nothing for data='synthetic'"):
+        Avqa(sampling="published")

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from benchmark.__main__ import main
 from registry.errors import UserError
 from tasks.event_localisation.data import SEGMENTS, Annotation, AveFolder, parse_annotations
+from tasks.event_localisation.task import EventLocalisation
 from tasks.media.encode import encode_clip
 
 COPIES = Path(os.environ.get("AVBENCH_ANNOTATIONS") or Path(__file__).parents[4] / "shared" / "annotations")
@@ -188,3 +189,11 @@ def test_verify_prints_what_the_published_splits_share(tmp_path: Path, monkeypat
     assert "10 in train and validation, 8 in train and test" in out
     assert "train: 3339 items as published" in out
     assert "missing: 4097" in out
+
+
+def test_published_sampling_is_an_option_for_ave_alone(root: Path) -> None:
+    task = EventLocalisation(str(root), sampling="published")
+    assert task.data_identity() == EventLocalisation(str(root)).data_identity() + "+published"
+    assert task.dataset("test")[0]["inputs"]["waveform"].shape == (10, 16_000)
+    with pytest.raises(UserError, match="option sampling='published' means nothing for data='ave'"):
+        EventLocalisation("ave", sampling="published")

@@ -16,6 +16,7 @@ from registry.vocabulary import SAMPLE_RATE
 from tasks.media.decode import decode_clip
 from tasks.media.encode import encode_clip
 from tasks.media.errors import MediaError
+from tasks.media.sampling import Sampling
 
 SIDE = 32
 
@@ -126,7 +127,7 @@ def test_windows_surround_the_frames_of_a_long_clip(whole: Path) -> None:
 
 
 def test_window_length_is_free(whole: Path) -> None:
-    waveform = decode_clip(whole, 10, window=1.5).waveform
+    waveform = decode_clip(whole, 10, sampling=Sampling(window=1.5)).waveform
     assert waveform.shape == (10, 24_000)
     # The last window would reach to 10.25 s and is moved inside, so that it has no silent end.
     assert waveform[9, -1000:].std() > 0.2

@@ -12,6 +12,7 @@ from registry.errors import UserError
 from registry.vocabulary import SPLITS
 from tasks.avqa.data import MusicAvqaFolder
 from tasks.event_localisation.data import AveFolder
+from tasks.media.manifest import read_manifest
 from tasks.synthetic.export import export_sample
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Scene, make_scene
@@ -129,3 +130,24 @@ def test_numbers_out_of_range_are_named(tmp_path: Path, wrong: dict[str, int]) -
     with pytest.raises(UserError, match="=".join(map(str, *wrong.items()))):
         export_sample(tmp_path / "new", **wrong)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("clips", [1, 4, 10])
+def test_a_manifest_has_the_clips_that_were_asked_for(tmp_path: Path, clips: int) -> None:
+    """Whatever labels training has, as many clips with them are found for the other splits."""
+    export_sample(tmp_path / "m", clips, seed=0, size=16, fps=1, layout="manifest")
+    rows = read_manifest(tmp_path / "m" / "manifest.csv").rows
+    assert [sum(row.split == split for row in rows) for split in SPLITS] == [clips] * 3
+    trained = {row.label for row in rows if row.split == "train"}
+    assert {row.label for row in rows} == trained
+    assert len(list((tmp_path / "m" / "videos").iterdir())) == 3 * clips
+
+
+def test_too_few_clips_to_ask_about_are_refused_with_a_number_that_suffices(tmp_path: Path) -> None:
+    """Before anything is rendered."""
+    with pytest.raises(UserError, match=r"clips=1 leaves a split without a question .* give 2 or more") as caught:
+        export_sample(tmp_path / "q", 1, seed=9, size=16, fps=1, layout="music_avqa")
+    assert not (tmp_path / "q").exists()
+    enough = int(str(caught.value).split("give ")[1].split()[0])
+    export_sample(tmp_path / "q", enough, seed=9, size=16, fps=1, layout="music_avqa")
+    assert all(MusicAvqaFolder(tmp_path / "q").questions(split) for split in SPLITS)
