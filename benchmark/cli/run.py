@@ -196,6 +196,7 @@ def _train(
 ) -> int:
     from benchmark.cli.display import display
     from benchmark.expected import expected_work, longest_first
+    from benchmark.extractions import in_words
     from benchmark.plan import write_plan
 
     # One cell needs no order, and looking at the others takes a moment.
@@ -204,6 +205,8 @@ def _train(
     total = len(cells)
     at_a_time = min(where.jobs, len(missing))
     print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
+    if extractions := in_words(missing):
+        print(extractions)
     try:
         with display(total, done) as observer:
             outcome = launcher.launch(longest_first(missing, work), store, _logged(observer, log, store))
