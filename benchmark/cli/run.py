@@ -44,6 +44,7 @@ run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
 run --backbone tiny_vit --adapter lavish --task avqa
 run --backbone tiny_clip --adapter stg_cma --task event_localisation --set recipe=stg_cma_ave --protocol paper
+run --backbone tiny_vit --adapter linear_probe --task avqa --set head_lr=1e-3,3e-3,1e-2
 run --grid --jobs 4 --timeout 7200 --retry oom,killed
 run --grid --gpus 0,1,3 --cells-per-gpu 2
 run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
@@ -63,7 +64,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
-        "(docs/recipes.md); may be repeated",
+        "(docs/recipes.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, are a run each",
     )  # fmt: skip
     parser.add_argument(
         "--protocol", choices=["validation", "paper"], default="validation",
