@@ -28,12 +28,13 @@ def expand(
     settings: Iterable[str] = (),
     protocol: str = "validation",
 ) -> list[RunSpec]:
-    """Every cell of the grid, in the order backbone, adapter, task, seed.
+    """Every cell of the grid, in the order backbone, adapter, task, recipe, seed.
 
     Args:
         backbones, adapters, tasks: narrow the grid, see `narrow`; None keeps the grid's own.
         settings: `field=value` for a field of the recipe, else for an option of every task that takes it;
-            `recipe=NAME` takes all fields from a paper's recipe first.
+            `recipe=NAME` takes all fields from a paper's recipe first. A field of the recipe may have several values,
+            `head_lr=1e-3,1e-2`: every cell is then there with each.
         protocol: `validation`, or `paper`, which selects on the test split as papers do.
 
     A cell's recipe is the task's published one (on the synthetic world: the embedded grid's), changed by the grid's
@@ -54,12 +55,14 @@ def expand(
     recipe_settings, task_settings = split_settings(settings, chosen["task"])
     chosen["task"] = [_with_settings(task, task_settings) for task in chosen["task"]]
     checked_components = [unique(checked(REGISTRIES[role], c) for c in chosen[role]) for role in chosen]
-    recipes = _Recipes(grid, recipe_settings)
-    return [
-        RunSpec(backbone, adapter, task, seed, _allowed(recipes.of(backbone, adapter, task), protocol), protocol)
+    recipes = [_Recipes(grid, values) for values in alternatives(recipe_settings)]
+    # Two spellings of a value, 0.1 and 1e-1, are one cell.
+    return _once(
+        RunSpec(backbone, adapter, task, seed, _allowed(recipe.of(backbone, adapter, task), protocol), protocol)
         for backbone, adapter, task in itertools.product(*checked_components)
+        for recipe in recipes
         for seed in (grid.seeds if seeds is None else seeds)
-    ]
+    )
 
 
 def _allowed(recipe: Recipe, protocol: str) -> Recipe:
@@ -99,8 +102,15 @@ def split_settings(settings: Iterable[str], tasks: Sequence[Component]) -> tuple
         if name not in fields and name not in options:
             raise unknown("setting", name, {*fields, *options, "recipe"})
         (recipe if name in fields else task_options)[name] = value
-    Recipe().override(recipe)
+    for values in alternatives(recipe):
+        Recipe().override(values)
     return recipe, task_options
+
+
+def alternatives(settings: Mapping[str, str]) -> list[dict[str, str]]:
+    """Settings with one value each, one for every combination of the values that commas separate."""
+    values = (dict.fromkeys(part.strip() for part in text.split(",")) for text in settings.values())
+    return [dict(zip(settings, combination, strict=True)) for combination in itertools.product(*values)]
 
 
 def _with_settings(task: Component, settings: Mapping[str, str]) -> Component:
@@ -142,3 +152,7 @@ class _Recipes:
         else:
             recipe = self._tasks[task].published_recipe
         return self._grid.apply(recipe, components).override(self._settings)
+
+
+def _once(specs: Iterable[RunSpec]) -> list[RunSpec]:
+    return list({spec.slug: spec for spec in specs}.values())

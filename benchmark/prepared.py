@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from benchmark.costs import clips_in
+from benchmark.extractions import is_keeping
 from benchmark.grid import RunSpec
 from benchmark.identity import sources_of
 from benchmark.kept import KeptItems, UnevenItemsError, keep, leaves_of
@@ -60,11 +60,11 @@ class Preparation:
     @property
     def keeps_features(self) -> bool:
         """Whether the scheme leaves features alone, so that runs can share them; pictures alone are shared else."""
-        return self.model.encoder.scheme.untouched and _wanted()
+        return self.model.encoder.scheme.untouched and is_keeping()
 
     def clips(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The items of a split with features or pictures for inputs, or as they are where these cannot be kept."""
-        if not _wanted() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
+        if not is_keeping() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
             return clips
         if self.keeps_features:
             kept = self._kept(clips, split, "features", self._features, FEATURE_BYTES)
@@ -158,10 +158,6 @@ class Kept(Dataset[Item]):
 def changes_by_epoch(clips: Dataset[Item]) -> bool:
     """Whether the items of a data set differ from epoch to epoch, so that none may be kept."""
     return hasattr(clips, "begin_epoch")
-
-
-def _wanted() -> bool:
-    return os.environ.get("AVBENCH_PREPARED") != "none"
 
 
 def _items(batch: Any) -> Iterator[Item]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from benchmark.cli.screen import screen
 from benchmark.describe import describe
+from benchmark.extractions import in_words
 from benchmark.plan import Cell, standing
 from results.readable import count, number
 from results.store import Store
@@ -28,13 +29,16 @@ def show_plan(cells: Sequence[Cell], store: Store) -> None:
     for name in ("seed", "adapter", "head", "trainable", "%"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state")
-    standings = Counter[str]()
+    standings, waiting = Counter[str](), list[Cell]()
     for cell in cells:
         at, note = standing(store, cell)
         standings[at] += 1
+        waiting += [cell] if at == "waiting" else []
         table.add_row(*map(Text, [*_facts(cell), " ".join(filter(None, [at, note]))]))
     console.print(table)
     console.print(f"{len(cells)} cells: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items())))
+    if extractions := in_words(waiting):
+        console.print(extractions)
 
 
 def _facts(cell: Cell) -> list[str]:

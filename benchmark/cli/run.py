@@ -44,6 +44,7 @@ run --grid pilot.toml --seeds 0 1 2 --set epochs=2
 run --grid --backbones tiny_vit --adapters 'linear_probe,stg_cma(ratio=0.25)' --dry-run
 run --backbone tiny_vit --adapter lavish --task avqa
 run --backbone tiny_clip --adapter stg_cma --task event_localisation --set recipe=stg_cma_ave --protocol paper
+run --backbone tiny_vit --adapter linear_probe --task avqa --set head_lr=1e-3,3e-3,1e-2
 run --grid --jobs 4 --timeout 7200 --retry oom,killed
 run --grid --gpus 0,1,3 --cells-per-gpu 2
 run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
@@ -63,7 +64,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
-        "(docs/recipes.md); may be repeated",
+        "(docs/recipes.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, are a run each",
     )  # fmt: skip
     parser.add_argument(
         "--protocol", choices=["validation", "paper"], default="validation",
@@ -209,6 +210,7 @@ def _train(
     from benchmark.cli.display import display
     from benchmark.cli.leaderboard import import_meanwhile
     from benchmark.expected import expected_work, longest_first
+    from benchmark.extractions import in_words
     from benchmark.plan import write_plan
 
     # One cell needs no order, and looking at the others takes a moment.
@@ -218,6 +220,8 @@ def _train(
     total = len(cells)
     at_a_time = min(where.jobs, len(missing))
     print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
+    if extractions := in_words(missing):
+        print(extractions)
     try:
         with display(total, done) as observer:
             outcome = launcher.launch(longest_first(missing, work), store, _logged(observer, log, store))

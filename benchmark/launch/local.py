@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from benchmark.extractions import Underway
 from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.child import Message, Unwritable, work
 from benchmark.launch.launcher import Observer, Outcome
@@ -45,11 +46,13 @@ def launch(
         UserError: the output cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the children have ended by then.
     """
-    queue, waiting = _Queue(store, placement, observer, train), Waiting(cells, store)
+    # A single cell waits for nobody, and asking what schemes leave alone imports them.
+    underway = Underway() if len(cells) > 1 else Underway(lambda spec: None)
+    queue, waiting = _Queue(store, placement, observer, train, underway), Waiting(cells, store)
     with _terminated_as_interrupted():
         try:
             while waiting or queue.running:
-                while queue.has_room and (cell := waiting.next()):
+                while queue.has_room and (cell := waiting.next(queue.underway.must_wait)):
                     queue.start(cell)
                 for cell, record in waiting.done_elsewhere():
                     queue.count_elsewhere(cell, record)
@@ -85,11 +88,14 @@ class _Running:
 class _Queue:
     """The cells that run now."""
 
-    def __init__(self, store: Store, placement: Placement, observer: Observer, train: Train | None) -> None:
+    def __init__(
+        self, store: Store, placement: Placement, observer: Observer, train: Train | None, underway: Underway
+    ) -> None:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
         self._context = start_method(placement.device)
         self._free = list(placement.slots)
         self.running: list[_Running] = []
+        self.underway = underway
         self.outcome = Outcome()
 
     @property
@@ -105,6 +111,7 @@ class _Queue:
         theirs.close()
         until = time.monotonic() + (self._placement.timeout or float("inf"))
         self.running.append(_Running(job, slot, process, ours, now(), until))
+        self.underway.begins(cell)
         self._observer.started(cell)
 
     def attend(self, seconds: float | None) -> list[Cell]:
@@ -145,6 +152,8 @@ class _Queue:
 
     def _hear(self, running: _Running, message: Message) -> None:
         if isinstance(message, Progress):
+            if message.phase == "train":
+                self.underway.is_ready(running.job.cell)
             self._observer.progressed(running.job.cell, message)
         else:
             running.last = message
@@ -155,6 +164,7 @@ class _Queue:
             running.process.kill()
         _end(running.process)
         self.running.remove(running)
+        self.underway.ends(running.job.cell)
         self._free.append(running.slot)
         running.connection.close()
         if isinstance(running.last, Unwritable):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from benchmark.launch.lease import Lease
 from benchmark.plan import Cell
@@ -24,10 +24,12 @@ class Waiting:
     def __bool__(self) -> bool:
         return bool(self._here or self._elsewhere)
 
-    def next(self) -> Cell | None:
-        """The first cell that is free; None where there is none."""
+    def next(self, must_wait: Callable[[Cell], bool] = lambda cell: False) -> Cell | None:
+        """The first free cell, one that `must_wait` only where all would; None where there is none."""
         while self._here:
-            cell = self._here.popleft()
+            place = next((i for i, cell in enumerate(self._here) if not must_wait(cell)), 0)
+            cell = self._here[place]
+            del self._here[place]
             if not Lease(self._store.output, cell.hash).is_held():
                 return cell
             self._set_apart(cell)

@@ -54,6 +54,15 @@ class TestExpand:
         embedded = Recipe().override(Grid.embedded().overrides[0].recipe)
         assert expand(one())[0].recipe == embedded
 
+    def test_several_values_of_a_field_are_a_cell_each(self) -> None:
+        specs = expand(one(seeds=(0, 1)), settings=["head_lr=1e-3,1e-2,0.001", "epochs=1, 2"])
+        asked = [(spec.recipe.head_lr, spec.recipe.epochs, spec.seed) for spec in specs]
+        assert asked == [(lr, n, seed) for lr in (1e-3, 1e-2) for n in (1, 2) for seed in (0, 1)]
+
+    def test_every_one_of_several_values_is_checked(self) -> None:
+        with pytest.raises(UserError, match="recipe epochs=zero is not a whole number"):
+            expand(one(), settings=["epochs=1,zero"])
+
     def test_cells_on_real_clips_start_from_the_published_recipe(self) -> None:
         real = (Component("fake_task", {"data": "clips"}),)
         assert expand(one(tasks=real))[0].recipe == Recipe(epochs=77)

@@ -105,6 +105,13 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert "4 cells: 2 done, 2 waiting" in capsys.readouterr().out
 
 
+def test_the_plan_tells_how_often_features_are_extracted(run: Run, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AVBENCH_PREPARED", raising=False)
+    words = ("--grid", "--backbones", "tiny_vit,tiny_clip", "--tasks", "avqa", "--seeds", "0", "1", "--dry-run")
+    assert run(*words) == 0
+    assert "2 extractions of frozen features at most for 4 of them" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
