@@ -17,8 +17,9 @@ from backbones.block import Block, Mlp, Pair
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import FirstToken, MeanToken
 from backbones.positions import Positions
+from backbones.presets import register_presets
 from backbones.reach import OPENAI
-from backbones.reading import expect, picture_of, register_presets
+from backbones.reading import expect, picture_of
 from backbones.stem import PatchStem, refuse_indivisible
 from backbones.weights import (
     WeightFile,

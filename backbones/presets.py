@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from backbones.backbone import Backbone
 
 LIBRARIES = {"vit": "timm", "swin": "timm", "swin_v2": "timm", "clip": "open_clip"}
 """By family, the library that has its models and knows where their weights are."""
@@ -38,3 +43,26 @@ PRESETS = {
         "clip", "ViT-L-14-quickgelu", "CLIP ViT-L/14 at 224 (OpenAI's weights), as STG-CMA uses it."
     ),
 }
+
+
+def register_presets(build: Callable[..., Backbone]) -> None:
+    """Register the presets of the family whose reader this is."""
+    # Whoever only reads names is spared torch.
+    from registry import register_backbone
+
+    for name, preset in PRESETS.items():
+        if preset.family == build.__name__:
+            register_backbone(name)(_of_one_model(build, preset.model, preset.doc))
+
+
+def _of_one_model(build: Callable[..., Backbone], model: str, doc: str) -> Callable[..., Backbone]:
+    """A builder of one model: the options of `build` without `model`."""
+
+    def built(**options: Any) -> Backbone:
+        return build(model=model, **options)
+
+    signature = inspect.signature(build)
+    kept = [parameter for name, parameter in signature.parameters.items() if name != "model"]
+    built.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    built.__doc__ = doc
+    return built

@@ -12,7 +12,8 @@ from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
 from backbones.groups import ShiftedWindows
 from backbones.pictures import AUDIOSET_MEAN, AUDIOSET_STD, square_sound
-from backbones.reading import expect, picture_of, register_presets
+from backbones.presets import register_presets
+from backbones.reading import expect, picture_of
 from backbones.stages import WindowBias, read_stages, shift_mask
 from backbones.timm_models import load_timm, own_statistics
 from backbones.vit import read_mlp

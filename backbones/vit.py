@@ -13,7 +13,8 @@ from backbones.block import Block, Mlp, Pair
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import AttentionPool, FirstToken, MeanToken
 from backbones.positions import Positions
-from backbones.reading import expect, picture_of, register_presets
+from backbones.presets import register_presets
+from backbones.reading import expect, picture_of
 from backbones.stem import PatchStem, refuse_indivisible
 from backbones.timm_models import classifier_size, load_timm, own_statistics
 from registry.errors import UserError

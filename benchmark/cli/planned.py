@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.cli.screen import screen
-from benchmark.describe import describe
+from benchmark.describe import count as count_parameters
 from benchmark.extractions import in_words
 from benchmark.plan import Cell, standing
 from results.readable import count, number
@@ -41,9 +42,13 @@ def show_plan(cells: Sequence[Cell], store: Store) -> None:
         console.print(extractions)
 
 
+_parameters = cache(count_parameters)
+"""Whatever their seed, cells of the same components have the same."""
+
+
 def _facts(cell: Cell) -> list[str]:
     spec = cell.spec
-    facts = describe(spec.backbone, spec.adapter, spec.task)
+    facts = _parameters(spec.backbone, spec.adapter, spec.task)
     counts = [count(facts[role]) for role in ("adapter", "head", "trainable")]
     components = [str(spec.backbone), str(spec.adapter), str(spec.task), str(spec.seed)]
     return [*components, *counts, number(facts["trainable_percent"], 2)]
