@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmark.augmentation import AugmentedClips, augments
 from benchmark.distributed import Share, gathered, processes, rank, wrapped
 from benchmark.grid import RunSpec
+from benchmark.kept import KeptItems
 from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
@@ -188,11 +189,13 @@ def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
 
 
 def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:
+    # What is kept is read in a fraction of the time that processes take to start, anew in each epoch.
+    is_kept = isinstance(dataset, Kept | KeptItems)
     return DataLoader(
         dataset,
         batch_size=spec.recipe.batch_size // processes(),
         sampler=_order(dataset, split, spec),
-        num_workers=spec.recipe.workers,
+        num_workers=0 if is_kept else spec.recipe.workers,
         pin_memory=device.type == "cuda",
     )
 

@@ -73,6 +73,18 @@ def test_features_are_computed_once_for_all_rates(cache):
     assert reads() == {"train": 8, "validation": 0, "test": 20 + 8}
 
 
+def test_kept_features_are_read_without_processes_of_their_own(cache, monkeypatch):
+    first = run(spec("linear_probe", workers=2))[1]
+
+    def refuse(*arguments):
+        raise AssertionError("a loader of kept features started processes")
+
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter", refuse)
+    assert run(spec("linear_probe", workers=2))[1] == first
+    with pytest.raises(AssertionError, match="started processes"):
+        run(spec("fake_adapter", workers=2))
+
+
 def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
     seen = []
     forward = torch.nn.Linear.forward
