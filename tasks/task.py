@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from registry.vocabulary import SAMPLE_RATE, Encode, Inputs, Outputs, Prediction, Split, Targets
+from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
 from tasks.media.sample import is_sample
 from tasks.recipe import Recipe
 from tasks.source import Source
@@ -104,6 +104,34 @@ class Task(ABC):
         return not self.is_synthetic and is_sample(self.data)
 
 
+class SourceTask(Task):
+    """A task whose clips are those of one source.
+
+    Args:
+        data: as the option was given.
+    """
+
+    def __init__(self, data: str, source: Source) -> None:
+        self.data, self._source = data, source
+        self.segments = source.segments
+
+    @property
+    def source(self) -> Source:
+        return self._source
+
+    def dataset(self, split: Split) -> Dataset:
+        return self._source.clips(split)
+
+    def example_inputs(self, batch: int) -> Inputs:
+        return example_clips(batch, self.segments, self._source.sampling.samples)
+
+    def data_identity(self) -> str:
+        return self._source.identity()
+
+    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
+        self._source.prepare(report)
+
+
 class Head(nn.Module, ABC):
     """The task's own layers.
 
@@ -134,9 +162,9 @@ class Head(nn.Module, ABC):
         return {}
 
 
-def example_clips(batch: int, segments: int, side: int = 32, samples: int = SAMPLE_RATE) -> Inputs:
-    """Zeros in the shape of a batch of clips: square frames and a window of sound for each segment."""
+def example_clips(batch: int, segments: int, samples: int) -> Inputs:
+    """Zeros in the shape of a batch of clips: small square frames and a window of sound for each segment."""
     return {
-        "frames": torch.zeros(batch, segments, 3, side, side, dtype=torch.uint8),
+        "frames": torch.zeros(batch, segments, 3, 32, 32, dtype=torch.uint8),
         "waveform": torch.zeros(batch, segments, samples),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
@@ -19,12 +18,11 @@ from tasks.avqa.sources import open_questions
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
-from tasks.source import Source
-from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 
 @register_task("avqa")
-class Avqa(Task):
+class Avqa(SourceTask):
     """Questions about sound, sight and both; share of right answers over all questions (micro average).
 
     data: `synthetic`, a folder with MUSIC-AVQA's annotation files and videos, or `music_avqa` (its sizes without files,
@@ -49,22 +47,19 @@ class Avqa(Task):
         sampling: Literal["middle", "published"] = "middle",
         allow_missing: bool = False,
     ) -> None:
-        self.data, self.modalities, self._head = data, modalities_of(modality), head
+        self.modalities, self._head = modalities_of(modality), head
         if head not in ("compact", *FORMS):
             raise unknown("head of avqa", str(head), ("compact", *FORMS))
         if head in FORMS and modality != "both":
             raise UserError(f"head={head!r} grounds sound in sight and needs both; modality is {modality!r}.")
-        self._source = open_questions(data, version, subset, sampling, allow_missing)
-        self.segments = self._source.segments
+        source = open_questions(data, version, subset, sampling, allow_missing)
+        super().__init__(data, source)
         self.kinds = KINDS
-        self.answers, self.words = self._source.answers, self._source.words
-
-    @property
-    def source(self) -> Source:
-        return self._source
+        self.answers, self.words = source.answers, source.words
+        self._question_shape = source.question_shape
 
     def dataset(self, split: Split) -> Dataset:
-        clips = self._source.clips(split)
+        clips = super().dataset(split)
         return WithNegatives(clips) if split == "train" and self._head in FORMS else clips
 
     def head(self, dim: int) -> Head:
@@ -88,14 +83,8 @@ class Avqa(Task):
         return Evaluation(scores, items)
 
     def example_inputs(self, batch: int) -> Inputs:
-        questions = torch.zeros((batch, *self._source.question_shape), dtype=torch.int64)
-        return {**example_clips(batch, self.segments, samples=self._source.sampling.samples), "questions": questions}
-
-    def data_identity(self) -> str:
-        return self._source.identity()
-
-    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        self._source.prepare(report)
+        questions = torch.zeros((batch, *self._question_shape), dtype=torch.int64)
+        return {**super().example_inputs(batch), "questions": questions}
 
 
 def _accuracy(name: str, items: list[ItemScore]) -> dict[str, float]:

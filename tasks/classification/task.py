@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.registries import register_task
-from registry.vocabulary import Inputs, Prediction, Split
+from registry.vocabulary import Prediction
 from tasks.classification.head import ClipClassifier
 from tasks.features import modalities_of
 from tasks.metrics import average_precision, percent
 from tasks.recipe import Recipe
-from tasks.source import Source, require_default
+from tasks.source import require_default
 from tasks.synthetic.dataset import SyntheticEvents
 from tasks.synthetic.scene import CLASSES
 from tasks.synthetic.source import SyntheticSource
-from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 if TYPE_CHECKING:
     from tasks.media.manifest_clips import ManifestClips
@@ -35,7 +33,7 @@ class SyntheticClasses(SyntheticSource):
 
 
 @register_task("classification")
-class Classification(Task):
+class Classification(SourceTask):
     """The class of a clip: accuracy, and mean average precision over the classes that occur.
 
     data: `synthetic`, or a manifest of your own with labels (a .csv file, or a folder with manifest.csv). modality:
@@ -55,16 +53,9 @@ class Classification(Task):
         segments: int | None = None,
         allow_missing: bool = False,
     ) -> None:
-        self.data, self.modalities = data, modalities_of(modality)
-        self._source = _open(data, segments, allow_missing)
-        self.classes, self.segments = self._source.classes, self._source.segments
-
-    @property
-    def source(self) -> Source:
-        return self._source
-
-    def dataset(self, split: Split) -> Dataset:
-        return self._source.clips(split)
+        source = _open(data, segments, allow_missing)
+        super().__init__(data, source)
+        self.classes, self.modalities = source.classes, modalities_of(modality)
 
     def head(self, dim: int) -> Head:
         return ClipClassifier(dim, len(self.classes), self.modalities)
@@ -78,15 +69,6 @@ class Classification(Task):
             ItemScore(p["id"], float(r), self.classes[p["category"]]) for p, r in zip(predictions, right, strict=True)
         ]
         return Evaluation({"accuracy": percent(right), "mean_average_precision": percent(precisions)}, items)
-
-    def example_inputs(self, batch: int) -> Inputs:
-        return example_clips(batch, self.segments)
-
-    def data_identity(self) -> str:
-        return self._source.identity()
-
-    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        self._source.prepare(report)
 
 
 def _open(data: str, segments: int | None, allow_missing: bool) -> SyntheticClasses | ManifestClips:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Inputs, Prediction, Split
+from registry.vocabulary import Prediction
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.sources import open_events
@@ -18,15 +16,14 @@ from tasks.event_localisation.weak import WeakSupervision
 from tasks.features import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
-from tasks.source import Source
-from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 SUPERVISION = ("full", "weak")
 HEADS = ("linear", "stg_cma", "lavish")
 
 
 @register_task("event_localisation")
-class EventLocalisation(Task):
+class EventLocalisation(SourceTask):
     """Segment-wise events of a clip, or background; segment accuracy over all segments of all clips.
 
     data: `synthetic`, a folder with AVE's annotation files and videos, a manifest of your own (a .csv file, or a folder
@@ -69,18 +66,11 @@ class EventLocalisation(Task):
             )
         if background and supervision != "weak":
             raise UserError("background=True adds clips to weak supervision; give supervision='weak' with it.")
-        self.data, self.modalities, self._weak = data, modalities_of(modality), supervision == "weak"
+        self.modalities, self._weak = modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
-        self._source = open_events(data, split, segments, self._weak, sampling, background, allow_missing)
-        self.classes = (*self._source.classes, "background")
-        self.segments = self._source.segments
-
-    @property
-    def source(self) -> Source:
-        return self._source
-
-    def dataset(self, split: Split) -> Dataset:
-        return self._source.clips(split)
+        source = open_events(data, split, segments, self._weak, sampling, background, allow_missing)
+        super().__init__(data, source)
+        self.classes = (*source.classes, "background")
 
     def head(self, dim: int) -> Head:
         head = self._segment_head(dim)
@@ -113,15 +103,6 @@ class EventLocalisation(Task):
         for number in np.unique(labels):
             scores[f"segment_accuracy/{self.classes[number]}"] = percent(right[labels == number])
         return scores
-
-    def example_inputs(self, batch: int) -> Inputs:
-        return example_clips(batch, self.segments, samples=self._source.sampling.samples)
-
-    def data_identity(self) -> str:
-        return self._source.identity()
-
-    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        self._source.prepare(report)
 
 
 def _check_head(head: str, label_smoothing: float) -> None:

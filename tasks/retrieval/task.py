@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from registry.registries import register_task
-from registry.vocabulary import Inputs, Prediction, Split
+from registry.vocabulary import Prediction
 from tasks.metrics import percent, ranks
 from tasks.recipe import Recipe
 from tasks.retrieval.head import SharedSpace
 from tasks.retrieval.scoring import class_scores, instance_scores
 from tasks.retrieval.sources import open_pairs
-from tasks.source import Source
-from tasks.task import Evaluation, Head, ItemScore, Task, example_clips
+from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
 
 
 @register_task("retrieval")
-class Retrieval(Task):
+class Retrieval(SourceTask):
     """Find a clip's sound among all sounds of the split, and its pictures among all pictures.
 
     The primary score is the mean of recall@1 over both directions. Ties are broken at random and scored by expectation,
@@ -39,16 +36,7 @@ class Retrieval(Task):
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
     def __init__(self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False) -> None:
-        self.data = data
-        self._source = open_pairs(data, segments, allow_missing)
-        self.segments = self._source.segments
-
-    @property
-    def source(self) -> Source:
-        return self._source
-
-    def dataset(self, split: Split) -> Dataset:
-        return self._source.clips(split)
+        super().__init__(data, open_pairs(data, segments, allow_missing))
 
     def head(self, dim: int) -> Head:
         return SharedSpace(dim)
@@ -68,15 +56,6 @@ class Retrieval(Task):
             for p, share in zip(predictions, r.within(1), strict=True)
         ]
         return Evaluation(_means_and_both(by_direction), items)
-
-    def example_inputs(self, batch: int) -> Inputs:
-        return example_clips(batch, self.segments)
-
-    def data_identity(self) -> str:
-        return self._source.identity()
-
-    def prepare(self, report: Callable[[int, int], None] | None = None) -> None:
-        self._source.prepare(report)
 
 
 def _means_and_both(by_direction: dict[str, dict[str, float]]) -> dict[str, float]:

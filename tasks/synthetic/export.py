@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import wave
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -40,7 +41,10 @@ and of the annotation files is theirs, so that code which reads those data sets 
 
 {{contents}}
 
-Train from it with: python -m benchmark run ... --set data=<this folder>
+To train from it:
+
+{{commands}}
+
 Written with seed {{seed}}, {{clips}} clips in each split, {{size}} x {{size}} pixels, {{fps}} frames per second.
 """
 
@@ -84,9 +88,11 @@ def export_sample(
     try:
         if root.exists() and any(root.iterdir()) and not has_note(root):
             raise UserError(f"folder {root} holds other files; give a new one.")
-        contents = "\n".join(f"  {f.relative_to(root)}/  {name}: {LAYOUTS[name].task}" for f, name in folders.items())
+        contents = "\n".join(f"  {folder.relative_to(root)}/  in the layout {name}" for folder, name in folders.items())
+        commands = "\n".join(_command(folder, LAYOUTS[name].task) for folder, name in folders.items())
         _clear_annotations(root, folders)
-        write_text(readme, _README.format(contents=contents, seed=seed, clips=clips, size=size, fps=fps))
+        said = _README.format(contents=contents, commands=commands, seed=seed, clips=clips, size=size, fps=fps)
+        write_text(readme, said)
         samples = {folder: sample_clips(LAYOUTS[name], clips, seed) for folder, name in folders.items()}
         _write_clips(
             [
@@ -130,6 +136,11 @@ def write_frames(root: Path, name: str, frames: np.ndarray, sound: np.ndarray) -
     with wave.open(str(root / "raw_audio" / f"{name}.wav"), "wb") as file:
         file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
         file.writeframes((sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def _command(folder: Path, task: str) -> str:
+    task, where = shlex.quote(task), shlex.quote(f"data={folder}")
+    return f"  python -m benchmark run --backbone tiny_vit --adapter stg_cma --task {task} --set {where}"
 
 
 def _check_numbers(clips: int, seed: int, size: int, fps: int) -> None:

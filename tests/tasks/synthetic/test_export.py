@@ -80,7 +80,9 @@ def test_questions_are_read_back(root: Path) -> None:
 
 
 def test_the_folder_says_that_it_is_synthetic(root: Path) -> None:
-    assert "Synthetic" in (root / "README.txt").read_text()
+    said = (root / "README.txt").read_text()
+    assert "Synthetic" in said
+    assert f"run --backbone tiny_vit --adapter stg_cma --task avqa --set data={root / 'music_avqa'}" in said
     assert not list(root.rglob("*.partial"))
 
 
