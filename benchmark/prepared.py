@@ -25,6 +25,7 @@ from benchmark.extractions import is_keeping
 from benchmark.grid import RunSpec
 from benchmark.identity import sources_of
 from benchmark.kept import KeptItems, UnevenItemsError, keep, leaves_of
+from benchmark.loading import loader_processes
 from benchmark.model import AudioVisualModel
 from benchmark.sources import digest
 from registry import BACKBONES, TASKS, look_up
@@ -107,7 +108,7 @@ class Preparation:
 
     def _features(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
         rest = Subset(clips, range(start, len(cast(Sized, clips))))
-        for batch in DataLoader(rest, batch_size=batch_size, num_workers=self.spec.recipe.workers):
+        for batch in DataLoader(rest, batch_size=batch_size, **loader_processes(self.spec.recipe.workers)):
             inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
             yield from _items({"inputs": inputs, "targets": batch["targets"]})
 

@@ -24,6 +24,7 @@ from benchmark.describe import count_training, without_weights
 from benchmark.environment import device_name
 from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
+from benchmark.loading import loader_processes
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel, Precision
 from benchmark.operations import squared
@@ -252,7 +253,7 @@ def _endless(task: Task, asked: Asked) -> Iterator[Any]:
     if len(clips) < asked.batch:  # type: ignore[arg-type]
         raise UserError(f"--batch {asked.batch} is more than the training split's {len(clips)} clips.")  # type: ignore[arg-type]
     while True:
-        yield from DataLoader(clips, asked.batch, drop_last=True, num_workers=1)
+        yield from DataLoader(clips, asked.batch, drop_last=True, **loader_processes(1))
 
 
 def _labels(model: AudioVisualModel, task: Task, asked: Asked) -> list[str]:

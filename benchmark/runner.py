@@ -22,6 +22,7 @@ from benchmark.augmentation import AugmentedClips, augments
 from benchmark.distributed import Share, gathered, processes, rank, wrapped
 from benchmark.grid import RunSpec
 from benchmark.kept import KeptItems
+from benchmark.loading import loader_processes
 from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
@@ -195,8 +196,8 @@ def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.devi
         dataset,
         batch_size=spec.recipe.batch_size // processes(),
         sampler=_order(dataset, split, spec),
-        num_workers=0 if is_kept else spec.recipe.workers,
         pin_memory=device.type == "cuda",
+        **loader_processes(0 if is_kept else spec.recipe.workers),
     )
 
 

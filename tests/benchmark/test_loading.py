@@ -1,0 +1,44 @@
+"""Processes behind a loader: as many as threads at most, with the same items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from benchmark.loading import loader_processes
+
+
+class Where(Dataset[tuple[int, int, int]]):
+    """Each item with the process that made it and that process's parent."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> tuple[int, int, int]:
+        return index, os.getpid(), os.getppid()
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (1, 1), (2, 2), (8, 2)])
+def test_no_more_processes_than_threads(asked: int, given: int) -> None:
+    assert loader_processes(asked)["num_workers"] == given
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_items_come_in_order_from_processes_of_a_server() -> None:
+    items = list(DataLoader(Where(), batch_size=None, **loader_processes(8)))
+    assert [index for index, _, _ in items] == list(range(6))
+    assert len({process for _, process, _ in items}) == 2
+    assert {parent for _, _, parent in items}.isdisjoint({os.getpid()}), "they were forked from this process"
