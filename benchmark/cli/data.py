@@ -142,7 +142,8 @@ def act_prepare(arguments: argparse.Namespace) -> int:
     pass_on_note(Path(arguments.data), store)
     kept = f", {made.reused} of them kept from before" if made.reused else ""
     print(f"prepared: {store}, {made.clips} clips{kept}")
-    print(f"to train from it: --set data={store}" + (" --set allow_missing=True" if made.left_out else ""))
+    task = f"--task {shlex.quote(arguments.task)} --set {shlex.quote(f'data={store}')}"
+    print(f"to train from it: {task}" + (" --set allow_missing=True" if made.left_out else ""))
     return 0
 
 

@@ -102,7 +102,7 @@ class MusicAvqaFolder(Source):
     @cached_property
     def media(self) -> Library:
         """The clips' files."""
-        return open_library(self.root)
+        return open_library(self.root, self.sampling)
 
     def questions(self, split: Split) -> list[Question]:
         """The questions of a split, in the order of its file."""

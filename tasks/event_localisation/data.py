@@ -107,7 +107,7 @@ class AveFolder(Source):
     @cached_property
     def media(self) -> Library:
         """The clips' files."""
-        return open_library(self.root)
+        return open_library(self.root, self.sampling)
 
     def annotations(self, split: Split) -> list[Annotation]:
         """The rows of a split, in the order of its file."""

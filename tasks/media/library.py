@@ -80,13 +80,16 @@ class Library(Protocol):
         """
 
 
-def open_library(root: Path) -> Library:
+def open_library(root: Path, sampling: Sampling = MIDDLE) -> Library:
     """The clips under a data set's folder: a prepared store, or files.
 
     Raises:
-        UserError: a store that is unfinished or damaged.
+        UserError: a store that is unfinished or damaged, or was prepared with another sampling.
     """
-    return open_store(root) or MediaFolder(root)
+    if store := open_store(root):
+        store.index.shape.require(sampling, root)
+        return store
+    return MediaFolder(root)
 
 
 @dataclass

@@ -50,6 +50,18 @@ class Shape:
         """Of one clip."""
         return self.sound_bytes + self.segments * 3 * self.size**2
 
+    def require(self, sampling: Sampling, root: Path) -> None:
+        """Check that the store in `root` has what this sampling takes.
+
+        Raises:
+            UserError: it was prepared with another one.
+        """
+        if sampling != self.sampling:
+            raise UserError(
+                f"store {root} was prepared with sampling={self.sampling.rule!r}, not {sampling.rule!r}; set that "
+                "option or prepare another store."
+            )
+
     def pack(self, clip: Clip) -> bytes:
         """A clip's bytes."""
         frames = clip.frames.contiguous().numpy().tobytes()
@@ -252,9 +264,5 @@ class StoredRecording:
             raise UserError(
                 f"store {self.shard.parents[1]} was prepared with {self.shape.segments} segments, not {segments}."
             )
-        if sampling != self.shape.sampling:
-            raise UserError(
-                f"store {self.shard.parents[1]} was prepared with sampling={self.shape.sampling.rule!r}, not "
-                f"{sampling.rule!r}; set that option or prepare another store."
-            )
+        self.shape.require(sampling, self.shard.parents[1])
         return self.shape.unpack(read_row(self.shard, self.row, self.shape, self.entry), self.entry.has_sound)

@@ -254,7 +254,7 @@ def test_published_sampling_is_an_option_of_the_task_and_of_its_store(root: Path
         assert torch.equal(value, expected[name])
     assert verify(stored.source, "full", 0).counts == {"silent": 1}
     with pytest.raises(UserError, match="was prepared with sampling='published', not 'middle'; set that option"):
-        Avqa(str(tmp_path / "store")).dataset("test")[0]
+        Avqa(str(tmp_path / "store")).prepare()
 
 
 def test_sampling_means_nothing_for_the_procedural_world() -> None:
