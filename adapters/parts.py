@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from registry.errors import UserError
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Up to this many products of a query and a key, plain batched products beat the fused CPU kernel in half precision:
 # four times at 64 x 64, level near 200 x 200.
 _SHORT = 128 * 128
+# Tensors beyond this many values are made again in the backward pass; for fewer the detour costs more than it is worth.
+_LARGEST_KEPT = 2**20
 
 
 def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
@@ -68,11 +71,19 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
     """
     query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
     if _prefers_plain(query, tokens):
-        with torch.autocast(tokens.device.type, enabled=False):
-            return attention_weights(query, tokens).to(tokens.dtype) @ tokens
+        if not torch.is_grad_enabled() or query.numel() + tokens.numel() <= _LARGEST_KEPT:
+            return _plain(query, tokens)
+        # Weights and fp32 copies of both sides would hold more than the streams themselves.
+        read: Tensor = checkpoint(_plain, query, tokens, use_reentrant=False, preserve_rng_state=False)
+        return read
     # Four axes, as the fused kernels ask; windows and segments stand where heads do.
     q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
     return F.scaled_dot_product_attention(q, kv, kv, scale=1.0).unflatten(0, query.shape[:-3])
+
+
+def _plain(query: Tensor, tokens: Tensor) -> Tensor:
+    with torch.autocast(tokens.device.type, enabled=False):
+        return attention_weights(query, tokens).to(tokens.dtype) @ tokens
 
 
 def attention_weights(query: Tensor, tokens: Tensor) -> Tensor:

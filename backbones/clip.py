@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from backbones.activation import read_activation
 from backbones.attention import Attention, DotProduct, linear_of
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
@@ -125,7 +126,7 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
     qkv = linear_of(inner.in_proj_weight, inner.in_proj_bias)
     return Block(
         Attention(qkv, inner.out_proj, heads, compare=DotProduct((width // heads) ** -0.5)),
-        Mlp(block.mlp.c_fc, block.mlp.gelu, block.mlp.c_proj),
+        Mlp(block.mlp.c_fc, read_activation(block.mlp.gelu), block.mlp.c_proj),
         before=Pair(block.ln_1, block.ln_2),
         after=Pair(block.ls_1, block.ls_2),
         enter=enter,

@@ -5,10 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 LONGEST_PLAIN_ON_CPU = 128
 """Below this many keys, plain products beat the fused kernel on CPU in reduced precision: 3 to 10 times up to 65 keys,
 level at about 190. In float32 the fused kernel is never far behind."""
+
+LARGEST_KEPT = 2**20
+"""Attention weights beyond this many are computed again in the backward pass, as fused kernels do; for fewer the detour
+costs more than the memory is worth."""
 
 LONGEST_PLAIN_ELSEWHERE = 16
 """Attention over a few segments has one batch entry per token; fused kernels on GPUs cap the batch at 65,535."""
@@ -41,6 +46,14 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -
 
 
 def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    if not torch.is_grad_enabled() or q.shape[:-1].numel() * k.shape[-2] <= LARGEST_KEPT or k.is_meta:
+        return _products(q, k, v, bias, scale)
+    # On the meta device operations are counted, and nothing may count twice.
+    mixed: Tensor = checkpoint(_products, q, k, v, bias, scale, use_reentrant=False, preserve_rng_state=False)
+    return mixed
+
+
+def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
     logits = (q * scale) @ k.transpose(-2, -1)
     logits = logits if bias is None else logits + bias
     weights = logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))

@@ -16,9 +16,9 @@ import pytest
 import safetensors.torch
 import timm
 import torch
-from open_clip.transformer import QuickGELU
 
 from backbones import reach
+from backbones.activation import QuickGelu
 from backbones.reach import OPENAI
 from registry import BACKBONES, look_up
 from registry.component import option_defaults
@@ -94,7 +94,7 @@ def test_no_weights_is_flagged_as_random(small_clip: str, capfd: pytest.CaptureF
 def test_without_weights_the_name_decides_the_activation(name: str, options: dict[str, str], quick: bool) -> None:
     with torch.device("meta"):
         backbone = build(name, **options, weights="none")
-    assert isinstance(backbone.blocks[0].mlp.activation, QuickGELU) is quick
+    assert isinstance(backbone.blocks[0].mlp.activation, QuickGelu) is quick
 
 
 @pytest.mark.usefixtures("nothing_cached")
