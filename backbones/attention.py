@@ -15,10 +15,6 @@ LARGEST_LOGIT_SCALE = math.log(100)
 """Where Swin v2 clamps its learned temperature (arXiv 2111.09883, section 3.3)."""
 
 
-SHORTEST = 1e-12
-"""Shorter vectors are divided by this instead of their length, as `F.normalize` does."""
-
-
 class DotProduct(nn.Module):
     """Queries and keys compared by their scaled dot product, each normalised first where the model does so."""
 
@@ -44,13 +40,7 @@ class CosineSimilarity(nn.Module):
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         temperature = self.logit_scale.clamp(max=LARGEST_LOGIT_SCALE).exp()
-        return _of_length(temperature, q), _of_length(1.0, k)
-
-
-def _of_length(length: Tensor | float, x: Tensor) -> Tensor:
-    """Vectors along the last axis at this length, by one product over them instead of a quotient and a product."""
-    factor = length / torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SHORTEST)
-    return (x * factor).to(x.dtype)
+        return (F.normalize(q, dim=-1) * temperature).to(q.dtype), F.normalize(k, dim=-1).to(k.dtype)
 
 
 class QueryValueBiasLinear(nn.Linear):
