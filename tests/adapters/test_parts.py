@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from adapters import parts
 from adapters.parts import (
     Bottleneck,
     Gate,
@@ -62,6 +63,23 @@ def test_cross_attend_passes_gradients_to_both_sides():
     torch.manual_seed(0)
     query, tokens = torch.randn(3, 4, dtype=torch.double), torch.randn(1, 2, 5, 4, dtype=torch.double)
     assert torch.autograd.gradcheck(cross_attend, (query.requires_grad_(), tokens.requires_grad_()))
+
+
+def test_large_weights_of_cross_attend_are_made_again_to_the_same_bits(monkeypatch):
+    torch.manual_seed(0)
+    inputs = [torch.randn(2, 3, n, 4).bfloat16() for n in (6, 9)]
+    found, kept = [], []
+    for most in (2**20, 0):
+        monkeypatch.setattr(parts, "_LARGEST_KEPT", most)
+        query, tokens = (x.clone().requires_grad_() for x in inputs)
+        saved = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x, to=saved: to.append(x.numel()) or x, lambda x: x):
+            out = cross_attend(query, tokens)
+        kept.append(sum(saved))
+        out.float().square().sum().backward()
+        found.append((out, query.grad, tokens.grad))
+    assert all(torch.equal(once, again) for once, again in zip(*found, strict=True))
+    assert kept[1] < kept[0]
 
 
 @settings(max_examples=20, deadline=None)

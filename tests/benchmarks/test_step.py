@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.parts import cross_attend
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -83,8 +85,18 @@ class TestScaling:
         assert "| 112 (49 tokens) | 49.000 | 98 |" in text
         assert "Exponent in tokens: time 1.00, memory 1.00." in text
 
-    def test_one_step_of_the_exchange(self, monkeypatch):
-        scaling = script("scaling")
+    def test_one_step_of_the_exchange_goes_both_ways_and_back(self, monkeypatch):
+        scaling, exchanged, gradients = script("scaling"), [], []
+
+        def attend(query, tokens):
+            exchanged.append((query, tokens))
+            query.register_hook(lambda gradient: gradients.append(gradient.shape))
+            return cross_attend(query, tokens)
+
+        monkeypatch.setattr(scaling, "cross_attend", attend)
         step = scaling._exchange_step(scaling.Point(segments=1, tokens=8))
         step()
-        step()
+        (heard, seen), (seen_again, heard_again) = exchanged
+        assert heard is heard_again
+        assert seen is seen_again
+        assert gradients == [(1, 1, 8, scaling.CODE)] * 2

@@ -20,6 +20,8 @@ from results.record import RunRecord
 from results.store import Store
 
 pytestmark = pytest.mark.ray
+LONG = 600
+"""Epochs: seconds in all, so that both nodes are at work when one dies, however late the second has started."""
 PLUGIN = str(Path(__file__).parents[2] / "benchmarks" / "trivial.py")
 
 
@@ -55,7 +57,7 @@ def cells(epochs: int) -> list[Cell]:
 def test_a_node_dies_and_all_cells_complete(cluster: Any, tmp_path: Path) -> None:
     from benchmark.launch.ray import Ray
 
-    other, store, wanted = cluster.add_node(num_cpus=1), Store(tmp_path), cells(epochs=30)
+    other, store, wanted = cluster.add_node(num_cpus=1), Store(tmp_path), cells(epochs=LONG)
     cluster.wait_for_nodes()
     pids_of_the_dead: list[int] = []
 
