@@ -20,7 +20,7 @@ from results.record import RunRecord
 from results.store import Store
 
 pytestmark = pytest.mark.ray
-LONG = 600
+LONG = 120
 """Epochs: seconds in all, so that both nodes are at work when one dies, however late the second has started."""
 PLUGIN = str(Path(__file__).parents[2] / "benchmarks" / "trivial.py")
 
