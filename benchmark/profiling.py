@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -55,6 +55,7 @@ class Asked:
     task: Component
     batch: int = 1
     precision: Precision = "bf16"
+    checkpointing: Literal["none", "blocks"] = "none"
     steps: int = 5
     warm_up: int = 1
     device: str = "cpu"
@@ -96,7 +97,9 @@ def measure(asked: Asked) -> dict[str, Any]:
     backbone = asked.backbone if asked.pretrained else without_weights(asked.backbone)
     operations = count_training(backbone, asked.adapter, asked.task)
     task = build_task(asked.task)
-    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision).to(asked.device).train()
+    again = asked.checkpointing == "blocks"
+    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision, checkpointing=again)
+    model = model.to(asked.device).train()
     work = _Work(model, task, asked)
     give_back_memory()
     memory = PeakMemory(asked.device)
@@ -119,6 +122,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         "task": str(asked.task),
         "batch": asked.batch,
         "precision": asked.precision,
+        "checkpointing": asked.checkpointing,
         "labels": _labels(model, task, asked),
         "step_ms_per_clip": 1000 * step_seconds / asked.batch,
         "inference_ms_per_clip": 1000 * statistics.median(t.seconds for t in inference) / asked.batch,

@@ -27,6 +27,9 @@ def add_to(verbs: Verbs) -> None:
     add_cell(parser, required=True)
     parser.add_argument("--batch", type=at_least(1), default=1, metavar="B", help="clips in a step (default: 1)")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="default: bf16")
+    parser.add_argument(
+        "--checkpointing", choices=["none", "blocks"], default="none", help="as the recipe's field (default: none)"
+    )
     parser.add_argument("--steps", type=at_least(1), default=5, metavar="N", help="steps to time (default: 5)")
     parser.add_argument("--warm-up", type=at_least(1), default=1, metavar="N", help="steps before them (default: 1)")
     parser.add_argument(
@@ -48,6 +51,7 @@ def act(arguments: argparse.Namespace) -> int:
         *components,
         batch=arguments.batch,
         precision=arguments.precision,
+        checkpointing=arguments.checkpointing,
         steps=arguments.steps,
         warm_up=arguments.warm_up,
         device=chosen_device(arguments.device),
@@ -78,7 +82,7 @@ def _lines(m: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("cell", f"{m['backbone']} + {m['adapter']} on {m['task']}"),
         ("labels", ", ".join(m["labels"]) or "-"),
-        ("step", f"batch {m['batch']}, {m['precision']}, median of {m['steps']}"),
+        ("step", f"batch {m['batch']}, {m['precision']}, checkpointing {m['checkpointing']}, median of {m['steps']}"),
         ("machine", f"{m['device_name']}, {m['threads']} threads, load {m['load_average']:.1f}, {m['date']}"),
         ("training", f"{_number(m['step_ms_per_clip'])} ms per clip"),
         ("inference", f"{_number(m['inference_ms_per_clip'])} ms per clip"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from training_fakes import FakeTask, registered
 
-from benchmark import profiling
+from benchmark import checkpointing, encoder, profiling
 from benchmark.assembly import build_model
 from benchmark.profiling import Asked, measure, profile, random_inputs
 from registry import Component
@@ -40,6 +40,20 @@ def test_the_figures_agree_with_each_other(precision):
     assert m["step_share"] >= 0.999 * min(operations / s / m["product_gflops_per_second"] for s in m["step_seconds"])
     assert m["peak_memory_mb"] > 50
     assert m["data_wait"] is None
+
+
+def test_checkpointing_is_that_of_a_cell(monkeypatch):
+    again = []
+
+    def computed_again(step, streams, scheme):
+        again.append(1)
+        return checkpointing.computed_again(step, streams, scheme)
+
+    monkeypatch.setattr(encoder, "computed_again", computed_again)
+    assert measure(Asked(*CELL, steps=1))["checkpointing"] == "none"
+    assert not again
+    assert measure(Asked(*CELL, steps=1, checkpointing="blocks"))["checkpointing"] == "blocks"
+    assert again
 
 
 def test_with_data_the_wait_is_told_and_a_real_loss_trained(monkeypatch):
