@@ -127,6 +127,7 @@ class TestProfile:
         self.asked: list[profiling.Asked] = []
         figures = {
             "labels": ["random weights"], "backbone": "b", "adapter": "a", "task": "t", "batch": 4, "precision": "bf16",
+            "checkpointing": "none",
             "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
             "step_ms_per_clip": 1234.5, "inference_ms_per_clip": 0.123, "data_wait": None, "peak_memory_mb": 4755.1,
             "forward_gflops_per_clip": None, "backward_gflops_per_clip": 0.0, "product_gflops_per_second": 412.5,
@@ -146,11 +147,12 @@ class TestProfile:
         assert lines["forward"] == "unknown GFLOP per clip"
 
     def test_as_json_and_as_asked(self, capsys) -> None:
-        words = ("--batch", "4", "--precision", "fp32", "--steps", "7", "--with-data", "--json", "--device", "cpu")
+        words = "--batch 4 --precision fp32 --checkpointing blocks --steps 7 --with-data --json --device cpu".split()
         assert main([*self.WORDS, *words]) == 0
         assert json.loads(capsys.readouterr().out)["product_gflops_per_second"] == 412.5
         (asked,) = self.asked
         assert (asked.batch, asked.precision, asked.steps, asked.data, asked.device) == (4, "fp32", 7, True, "cpu")
+        assert asked.checkpointing == "blocks"
         assert not asked.pretrained
 
     @pytest.mark.parametrize("words", [("--batch", "0"), ("--precision", "fp8"), ("--steps", "x")])
