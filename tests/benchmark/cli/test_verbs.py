@@ -147,8 +147,8 @@ class TestProfile:
         assert lines["forward"] == "unknown GFLOP per clip"
 
     def test_as_json_and_as_asked(self, capsys) -> None:
-        words = "--batch 4 --precision fp32 --checkpointing blocks --steps 7 --with-data --json --device cpu".split()
-        assert main([*self.WORDS, *words]) == 0
+        amounts, how = ("--batch", "4", "--steps", "7"), ("--precision", "fp32", "--checkpointing", "blocks")
+        assert main([*self.WORDS, *amounts, *how, "--with-data", "--json", "--device", "cpu"]) == 0
         assert json.loads(capsys.readouterr().out)["product_gflops_per_second"] == 412.5
         (asked,) = self.asked
         assert (asked.batch, asked.precision, asked.steps, asked.data, asked.device) == (4, "fp32", 7, True, "cpu")
