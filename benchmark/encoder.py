@@ -13,6 +13,7 @@ from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
 from benchmark.checkpointing import computed_again
+from benchmark.compiling import CompiledSteps
 from registry.vocabulary import Features, Kept, Modality, Streams
 
 
@@ -21,12 +22,16 @@ class Encoder(nn.Module):
 
     Args:
         checkpointing: keep only the tokens between blocks for the backward pass, and compute blocks again in it.
+        compiled: let `torch.compile` fuse what each block does in training.
     """
 
-    def __init__(self, backbone: Backbone, scheme: AdapterScheme, *, checkpointing: bool = False) -> None:
+    def __init__(
+        self, backbone: Backbone, scheme: AdapterScheme, *, checkpointing: bool = False, compiled: bool = False
+    ) -> None:
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
+        self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
 
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
@@ -53,6 +58,8 @@ class Encoder(nn.Module):
         # The backward pass comes back here from outside `forward`.
         again = self.scheme.tuned() if self.checkpointing else {}
         with standing_in(self.backbone, again):
+            if self._compiled is not None:
+                return self._compiled(self.scheme, index, block, streams)
             return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
 
 

@@ -79,6 +79,9 @@ class Recipe:
     checkpointing: Literal["none", "blocks"] = "none"
     """`blocks`: each block is computed again in the backward pass instead of keeping its activations. The same numbers
     in less memory and more time; a record tells those too, so this belongs to its identity."""
+    compile: Literal["none", "blocks"] = "none"
+    """`blocks`: `torch.compile` fuses what each block does in training, where batches are full. Faster on GPUs, behind
+    a first step of a minute or so; other last bits than without."""
     workers: int = 8
 
     def __post_init__(self) -> None:
