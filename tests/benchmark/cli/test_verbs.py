@@ -128,7 +128,8 @@ class TestProfile:
         figures = {
             "labels": ["random weights"], "backbone": "b", "adapter": "a", "task": "t", "batch": 4, "precision": "bf16",
             "checkpointing": "none", "compile": "blocks",
-            "kernels": [{"name": "aten::mm", "calls": 12, "ms": 3.14159, "share": 0.2512}], "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
+            "kernels": [{"name": "aten::mm", "calls": 12, "ms": 3.14159, "share": 0.2512}],
+            "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
             "step_ms_per_clip": 1234.5, "inference_ms_per_clip": 0.123, "data_wait": None, "peak_memory_mb": 4755.1,
             "forward_gflops_per_clip": None, "backward_gflops_per_clip": 0.0, "product_gflops_per_second": 412.5,
             "step_share": 0.5427, "inference_share": None,
