@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -26,25 +25,23 @@ FIRST_WITH_BFLOAT16 = 8
 """Compute capability."""
 
 
-def takes(q: Tensor, k: Tensor, v: Tensor) -> bool:
-    """Whether `attend_few` computes these: few tokens (B, L, H, T, d) of one type, where its kernel can be built."""
-    alike = q.shape == k.shape == v.shape and q.dtype == k.dtype == v.dtype
-    few = q.shape[-2] <= LONGEST and q.shape[-1] <= WIDEST
-    return q.is_cuda and alike and few and _kernels_can_be_built()
-
-
-@torch.compiler.assume_constant_result
 def _kernels_can_be_built() -> bool:
-    return _look_for_compiler()
-
-
-@cache
-def _look_for_compiler() -> bool:
     # Triton compiles a small launcher in C.
     compiler = os.environ.get("CC") or shutil.which("gcc") or shutil.which("clang") or shutil.which("cc")
     if not compiler or find_spec("triton") is None or not torch.cuda.is_available():
         return False
     return torch.cuda.get_device_capability()[0] >= FIRST_WITH_BFLOAT16
+
+
+BUILDABLE = _kernels_can_be_built()
+"""Whether this machine can; looked at once, since `torch.compile` cannot follow the looking."""
+
+
+def takes(q: Tensor, k: Tensor, v: Tensor) -> bool:
+    """Whether `attend_few` computes these: few tokens (B, L, H, T, d) of one type, where its kernel can be built."""
+    alike = q.shape == k.shape == v.shape and q.dtype == k.dtype == v.dtype
+    few = q.shape[-2] <= LONGEST and q.shape[-1] <= WIDEST
+    return q.is_cuda and alike and few and BUILDABLE
 
 
 @torch.library.custom_op(

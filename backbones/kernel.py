@@ -7,8 +7,6 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from backbones import few_tokens
-
 LONGEST_PLAIN_ON_CPU = 128
 """Below this many keys, plain products beat the fused kernel on CPU in reduced precision: 3 to 10 times up to 65 keys,
 level at about 190. In float32 the fused kernel is never far behind."""
@@ -42,9 +40,13 @@ def attend_over_few(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale:
     Args:
         bias: (H, l, m), the same in every group.
     """
-    if few_tokens.takes(q, k, v):
-        mixed: Tensor = few_tokens.attend_few(q, k, v, bias, scale)
-        return mixed
+    if q.is_cuda:
+        # Operators of our own bring torch's compiler along, whose import takes seconds.
+        from backbones import few_tokens
+
+        if few_tokens.takes(q, k, v):
+            mixed: Tensor = few_tokens.attend_few(q, k, v, bias, scale)
+            return mixed
     return attend_in_groups(q, k, v, bias, scale)
 
 
