@@ -18,6 +18,9 @@ costs more than the memory is worth."""
 LARGEST_BATCH_ON_CUDA = 65_535
 """Of the library's fused kernels; attention over time has a batch entry for each place of each picture."""
 
+LEAST_PLAIN_ROWS = 16
+"""A softmax over shorter rows than a vector register holds is taken along columns on CPU, 3 to 8 times as fast."""
+
 
 def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
     """softmax(scale · q kᵀ + bias) v: q (N, G, H, l, d), k and v (N, G, H, m, d) -> (N, G, H, l, d).
@@ -73,7 +76,9 @@ def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -
 
 
 def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    logits = (q * scale) @ k.transpose(-2, -1)
-    logits = logits if bias is None else logits + bias
-    weights = logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    return weights.to(v.dtype) @ v
+    along_columns = q.device.type == "cpu" and k.shape[-2] < LEAST_PLAIN_ROWS
+    logits = k @ (q * scale).mT if along_columns else (q * scale) @ k.mT
+    if bias is not None:
+        logits = logits + (bias.mT if along_columns else bias)
+    weights = logits.softmax(-2 if along_columns else -1, dtype=torch.promote_types(logits.dtype, torch.float32))
+    return (weights.mT if along_columns else weights).to(v.dtype) @ v
