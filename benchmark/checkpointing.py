@@ -1,15 +1,62 @@
-"""Activation checkpointing of a block: its activations are computed again in the backward pass instead of kept."""
+"""Activation checkpointing of blocks: their activations are computed again in the backward pass instead of kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import cast
 
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from backbones.backbone import Backbone
+from backbones.block import Block
 from registry.vocabulary import Streams
+from tasks.recipe import Checkpointing
+
+LEAST = 2**24
+"""Numbers in the tokens between blocks, all blocks together, below which a step is small and `auto` keeps everything:
+activations of about half a gigabyte in bfloat16."""
+
+PORTION = 3
+"""`auto` computes blocks again that hold one part in this many."""
+
+
+def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
+    """Which blocks are computed again.
+
+    What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
+    those with the largest product are chosen, the earliest of equals, until they hold a third of the whole.
+
+    Args:
+        sizes: tokens x width of each block, streams, clips and segments together.
+    """
+    if checkpointing == "blocks":
+        return frozenset(range(len(sizes)))
+    if checkpointing == "none" or sum(sizes) < LEAST:
+        return frozenset()
+    chosen: set[int] = set()
+    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        if PORTION * sum(sizes[i] for i in chosen) >= sum(sizes):
+            break
+        chosen.add(index)
+    return frozenset(chosen)
+
+
+@torch.no_grad()
+def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
+    """Tokens x width of each block, all pictures together: {m: (B, T, 3, S, S')} -> a number for each block.
+
+    One picture of each modality goes through the embedding and the starts of stages, which decide both.
+    """
+    sizes = [0] * len(backbone.blocks)
+    for picture in pictures.values():
+        x = backbone.embed(picture[:1, :1])
+        for index, block in enumerate(cast(Iterable[Block], backbone.blocks)):
+            x = block.enter(x)
+            sizes[index] += x.numel() * picture.shape[:2].numel()
+    return sizes
 
 
 def computed_again(step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module) -> Streams:

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from registry import Component
 from registry.errors import UserError
 from registry.plugins import load_plugins
 from registry.vocabulary import Inputs
-from tasks.recipe import Recipe
+from tasks.recipe import Checkpointing, Recipe
 from tasks.task import Task
 
 PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}
@@ -55,7 +55,7 @@ class Asked:
     task: Component
     batch: int = 1
     precision: Precision = "bf16"
-    checkpointing: Literal["none", "blocks"] = "none"
+    checkpointing: Checkpointing = "auto"
     steps: int = 5
     warm_up: int = 1
     device: str = "cpu"
@@ -97,8 +97,8 @@ def measure(asked: Asked) -> dict[str, Any]:
     backbone = asked.backbone if asked.pretrained else without_weights(asked.backbone)
     operations = count_training(backbone, asked.adapter, asked.task)
     task = build_task(asked.task)
-    again = asked.checkpointing == "blocks"
-    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision, checkpointing=again)
+    checkpointing = asked.checkpointing
+    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision, checkpointing=checkpointing)
     model = model.to(asked.device).train()
     work = _Work(model, task, asked)
     give_back_memory()

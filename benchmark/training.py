@@ -73,9 +73,13 @@ def train(
     reporter.tell()
     choose_repeatable_kernels(device)
     task = build_task(spec.task)
-    precision, checkpointing = spec.recipe.precision, spec.recipe.checkpointing == "blocks"
     model = build_model(
-        spec.backbone, spec.adapter, task, seed=spec.seed, precision=precision, checkpointing=checkpointing
+        spec.backbone,
+        spec.adapter,
+        task,
+        seed=spec.seed,
+        precision=spec.recipe.precision,
+        checkpointing=spec.recipe.checkpointing,
     ).to(device)
     run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces)
     run.execute(device)
