@@ -8,9 +8,10 @@ from torch.nn import functional as F
 
 from backbones.products import attend_by_products, attend_keeping_little
 
-LONGEST_PLAIN_ON_CPU = 128
-"""Below this many keys, plain products beat the fused kernel on CPU in reduced precision: 3 to 10 times up to 65 keys,
-level at about 190. In float32 the fused kernel is never far behind."""
+LONGEST_PLAIN_ON_CPU = 384
+"""Up to this many keys, plain products beat the fused kernel on CPU in reduced precision: 4 times at 49 keys, 2 to 3
+times at 144 and 197, 1.4 times at 324, forward and backward together. In float32 the fused kernel is never far
+behind."""
 
 LARGEST_KEPT = 2**20
 """Attention weights and copies of queries, keys and values beyond this many numbers are made again in the backward
