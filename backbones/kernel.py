@@ -5,21 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-LONGEST_PLAIN_ON_CPU = 128
-"""Below this many keys, plain products beat the fused kernel on CPU in reduced precision: 3 to 10 times up to 65 keys,
-level at about 190. In float32 the fused kernel is never far behind."""
+from backbones.products import attend_by_products, attend_keeping_little
+
+LONGEST_PLAIN_ON_CPU = 384
+"""Up to this many keys, plain products beat the fused kernel on CPU in reduced precision: 4 times at 49 keys, 2 to 3
+times at 144 and 197, 1.4 times at 324, forward and backward together. In float32 the fused kernel is never far
+behind."""
 
 LARGEST_KEPT = 2**20
-"""Attention weights beyond this many are computed again in the backward pass, as fused kernels do; for fewer the detour
-costs more than the memory is worth."""
+"""Attention weights and copies of queries, keys and values beyond this many numbers are made again in the backward
+pass, as fused kernels do; for fewer the detour costs more than the memory is worth."""
 
 LARGEST_BATCH_ON_CUDA = 65_535
 """Of the library's fused kernels; attention over time has a batch entry for each place of each picture."""
-
-LEAST_PLAIN_ROWS = 16
-"""A softmax over shorter rows than a vector register holds is taken along columns on CPU, 3 to 8 times as fast."""
 
 
 def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
@@ -31,7 +30,11 @@ def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale
     # A bias of its own in each group broadcasts over clips only if groups lie on the head axis.
     axis = 1 if bias is not None and bias.ndim == 4 else 0
     bias = bias.flatten(0, 1) if bias is not None and axis else bias
-    run = _plain if _prefers_plain(k) else _fused
+    plain = _prefers_plain(k)
+    if plain and _too_large_to_keep(q, k):
+        few = q.shape[:-1].numel() * k.shape[-2] <= LARGEST_KEPT
+        return attend_keeping_little(q, k, v, bias, scale, axis=axis, keep_weights=few)
+    run = attend_by_products if plain else _fused
     shape = q.shape[axis : axis + 2]
     q, k, v = (t.flatten(axis, axis + 1) for t in (q, k, v))
     return run(q, k, v, bias, scale).unflatten(axis, shape)
@@ -67,18 +70,7 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -
     return torch.cat([F.scaled_dot_product_attention(a, b, c, mask, scale=scale) for a, b, c in pieces])
 
 
-def _plain(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    if not torch.is_grad_enabled() or q.shape[:-1].numel() * k.shape[-2] <= LARGEST_KEPT or k.is_meta:
-        return _products(q, k, v, bias, scale)
-    # On the meta device operations are counted, and nothing may count twice.
-    mixed: Tensor = checkpoint(_products, q, k, v, bias, scale, use_reentrant=False, preserve_rng_state=False)
-    return mixed
-
-
-def _products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
-    along_columns = q.device.type == "cpu" and k.shape[-2] < LEAST_PLAIN_ROWS
-    logits = k @ (q * scale).mT if along_columns else (q * scale) @ k.mT
-    if bias is not None:
-        logits = logits + (bias.mT if along_columns else bias)
-    weights = logits.softmax(-2 if along_columns else -1, dtype=torch.promote_types(logits.dtype, torch.float32))
-    return (weights.mT if along_columns else weights).to(v.dtype) @ v
+def _too_large_to_keep(q: Tensor, k: Tensor) -> bool:
+    """Whether the backward pass would keep large weights or copies; on the meta device nothing may count twice."""
+    largest = q.shape[:-1].numel() * max(k.shape[-2], q.shape[-1])
+    return torch.is_grad_enabled() and not q.is_meta and largest > LARGEST_KEPT

@@ -12,6 +12,7 @@ from benchmark.model import AudioVisualModel, Precision
 from benchmark.seeding import seed_everything
 from registry import ADAPTERS, BACKBONES, Component, look_up
 from registry.component import option_defaults
+from tasks.recipe import Checkpointing
 from tasks.task import Task
 
 __all__ = ["build_backbone", "build_model", "build_scheme", "build_task"]
@@ -46,7 +47,7 @@ def build_model(
     *,
     seed: int,
     precision: Precision,
-    checkpointing: bool = False,
+    checkpointing: Checkpointing = "none",
     compiled: bool = False,
 ) -> AudioVisualModel:
     """Every live module of a cell.

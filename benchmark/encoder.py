@@ -6,31 +6,39 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from adapters.scheme import AdapterScheme
 from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
-from benchmark.checkpointing import computed_again
+from benchmark.checkpointing import block_sizes, blocks_again, computed_again
 from benchmark.compiling import CompiledSteps
 from registry.vocabulary import Features, Kept, Modality, Streams
+from tasks.recipe import Checkpointing
 
 
 class Encoder(nn.Module):
     """A frozen backbone under an adapter scheme; what heads call to `encode` pictures.
 
     Args:
-        checkpointing: keep only the tokens between blocks for the backward pass, and compute blocks again in it.
+        checkpointing: of which blocks only the input is kept for the backward pass, which computes them again.
         compiled: let `torch.compile` fuse what each block does in training.
     """
 
     def __init__(
-        self, backbone: Backbone, scheme: AdapterScheme, *, checkpointing: bool = False, compiled: bool = False
+        self,
+        backbone: Backbone,
+        scheme: AdapterScheme,
+        *,
+        checkpointing: Checkpointing = "none",
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
+        self._sizes: dict[tuple[torch.Size, ...], list[int]] = {}
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
 
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
@@ -42,10 +50,11 @@ class Encoder(nn.Module):
             return {m: _given_back(cast(Kept, kept)) for m, kept in pictures.items()}
         pictures = cast(Streams, pictures)
         with standing_in(self.backbone, self.scheme.tuned()):
+            again = self._blocks_again(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
                 step = partial(self._step, index, block)
-                streams = computed_again(step, streams, self.scheme) if self.checkpointing else step(streams)
+                streams = computed_again(step, streams, self.scheme) if index in again else step(streams)
             return self.scheme.leave(streams, self.backbone.finish)
 
     def kept(self, picture: Tensor, *, tokens: bool) -> Kept:
@@ -54,9 +63,20 @@ class Encoder(nn.Module):
         features = self.forward(streams)["visual"]
         return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
 
+    def _blocks_again(self, pictures: Streams) -> frozenset[int]:
+        if self.checkpointing == "none" or not torch.is_grad_enabled():
+            return frozenset()
+        if self.checkpointing == "auto" and any(picture.is_cuda for picture in pictures.values()):
+            # Memory that a GPU has and does not use is worth nothing.
+            return frozenset()
+        shapes = tuple(picture.shape for picture in pictures.values())
+        if shapes not in self._sizes:
+            self._sizes[shapes] = block_sizes(self.backbone, pictures)
+        return blocks_again(self.checkpointing, self._sizes[shapes])
+
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
-        again = self.scheme.tuned() if self.checkpointing else {}
+        again = {} if self.checkpointing == "none" else self.scheme.tuned()
         with standing_in(self.backbone, again):
             if self._compiled is not None:
                 return self._compiled(self.scheme, index, block, streams)

@@ -35,7 +35,7 @@ from registry import Component
 from registry.errors import UserError
 from registry.plugins import load_plugins
 from registry.vocabulary import Inputs
-from tasks.recipe import Recipe
+from tasks.recipe import Checkpointing, Recipe
 from tasks.task import Task
 
 PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}
@@ -58,7 +58,7 @@ class Asked:
     task: Component
     batch: int = 1
     precision: Precision = "bf16"
-    checkpointing: Literal["none", "blocks"] = "none"
+    checkpointing: Checkpointing = "auto"
     compile: Literal["none", "blocks"] = "none"
     kernels: bool = False
     steps: int = 5
@@ -109,7 +109,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         task,
         seed=0,
         precision=asked.precision,
-        checkpointing=asked.checkpointing == "blocks",
+        checkpointing=asked.checkpointing,
         compiled=asked.compile == "blocks",
     )
     model = model.to(asked.device).train()

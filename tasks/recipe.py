@@ -11,6 +11,8 @@ from registry.errors import UserError, unknown
 
 PRESET = "preset"
 
+Checkpointing = Literal["none", "auto", "blocks"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -76,9 +78,10 @@ class Recipe:
     roll: int = 0
     """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
     precision: Literal["bf16", "fp32"] = "bf16"
-    checkpointing: Literal["none", "blocks"] = "none"
-    """`blocks`: each block is computed again in the backward pass instead of keeping its activations. The same numbers
-    in less memory and more time; a record tells those too, so this belongs to its identity."""
+    checkpointing: Checkpointing = "auto"
+    """Whether blocks are computed again in the backward pass instead of keeping their activations: no block, all
+    (`blocks`), or in large steps those that hold most, up to a third of all (`auto`, `benchmark.checkpointing`). The
+    same numbers in less memory and more time; a record tells those too, so this belongs to its identity."""
     compile: Literal["none", "blocks"] = "none"
     """`blocks`: `torch.compile` fuses what each block does in training, where batches are full. Faster on GPUs, behind
     a first step of a minute or so; other last bits than without."""

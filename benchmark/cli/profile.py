@@ -31,7 +31,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument("--batch", type=at_least(1), default=1, metavar="B", help="clips in a step (default: 1)")
     parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="default: bf16")
     parser.add_argument(
-        "--checkpointing", choices=["none", "blocks"], default="none", help="as the recipe's field (default: none)"
+        "--checkpointing", choices=["none", "auto", "blocks"], default="auto", help="as the recipe's (default: auto)"
     )
     parser.add_argument(
         "--compile", choices=["none", "blocks"], default="none", help="as the recipe's field (default: none)"

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backbones import kernel
+from backbones import kernel, products
 
 
 @given(
@@ -19,17 +19,16 @@ def test_plain_products_equal_the_fused_kernel(n: int, g: int, h: int, q: int, m
     bias = [None, torch.randn(h, q, m, generator=make), torch.randn(g, h, q, m, generator=make)][bias_kind]
     logits = 0.3 * queries @ keys.transpose(-2, -1)
     expected = (logits if bias is None else logits + bias).softmax(-1) @ values
-    for way in (kernel._plain, kernel._fused):
+    for plain in (True, False):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernel, "_plain", way)
-            patch.setattr(kernel, "_fused", way)
+            patch.setattr(kernel, "_prefers_plain", lambda k, plain=plain: plain)
             found = kernel.attend_in_groups(queries, keys, values, bias, 0.3)
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("dtype", "length", "plain"),
-    [(torch.bfloat16, 10, True), (torch.bfloat16, 197, False), (torch.float32, 10, False), (torch.float32, 197, False)],
+    [(torch.bfloat16, 10, True), (torch.bfloat16, 577, False), (torch.float32, 10, False), (torch.float32, 577, False)],
 )
 def test_short_sequences_in_reduced_precision_take_plain_products(dtype: torch.dtype, length: int, plain: bool) -> None:
     assert kernel._prefers_plain(torch.empty(1, 1, length, 4, dtype=dtype)) is plain
@@ -52,6 +51,55 @@ def test_weights_computed_again_give_the_same_bits(bias: bool, monkeypatch: pyte
         assert kept is not None
         assert again is not None
         assert torch.equal(kept, again)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("bias_shape", [None, (3, 6, 6), (4, 3, 6, 6)])
+@pytest.mark.parametrize("weights", ["kept", "made again"])
+def test_little_is_kept_of_one_projection(precision, bias_shape, weights, monkeypatch) -> None:
+    """Queries, keys and values are views of one tensor: it alone is kept, and gradients have autograd's bits."""
+    make = torch.Generator().manual_seed(0)
+    qkv = torch.randn(2, 6, 4, 3, 3, 8, generator=make).to(precision)
+    bias = None if bias_shape is None else torch.randn(bias_shape, generator=make)
+    monkeypatch.setattr(kernel, "_prefers_plain", lambda k: True)
+    most = 2 * 4 * 3 * 6 * 6  # as many as there are weights; queries are more
+    found, sizes = [], []
+    for limit in (10**9, most if weights == "kept" else most - 1):
+        monkeypatch.setattr(kernel, "LARGEST_KEPT", limit)
+        projected = qkv.clone().requires_grad_()
+        added = None if bias is None else bias.clone().requires_grad_()
+        kept: dict[int, int] = {}
+
+        def keep(tensor: torch.Tensor, kept: dict[int, int] = kept) -> torch.Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            mixed = kernel.attend_in_groups(*projected.permute(3, 0, 2, 4, 1, 5), added, 0.3)
+        mixed.float().square().sum().backward()
+        found.append([mixed, projected.grad, *([] if added is None else [added.grad])])
+        sizes.append(sum(kept.values()))
+    for plain, little in zip(*found, strict=True):
+        assert plain is not None
+        assert little is not None
+        assert torch.equal(plain, little)
+    in_bias = 0 if bias is None else bias.nbytes
+    assert sizes[1] == qkv.nbytes + in_bias + (4 * most if weights == "kept" else 0)
+    if precision == torch.bfloat16:
+        assert sizes[1] - in_bias < sizes[0]
+
+
+def test_softmax_over_few_keys_is_the_same_along_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(3, 2, 5, 4, generator=make) for _ in "qkv")
+    bias = torch.randn(2, 5, 5, generator=make)
+    taken = []
+    softmax = torch.Tensor.softmax
+    monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim, **o: taken.append(dim) or softmax(x, dim, **o))
+    columns = products.attend_by_products(q, k, v, bias, 0.3)
+    monkeypatch.setattr(products, "LEAST_PLAIN_ROWS", 0)
+    torch.testing.assert_close(columns, products.attend_by_products(q, k, v, bias, 0.3), rtol=0, atol=1e-6)
+    assert taken == [-2, -1]
 
 
 def test_large_weights_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmark import checkpointing
 from benchmark.assembly import build_backbone, build_scheme
+from benchmark.checkpointing import LEAST, block_sizes, blocks_again
 from benchmark.encoder import Encoder
 from registry import Component
+from tasks.recipe import Checkpointing
 
 SEGMENTS = 2
 CASES = {
@@ -18,7 +24,7 @@ CASES = {
 }
 
 
-def outcome(case: str, precision: str, checkpointing: bool) -> tuple[dict[str, torch.Tensor], int]:
+def outcome(case: str, precision: str, checkpointing: Checkpointing) -> tuple[dict[str, torch.Tensor], int]:
     """Loss, gradients, buffers and the next random number after one step, and the elements kept for backward."""
     backbone_text, adapter_text = CASES[case]
     torch.manual_seed(0)
@@ -55,8 +61,8 @@ def outcome(case: str, precision: str, checkpointing: bool) -> tuple[dict[str, t
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("case", CASES)
 def test_gradients_and_running_statistics_are_those_without_it(case: str, precision: str) -> None:
-    plain, kept = outcome(case, precision, checkpointing=False)
-    again, kept_less = outcome(case, precision, checkpointing=True)
+    plain, kept = outcome(case, precision, checkpointing="none")
+    again, kept_less = outcome(case, precision, checkpointing="blocks")
     assert plain.keys() == again.keys()
     assert sum(name.startswith("gradient") for name in plain) > 10
     for name, value in plain.items():
@@ -65,7 +71,72 @@ def test_gradients_and_running_statistics_are_those_without_it(case: str, precis
 
 
 def test_running_statistics_do_move() -> None:
-    numbers, _ = outcome("batch norm, trained norms and stochastic depth", "fp32", checkpointing=True)
+    numbers, _ = outcome("batch norm, trained norms and stochastic depth", "fp32", checkpointing="blocks")
     counts = [int(value) for name, value in numbers.items() if name.endswith("num_batches_tracked")]
     assert counts
     assert set(counts) == {1}
+
+
+def test_the_largest_blocks_hold_half_of_all() -> None:
+    swin = [8] * 2 + [4] * 2 + [2] * 18 + [1] * 2
+    scale = LEAST // 8
+    assert blocks_again("auto", [scale * size for size in swin]) == set(range(8))
+    assert blocks_again("auto", [LEAST] * 12) == set(range(6))
+    assert blocks_again("auto", [LEAST, 3 * LEAST, LEAST]) == {1}
+    assert blocks_again("auto", [LEAST // 4] * 3) == set()
+    assert blocks_again("blocks", [1, 1]) == {0, 1}
+    assert blocks_again("none", [LEAST] * 2) == set()
+
+
+@pytest.mark.parametrize("name", ["tiny_vit", "tiny_swin"])
+def test_sizes_are_those_of_the_tokens_that_blocks_see(name: str) -> None:
+    backbone = build_backbone(Component.parse(name))
+    pictures = {"visual": torch.randn(2, 3, 3, 32, 32), "audio": torch.randn(1, 2, 3, 32, 32)}
+    seen = [0] * len(backbone.blocks)
+    for picture in pictures.values():
+        x = backbone.embed(picture)
+        for index, block in enumerate(backbone.blocks):
+            x = block.enter(x)
+            seen[index] += x.numel()
+    assert block_sizes(backbone, pictures) == seen
+
+
+@pytest.mark.parametrize(("least", "again"), [(0, 2), (10**9, 0)])
+def test_auto_leaves_small_steps_alone(least: int, again: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointing, "LEAST", least)
+    counted = []
+
+    def count(step, streams, scheme):
+        counted.append(step)
+        return checkpointing.computed_again(step, streams, scheme)
+
+    monkeypatch.setattr("benchmark.encoder.computed_again", count)
+    plain, kept = outcome("a trained final norm", "bf16", checkpointing="none")
+    auto, kept_less = outcome("a trained final norm", "bf16", checkpointing="auto")
+    assert len(counted) == again
+    assert (kept_less < kept) is bool(again)
+    for name, value in plain.items():
+        assert torch.equal(value, auto[name]), name
+
+
+def test_fused_attention_is_not_computed_again() -> None:
+    x = torch.randn(1, 2, 8, 4, requires_grad=True)
+
+    def step(streams):
+        x = 2 * streams["visual"]
+        return {"visual": torch.nn.functional.scaled_dot_product_attention(x, x, x).exp()}
+
+    with Calls() as calls:
+        out = checkpointing.computed_again(step, {"visual": x}, torch.nn.Module())
+        out["visual"].sum().backward()
+    assert calls["_scaled_dot_product_flash_attention_for_cpu"] == 1
+    assert calls["_scaled_dot_product_flash_attention_for_cpu_backward"] == 1
+    assert calls["mul"] > 2, "twice forward, and backward"
+
+
+class Calls(TorchDispatchMode, Counter):
+    """How often each operation ran."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))

@@ -50,7 +50,7 @@ def test_checkpointing_is_that_of_a_cell(monkeypatch):
         return checkpointing.computed_again(step, streams, scheme)
 
     monkeypatch.setattr(encoder, "computed_again", computed_again)
-    assert measure(Asked(*CELL, steps=1))["checkpointing"] == "none"
+    assert measure(Asked(*CELL, steps=1))["checkpointing"] == "auto"
     assert not again
     assert measure(Asked(*CELL, steps=1, checkpointing="blocks"))["checkpointing"] == "blocks"
     assert again
