@@ -27,7 +27,7 @@ def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozense
     """Which blocks are computed again.
 
     What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
-    those with the largest product are chosen, the earliest of equals, until they hold a third of the whole.
+    those with the largest product are chosen, the earliest of equals, until they hold half of the whole.
 
     Args:
         sizes: tokens x width of each block, streams, clips and segments together.

@@ -13,6 +13,7 @@ from benchmark.assembly import build_backbone
 from benchmark.encoder import Encoder
 from registry import Component
 from registry.vocabulary import MODALITIES, Streams
+from tasks.recipe import Checkpointing
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +57,13 @@ def outcome(encoder: Encoder) -> list[torch.Tensor]:
     return [pooled, *torch.autograd.grad(pooled.square().sum(), list(encoder.scheme.parameters()), allow_unused=True)]
 
 
-def test_compiled_blocks_compute_what_is_written(backbone: Backbone, graphs: list[torch.fx.GraphModule]) -> None:
+@pytest.mark.parametrize("checkpointing", ["none", "blocks"])
+def test_compiled_blocks_compute_what_is_written(
+    checkpointing: Checkpointing, backbone: Backbone, graphs: list[torch.fx.GraphModule]
+) -> None:
     scheme = perturbed(StgCma(backbone, ratio=0.25))
-    written, compiled = (outcome(Encoder(backbone, scheme, compiled=c)) for c in (False, True))
+    encoders = (Encoder(backbone, scheme, checkpointing=checkpointing, compiled=c) for c in (False, True))
+    written, compiled = (outcome(encoder) for encoder in encoders)
     assert graphs
     for ours, theirs in zip(compiled, written, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
