@@ -65,6 +65,13 @@ class AdapterScheme(nn.Module):
         update = together(block.feed_forward, streams)
         return {m: x + update[m] for m, x in streams.items()}
 
+    def part(self, index: int) -> nn.Module | None:
+        """The module whose call with (block, streams) is all that `forward_block` does there, if there is one.
+
+        Then `torch.compile` makes one program for blocks that are alike, instead of one for each.
+        """
+        return None
+
     def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
         """After the last block: {m: (B, T, L, D)} -> features.
 

@@ -215,6 +215,9 @@ class StgCma(AdapterScheme):
             return streams
         return {m: self.embedding[m](x) for m, x in streams.items()}
 
+    def part(self, index: int) -> nn.Module:
+        return self.blocks[index]
+
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         return self.blocks[index](block, streams)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from backbones.kernel import attend_in_groups
+from backbones.kernel import attend_in_groups, attend_over_few
 from backbones.sites import UNCHANGED, Delta, project
 
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -121,7 +121,7 @@ class Attention(nn.Module):
         # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
         q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
         q, k = self.compare(q, k)
-        mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
+        mixed = attend_over_few(q, k, v, bias, self.compare.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
 
     def _live_bias(self) -> Tensor | None:

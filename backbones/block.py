@@ -121,6 +121,6 @@ class Block(nn.Module):
         return self.groups.join(groups)
 
     def _check(self, delta: Delta) -> None:
-        wrong = set(delta.keys()) - self.sites.keys()
+        wrong = [site for site in delta if site not in self.sites]
         if wrong:
             raise KeyError(f"no site {', '.join(sorted(wrong))}; a block has {', '.join(self.sites)}")

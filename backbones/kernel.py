@@ -17,8 +17,8 @@ LARGEST_KEPT = 2**20
 """Attention weights and copies of queries, keys and values beyond this many numbers are made again in the backward
 pass, as fused kernels do; for fewer the detour costs more than the memory is worth."""
 
-LONGEST_PLAIN_ELSEWHERE = 16
-"""Attention over a few segments has one batch entry per token; fused kernels on GPUs cap the batch at 65,535."""
+LARGEST_BATCH_ON_CUDA = 65_535
+"""Of the library's fused kernels; attention over time has a batch entry for each place of each picture."""
 
 
 def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
@@ -40,15 +40,34 @@ def attend_in_groups(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale
     return run(q, k, v, bias, scale).unflatten(axis, shape)
 
 
+def attend_over_few(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
+    """`attend_in_groups` of many small groups, such as the segments at each place of a picture: same shapes.
+
+    Args:
+        bias: (H, l, m), the same in every group.
+    """
+    if q.is_cuda:
+        # Operators of our own bring torch's compiler along, whose import takes seconds.
+        from backbones import few_tokens
+
+        if few_tokens.takes(q, k, v):
+            mixed: Tensor = few_tokens.attend_few(q, k, v, bias, scale)
+            return mixed
+    return attend_in_groups(q, k, v, bias, scale)
+
+
 def _prefers_plain(k: Tensor) -> bool:
     if k.device.type != "cpu":
-        return k.shape[-2] <= LONGEST_PLAIN_ELSEWHERE
+        return False
     return k.dtype in (torch.bfloat16, torch.float16) and k.shape[-2] <= LONGEST_PLAIN_ON_CPU
 
 
 def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
     mask = None if bias is None else bias.to(q.dtype)[None]
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    if not q.is_cuda or len(q) <= LARGEST_BATCH_ON_CUDA:
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+    pieces = zip(*(t.split(LARGEST_BATCH_ON_CUDA) for t in (q, k, v)), strict=True)
+    return torch.cat([F.scaled_dot_product_attention(a, b, c, mask, scale=scale) for a, b, c in pieces])
 
 
 def _too_large_to_keep(q: Tensor, k: Tensor) -> bool:

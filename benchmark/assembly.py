@@ -48,6 +48,7 @@ def build_model(
     seed: int,
     precision: Precision,
     checkpointing: Checkpointing = "none",
+    compiled: bool = False,
 ) -> AudioVisualModel:
     """Every live module of a cell.
 
@@ -62,5 +63,5 @@ def build_model(
     seed_everything(seed, "adapter")
     scheme = build_scheme(adapter, frozen, task.segments)
     seed_everything(seed, "head")
-    encoder = Encoder(frozen, scheme, checkpointing=checkpointing)
+    encoder = Encoder(frozen, scheme, checkpointing=checkpointing, compiled=compiled)
     return AudioVisualModel(encoder, task.head(frozen.dim), precision)

@@ -14,6 +14,7 @@ from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
 from benchmark.checkpointing import block_sizes, blocks_again, computed_again
+from benchmark.compiling import CompiledSteps
 from registry.vocabulary import Features, Kept, Modality, Streams
 from tasks.recipe import Checkpointing
 
@@ -23,13 +24,22 @@ class Encoder(nn.Module):
 
     Args:
         checkpointing: of which blocks only the input is kept for the backward pass, which computes them again.
+        compiled: let `torch.compile` fuse what each block does in training.
     """
 
-    def __init__(self, backbone: Backbone, scheme: AdapterScheme, *, checkpointing: Checkpointing = "none") -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        scheme: AdapterScheme,
+        *,
+        checkpointing: Checkpointing = "none",
+        compiled: bool = False,
+    ) -> None:
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
         self._sizes: dict[tuple[torch.Size, ...], list[int]] = {}
+        self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
 
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
@@ -65,6 +75,8 @@ class Encoder(nn.Module):
         # The backward pass comes back here from outside `forward`.
         again = {} if self.checkpointing == "none" else self.scheme.tuned()
         with standing_in(self.backbone, again):
+            if self._compiled is not None:
+                return self._compiled(self.scheme, index, block, streams)
             return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
 
 

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from benchmark.assembly import build_model, build_task
 from benchmark.costs import give_back_memory
 from benchmark.describe import count_training, without_weights
 from benchmark.environment import device_name
+from benchmark.kernels import longest
 from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.loading import loader_processes
@@ -29,6 +30,7 @@ from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel, Precision
 from benchmark.operations import squared
 from benchmark.optimizer import Steps, build_optimizer
+from benchmark.seeding import choose_repeatable_kernels
 from registry import Component
 from registry.errors import UserError
 from registry.plugins import load_plugins
@@ -45,6 +47,7 @@ class Asked:
     """What is measured.
 
     steps: timed steps of training, and as many of inference, after `warm_up` that are not.
+    kernels: whether one more step is watched for what it spends its time in.
     data: whether batches come from the task's training split through its loader, or are made of random numbers.
     pretrained: whether the backbone's weights are read; random ones cost the same.
     product_side: of the square matrices whose product tells the machine's rate; None for `PRODUCT_SIDE`.
@@ -56,6 +59,8 @@ class Asked:
     batch: int = 1
     precision: Precision = "bf16"
     checkpointing: Checkpointing = "auto"
+    compile: Literal["none", "blocks"] = "none"
+    kernels: bool = False
     steps: int = 5
     warm_up: int = 1
     device: str = "cpu"
@@ -94,11 +99,19 @@ def measure(asked: Asked) -> dict[str, Any]:
     load_plugins(list(asked.plugins), report=lambda line: None)
     if torch.device(asked.device).type == "cpu":
         torch.set_num_threads(cores())
+    choose_repeatable_kernels(asked.device)
     backbone = asked.backbone if asked.pretrained else without_weights(asked.backbone)
     operations = count_training(backbone, asked.adapter, asked.task)
     task = build_task(asked.task)
-    checkpointing = asked.checkpointing
-    model = build_model(backbone, asked.adapter, task, seed=0, precision=asked.precision, checkpointing=checkpointing)
+    model = build_model(
+        backbone,
+        asked.adapter,
+        task,
+        seed=0,
+        precision=asked.precision,
+        checkpointing=asked.checkpointing,
+        compiled=asked.compile == "blocks",
+    )
     model = model.to(asked.device).train()
     work = _Work(model, task, asked)
     give_back_memory()
@@ -108,6 +121,8 @@ def measure(asked: Asked) -> dict[str, Any]:
     peak = memory.read()
     product = _Product(asked)
     training = _timed(work.train, product, asked)
+    step_seconds = statistics.median(t.seconds for t in training)
+    listed = longest(work.train, torch.device(asked.device), step_seconds) if asked.kernels else None
     model.eval()
     work.infer()
     inference = _timed(work.infer, product, asked)
@@ -115,7 +130,6 @@ def measure(asked: Asked) -> dict[str, Any]:
     per_step = asked.batch * (forward + backward) if forward is not None and backward is not None else None
     per_look = asked.batch * forward if forward is not None else None
     best = max(t.rate for t in (*training, *inference))
-    step_seconds = statistics.median(t.seconds for t in training)
     return {
         "backbone": str(asked.backbone),
         "adapter": str(asked.adapter),
@@ -123,6 +137,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         "batch": asked.batch,
         "precision": asked.precision,
         "checkpointing": asked.checkpointing,
+        "compile": asked.compile,
         "labels": _labels(model, task, asked),
         "step_ms_per_clip": 1000 * step_seconds / asked.batch,
         "inference_ms_per_clip": 1000 * statistics.median(t.seconds for t in inference) / asked.batch,
@@ -134,6 +149,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         "step_share": _share(training, per_step),
         "step_share_of_best_product": None if per_step is None else per_step / step_seconds / best,
         "inference_share": _share(inference, per_look),
+        "kernels": listed,
         "steps": asked.steps,
         "step_seconds": [t.seconds for t in training],
         "device": asked.device,

@@ -80,6 +80,7 @@ def train(
         seed=spec.seed,
         precision=spec.recipe.precision,
         checkpointing=spec.recipe.checkpointing,
+        compiled=spec.recipe.compile == "blocks",
     ).to(device)
     run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces)
     run.execute(device)

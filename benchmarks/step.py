@@ -46,12 +46,15 @@ def key(combination: str, precision: str, batch: int, device: str, label: str) -
     return f"{label}/{device}/{combination}/{precision}/{batch}"
 
 
-def measure(combination: str, precision: str, batch: int, device: str, steps: int, timeout: float) -> Measured:
+def measure(
+    combination: str, precision: str, batch: int, device: str, steps: int, timeout: float, compiled: bool = False
+) -> Measured:
     """The figures of one process, or why there are none as `failure`."""
     backbone, adapter = combination.split("+")
     command = [
         *(sys.executable, "-m", "benchmark", "profile", "--backbone", backbone, "--adapter", adapter, "--task", TASK),
         *("--batch", str(batch), "--precision", precision, "--steps", str(steps), "--device", device, "--json"),
+        *("--compile", "blocks" if compiled else "none"),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=ROOT)
@@ -89,9 +92,9 @@ def row(m: Measured) -> str:
         m["adapter"],
         m["precision"],
         m["batch"],
-        f"{m['step_ms_per_clip'] / 1000:.2f}",
+        f"{m['step_ms_per_clip'] / 1000:.3g}",
         percent(m["step_share"]),
-        f"{m['inference_ms_per_clip'] / 1000:.2f}",
+        f"{m['inference_ms_per_clip'] / 1000:.3g}",
         percent(m["inference_share"]),
         f"{m['forward_gflops_per_clip']:,.0f}",
         f"{m['backward_gflops_per_clip']:,.0f}",
@@ -128,9 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
             name = key(combination, arguments.precision, batch, arguments.device, arguments.label)
             if name not in results:
                 print(name, flush=True)
-                results[name] = measure(
-                    combination, arguments.precision, batch, arguments.device, arguments.steps, arguments.timeout
-                )
+                how = (arguments.device, arguments.steps, arguments.timeout, arguments.compile)
+                results[name] = measure(combination, arguments.precision, batch, *how)
                 arguments.results.write_text(json.dumps(results, indent=1) + "\n")
                 arguments.table.write_text(page(results))
             if not fits(results[name], arguments.memory_gb):
@@ -147,6 +149,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-gb", type=float, default=12.0, help="budget in 10^9 bytes (default: 12)")
     parser.add_argument("--steps", type=int, default=3, help="timed (default: 3)")
     parser.add_argument("--timeout", type=float, default=450.0, help="seconds for one process (default: 450)")
+    parser.add_argument("--compile", action="store_true", help="let torch.compile fuse blocks; give it a --label too")
     parser.add_argument("--label", default="baseline", help="the version that is measured (default: baseline)")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "step_results.json")
     parser.add_argument("--table", type=Path, default=ROOT / "docs" / "step_times.md")

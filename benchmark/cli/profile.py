@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.cli.arguments import Verbs, add_cell, add_plugins, add_verb, at_least, checked_cell, load_requested
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 DETAILS = """\
 After warm-up, in one fresh process: median times of a training step and of inference, peak memory of training with the
@@ -30,6 +33,10 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--checkpointing", choices=["none", "auto", "blocks"], default="auto", help="as the recipe's (default: auto)"
     )
+    parser.add_argument(
+        "--compile", choices=["none", "blocks"], default="none", help="as the recipe's field (default: none)"
+    )
+    parser.add_argument("--kernels", action="store_true", help="list what a training step spends its time in")
     parser.add_argument("--steps", type=at_least(1), default=5, metavar="N", help="steps to time (default: 5)")
     parser.add_argument("--warm-up", type=at_least(1), default=1, metavar="N", help="steps before them (default: 1)")
     parser.add_argument(
@@ -52,6 +59,8 @@ def act(arguments: argparse.Namespace) -> int:
         batch=arguments.batch,
         precision=arguments.precision,
         checkpointing=arguments.checkpointing,
+        compile=arguments.compile,
+        kernels=arguments.kernels,
         steps=arguments.steps,
         warm_up=arguments.warm_up,
         device=chosen_device(arguments.device),
@@ -76,13 +85,25 @@ def _show(measured: dict[str, Any]) -> None:
     for name, text in _lines(measured):
         table.add_row(name, text)
     screen().print(table)
+    if measured["kernels"]:
+        screen().print(_kernels(measured["kernels"]))
+
+
+def _kernels(longest: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    table = Table("share", "ms", "calls", "what", box=None, padding=(0, 2, 0, 0))
+    for entry in longest:
+        table.add_row(_percent(entry["share"]), _number(entry["ms"]), str(entry["calls"]), entry["name"])
+    return table
 
 
 def _lines(m: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("cell", f"{m['backbone']} + {m['adapter']} on {m['task']}"),
         ("labels", ", ".join(m["labels"]) or "-"),
-        ("step", f"batch {m['batch']}, {m['precision']}, checkpointing {m['checkpointing']}, median of {m['steps']}"),
+        ("step", f"batch {m['batch']}, {m['precision']}, median of {m['steps']}"),
+        ("blocks", f"checkpointing {m['checkpointing']}, compile {m['compile']}"),
         ("machine", f"{m['device_name']}, {m['threads']} threads, load {m['load_average']:.1f}, {m['date']}"),
         ("training", f"{_number(m['step_ms_per_clip'])} ms per clip"),
         ("inference", f"{_number(m['inference_ms_per_clip'])} ms per clip"),

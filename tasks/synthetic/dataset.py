@@ -10,11 +10,15 @@ from torch.utils.data import Dataset
 from registry.vocabulary import Split
 from tasks.avqa.kinds import KINDS
 from tasks.synthetic import store
-from tasks.synthetic.questions import ANSWERS, LONGEST, Question, ask, words
+from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
 
 QUESTIONS = 18
 """Q, the most questions that a scene gives: two of each template that has placeholders, one of each other."""
+TRAINING_REPEATS = 4
+"""Questions of one template about a training scene, at most: they share its encoding, so more of them cost nothing."""
+TRAINING_QUESTIONS = 26
+"""Q of training: no scene has more than three things to tell the place of, and four of other questions are kept."""
 NO_ANSWER = -100
 """The answer of a padding question; cross-entropy ignores it."""
 
@@ -58,14 +62,18 @@ class SyntheticPairs(SyntheticClips):
 
 
 class SyntheticQuestions(SyntheticClips):
-    """Inputs: `questions` (Q, W) int64. Targets: `answers` (Q,) and `kinds` (Q,) int64; padding has no answer."""
+    """Inputs: `questions` (Q, W) int64. Targets: `answers` (Q,) and `kinds` (Q,) int64; padding has no answer.
+
+    Training asks more about a scene than validation and test do.
+    """
 
     kind = "ensemble"
 
     def __init__(self, split: Split) -> None:
         super().__init__(split)
         number = {word: i for i, word in enumerate(words())}
-        self._asked = [self._encode(ask(scene, seed=0), number) for scene in self.scenes]
+        repeats, most = (TRAINING_REPEATS, TRAINING_QUESTIONS) if split == "train" else (REPEATS, QUESTIONS)
+        self._asked = [self._encode(ask(scene, seed=0, repeats=repeats), number, most) for scene in self.scenes]
 
     def __getitem__(self, index: int) -> Item:
         item = super().__getitem__(index)
@@ -75,10 +83,12 @@ class SyntheticQuestions(SyntheticClips):
         return item
 
     @staticmethod
-    def _encode(asked: list[Question], number: dict[str, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        questions = torch.zeros(QUESTIONS, LONGEST, dtype=torch.int64)
-        answers = torch.full((QUESTIONS,), NO_ANSWER)
-        kinds = torch.zeros(QUESTIONS, dtype=torch.int64)
+    def _encode(
+        asked: list[Question], number: dict[str, int], most: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        questions = torch.zeros(most, LONGEST, dtype=torch.int64)
+        answers = torch.full((most,), NO_ANSWER)
+        kinds = torch.zeros(most, dtype=torch.int64)
         for i, question in enumerate(asked):
             row = [number[word] for word in question.text.split()]
             questions[i, : len(row)] = torch.tensor(row)

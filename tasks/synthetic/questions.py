@@ -44,16 +44,16 @@ REPEATS = 2
 """Questions of one template about one scene, at most; they differ in what fills the placeholders."""
 
 
-def ask(scene: Scene, seed: int) -> list[Question]:
-    """Balanced questions about a scene: at most `REPEATS` for each template, in an order that the seed decides."""
+def ask(scene: Scene, seed: int, repeats: int = REPEATS) -> list[Question]:
+    """Balanced questions about a scene: at most `repeats` for each template, in an order that the seed decides."""
     rng = np.random.default_rng([scene.seed, seed, 3])
     keep = _keep_rates()
     asked: list[Question] = []
     candidates = list(_candidates(scene))
     for i in rng.permutation(len(candidates)):
         question = candidates[i]
-        repeats = sum(other.template == question.template for other in asked)
-        if repeats < REPEATS and rng.random() < keep[question.template, question.answer]:
+        asked_already = sum(other.template == question.template for other in asked)
+        if asked_already < repeats and rng.random() < keep[question.template, question.answer]:
             asked.append(question)
     return asked
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backbones import kernel, products
+from backbones import kernel
 
 
 @given(
@@ -87,18 +87,6 @@ def test_little_is_kept_of_one_projection(precision, bias_shape, weights, monkey
     assert sizes[1] == qkv.nbytes + in_bias + (4 * most if weights == "kept" else 0)
     if precision == torch.bfloat16:
         assert sizes[1] - in_bias < sizes[0]
-
-
-def test_softmax_over_few_keys_is_the_same_along_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    make = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(3, 2, 5, 4, generator=make) for _ in "qkv")
-    rows = products.attend_by_products(q, k, v, None, 0.3)
-    monkeypatch.setattr(products, "MANY_WEIGHTS", 0)
-    taken = []
-    softmax = torch.Tensor.softmax
-    monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim, **o: taken.append(dim) or softmax(x, dim, **o))
-    torch.testing.assert_close(products.attend_by_products(q, k, v, None, 0.3), rows, rtol=0, atol=1e-6)
-    assert taken == [0]
 
 
 def test_large_weights_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

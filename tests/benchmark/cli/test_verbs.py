@@ -127,7 +127,8 @@ class TestProfile:
         self.asked: list[profiling.Asked] = []
         figures = {
             "labels": ["random weights"], "backbone": "b", "adapter": "a", "task": "t", "batch": 4, "precision": "bf16",
-            "checkpointing": "none",
+            "checkpointing": "none", "compile": "blocks",
+            "kernels": [{"name": "aten::mm", "calls": 12, "ms": 3.14159, "share": 0.2512}],
             "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
             "step_ms_per_clip": 1234.5, "inference_ms_per_clip": 0.123, "data_wait": None, "peak_memory_mb": 4755.1,
             "forward_gflops_per_clip": None, "backward_gflops_per_clip": 0.0, "product_gflops_per_second": 412.5,
@@ -145,14 +146,32 @@ class TestProfile:
         assert lines["training reaches"] == "54.3 % of it"
         assert lines["inference reaches"] == "unknown of it"
         assert lines["forward"] == "unknown GFLOP per clip"
+        assert lines["blocks"] == "checkpointing none, compile blocks"
+        assert lines["25.1 %"].split() == ["3.14", "12", "aten::mm"]
 
     def test_as_json_and_as_asked(self, capsys) -> None:
         amounts, how = ("--batch", "4", "--steps", "7"), ("--precision", "fp32", "--checkpointing", "blocks")
-        assert main([*self.WORDS, *amounts, *how, "--with-data", "--json", "--device", "cpu"]) == 0
+        assert (
+            main(
+                [
+                    *self.WORDS,
+                    *amounts,
+                    *how,
+                    "--compile",
+                    "blocks",
+                    "--kernels",
+                    "--with-data",
+                    "--json",
+                    "--device",
+                    "cpu",
+                ]
+            )
+            == 0
+        )
         assert json.loads(capsys.readouterr().out)["product_gflops_per_second"] == 412.5
         (asked,) = self.asked
         assert (asked.batch, asked.precision, asked.steps, asked.data, asked.device) == (4, "fp32", 7, True, "cpu")
-        assert asked.checkpointing == "blocks"
+        assert (asked.checkpointing, asked.compile, asked.kernels) == ("blocks", "blocks", True)
         assert not asked.pretrained
 
     @pytest.mark.parametrize("words", [("--batch", "0"), ("--precision", "fp8"), ("--steps", "x")])

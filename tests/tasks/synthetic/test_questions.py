@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.avqa.kinds import KINDS
-from tasks.synthetic.questions import ANSWERS, LONGEST, ask, words
+from tasks.synthetic.dataset import QUESTIONS, TRAINING_QUESTIONS, TRAINING_REPEATS
+from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, ask, words
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, make_scene
 
 
@@ -40,10 +42,22 @@ def test_answers_follow_from_the_scene(seed):
             assert starts[question.answer] == picked
 
 
-def test_no_template_has_a_majority_answer():
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31))
+def test_questions_of_a_scene_fit_its_item(seed):
+    scene = make_scene(seed, kind="ensemble")
+    assert len(ask(scene, seed=0)) <= QUESTIONS
+    asked = ask(scene, seed=0, repeats=TRAINING_REPEATS)
+    assert len(asked) <= TRAINING_QUESTIONS
+    assert max(Counter(question.template for question in asked).values()) <= TRAINING_REPEATS
+    assert len({question.text for question in asked}) == len(asked)
+
+
+@pytest.mark.parametrize("repeats", [REPEATS, TRAINING_REPEATS])
+def test_no_template_has_a_majority_answer(repeats):
     answers: dict[str, Counter] = {}
     for seed in range(1500):
-        for question in ask(make_scene(seed, kind="ensemble"), seed=0):
+        for question in ask(make_scene(seed, kind="ensemble"), seed=0, repeats=repeats):
             answers.setdefault(question.template, Counter())[question.answer] += 1
     assert set(KINDS) == {q.kind for seed in range(200) for q in ask(make_scene(seed, kind="ensemble"), seed=0)}
     for template, counts in answers.items():

@@ -1,0 +1,54 @@
+"""`torch.compile` of one block at a time, for the shapes that training repeats."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from adapters.scheme import AdapterScheme
+from backbones.block import Block
+from registry.vocabulary import Modality, Streams
+
+VERSIONS_OF_A_BLOCK = 2
+"""A block is compiled once, and once more where the first tokens have no gradient yet and later ones do."""
+
+
+class CompiledSteps:
+    """Steps through blocks, compiled in training and as written otherwise.
+
+    Shapes are static: those that a block sees first. Other batches (the last and smaller one, a single clip) and all
+    of inference run as written, since compiling anew for them would take longer than it saves.
+
+    Args:
+        blocks: how many there are.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        import torch._dynamo
+
+        # Each block may be another version of the same function, and by default there may be eight.
+        limit = torch._dynamo.config.recompile_limit
+        torch._dynamo.config.recompile_limit = max(limit, VERSIONS_OF_A_BLOCK * blocks)
+        self._through_part = torch.compile(_through_part, dynamic=False)
+        self._through_block = torch.compile(_through_block, dynamic=False)
+        self._shapes: dict[int, dict[Modality, torch.Size]] = {}
+
+    def __call__(self, scheme: AdapterScheme, index: int, block: Block, streams: Streams) -> Streams:
+        """{m: (B, T, L', D')} -> {m: (B, T, L, D)}"""
+        shapes = {m: x.shape for m, x in streams.items()}
+        if not torch.is_grad_enabled() or self._shapes.setdefault(index, shapes) != shapes:
+            return _through_block(scheme, index, block, streams)
+        part = scheme.part(index)
+        if part is None:
+            return self._through_block(scheme, index, block, streams)
+        # The number of the block stays outside, where nothing is compiled for each value of it.
+        return self._through_part(part, block, streams)
+
+
+def _through_part(part: nn.Module, block: Block, streams: Streams) -> Streams:
+    result: Streams = part(block, {m: block.enter(x) for m, x in streams.items()})
+    return result
+
+
+def _through_block(scheme: AdapterScheme, index: int, block: Block, streams: Streams) -> Streams:
+    return scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
