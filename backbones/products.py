@@ -19,9 +19,7 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, sca
     Args:
         bias: broadcasts to (N, H, l, m).
     """
-    columns = _along_columns(k)
-    weights = _weights(q * scale, k, bias, columns)
-    return (weights.mT if columns else weights).to(v.dtype) @ v
+    return _weights(q * scale, k, bias).to(v.dtype) @ v
 
 
 def attend_keeping_little(
@@ -47,12 +45,10 @@ class _Attend(Function):
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float, axis: int, keep_weights: bool
     ) -> Tensor:
         dense_q, dense_k, dense_v = (t.flatten(axis, axis + 1) for t in (q, k, v))
-        columns = _along_columns(k)
-        weights = _weights(dense_q * scale, dense_k, bias, columns)
+        weights = _weights(dense_q * scale, dense_k, bias)
         ctx.save_for_backward(q, k, v, bias, weights if keep_weights else None)
-        ctx.scale, ctx.axis, ctx.columns = scale, axis, columns
-        mixed = (weights.mT if columns else weights).to(v.dtype) @ dense_v
-        return mixed.unflatten(axis, q.shape[axis : axis + 2])
+        ctx.scale, ctx.axis = scale, axis
+        return (weights.to(v.dtype) @ dense_v).unflatten(axis, q.shape[axis : axis + 2])
 
     @staticmethod
     @once_differentiable
@@ -61,8 +57,8 @@ class _Attend(Function):
         shapes = [t.shape[ctx.axis : ctx.axis + 2] for t in inputs]
         q, k, v, gradient = (t.flatten(ctx.axis, ctx.axis + 1) for t in (*inputs, gradient))
         scaled = q * ctx.scale
-        weights = _weights(scaled, k, bias, ctx.columns) if weights is None else weights
-        to_v = (weights.mT if ctx.columns else weights).to(v.dtype).mT @ gradient if ctx.needs_input_grad[2] else None
+        weights = _weights(scaled, k, bias) if weights is None else weights
+        to_v = weights.to(v.dtype).mT @ gradient if ctx.needs_input_grad[2] else None
         to_weights = (gradient @ v.mT).to(weights.dtype)
         to_logits = _through_softmax(to_weights, weights, k)
         del weights, to_weights

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backbones import kernel
+from backbones import kernel, products
 
 
 @given(
