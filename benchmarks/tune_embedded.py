@@ -22,7 +22,7 @@ HEAD_RATES = ("3e-3", "1e-2", "3e-2")
 ADAPTER_RATES = {
     "event_localisation": ("4e-3", "1e-2", "2e-2"),
     "avqa": ("4e-3", "6e-3", "1e-2"),
-    "retrieval": ("4e-3", "1e-2", "2e-2"),
+    "retrieval": ("3e-3", "1e-2"),
 }
 ADAPTERS = "lavish,stg_cma"
 CONTROL = "bottleneck(ratio=0.25)"
