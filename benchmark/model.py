@@ -42,6 +42,18 @@ class AudioVisualModel(BaseModel):
             return self.head.predict(outputs, targets or {})
         return outputs
 
+    @torch.inference_mode()
+    def val_step(self, data: Any) -> list[Prediction]:
+        """A collated batch to one prediction per clip; nothing of it can take part in training."""
+        predictions: list[Prediction] = super().val_step(data)
+        return predictions
+
+    @torch.inference_mode()
+    def test_step(self, data: Any) -> list[Prediction]:
+        """As `val_step`."""
+        predictions: list[Prediction] = super().test_step(data)
+        return predictions
+
     @torch.no_grad()
     def frozen_features(self, inputs: Inputs) -> dict[str, Any]:
         """Prepared inputs with the features of each picture in its place, as a scheme that leaves them alone has them.

@@ -21,7 +21,7 @@ HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.work
 # glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
 # is a large part of a small one. Children keep them instead. Its lists of small free pieces hold on to what is left
 # over in front of and behind each aligned tensor, so that a freed tensor's place does not fit the next one of the same
-# size; without these lists it does. Huge pages, which Linux gives on request only, spare the processor's table of pages.
+# size; without these lists it does. Huge pages, given on request only, spare the table of pages.
 # Other allocators read none of this.
 KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**30),
