@@ -54,7 +54,7 @@ class AudioVisualModel(BaseModel):
         predictions: list[Prediction] = super().test_step(data)
         return predictions
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def frozen_features(self, inputs: Inputs) -> dict[str, Any]:
         """Prepared inputs with the features of each picture in its place, as a scheme that leaves them alone has them.
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+if TYPE_CHECKING:
+    # Processes that render clips need a word or two of these, and no torch.
+    from torch import Tensor
 
 Modality = Literal["visual", "audio"]
 MODALITIES: tuple[Modality, ...] = ("visual", "audio")
 PARTNER: dict[Modality, Modality] = {"visual": "audio", "audio": "visual"}
 
-Streams = dict[Modality, Tensor]
+Streams = dict[Modality, "Tensor"]
 """Tokens `(B, T, L, D)` or pictures `(B, T, 3, S, S)`, one entry per modality that is present."""
 
 Split = Literal["train", "validation", "test"]
@@ -36,7 +38,7 @@ class Features:
     """(B, T, D), pooled in the family's own way."""
 
 
-Kept = dict[str, Tensor]
+Kept = dict[str, "Tensor"]
 """Frozen features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read it, `tokens`."""
 
 Encode = Callable[[Streams], dict[Modality, Features]]
@@ -44,9 +46,9 @@ Encode = Callable[[Streams], dict[Modality, Features]]
 
 Item = dict[str, dict[str, Any]]
 """One clip as a data set gives it: `inputs` and `targets`, see `tasks.task.Task.dataset`."""
-Inputs = dict[str, Tensor]
+Inputs = dict[str, "Tensor"]
 """A collated batch after the front end: pictures `visual` and `audio` (B, T, 3, S, S), and what a task adds."""
 Targets = dict[str, Any]
-Outputs = dict[str, Tensor]
+Outputs = dict[str, "Tensor"]
 Prediction = dict[str, Any]
 """What a head says of one clip, in plain Python values or CPU tensors."""
