@@ -11,6 +11,20 @@ from tasks.metrics import Ranks, average_precision, class_recall, percent
 CUTS = (1, 5, 10)
 
 
+def similarities(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Inner products, (N, D), (M, D) -> (N, M), where equal rows have equal products to the last bit.
+
+    A matrix product may add up each tile in an order of its own; equal rows in different tiles would then be no tie.
+    """
+    rows, row = np.unique(queries, axis=0, return_inverse=True)
+    columns, column = np.unique(candidates, axis=0, return_inverse=True)
+    if len(rows) == len(queries) and len(columns) == len(candidates):
+        product: np.ndarray = queries @ candidates.T
+        return product
+    product = rows @ columns.T
+    return product[np.ix_(row.reshape(-1), column.reshape(-1))]
+
+
 def instance_scores(ranks: Ranks) -> dict[str, float]:
     """recall@1, 5 and 10 and nDCG@10 in percent, and the median rank, of one direction."""
     scores = {f"recall_at_{k}": percent(ranks.within(k)) for k in CUTS}

@@ -11,7 +11,7 @@ from registry.vocabulary import Prediction
 from tasks.metrics import percent, ranks
 from tasks.recipe import Recipe
 from tasks.retrieval.head import SharedSpace
-from tasks.retrieval.scoring import class_scores, instance_scores
+from tasks.retrieval.scoring import class_scores, instance_scores, similarities
 from tasks.retrieval.sources import open_pairs
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
@@ -43,7 +43,7 @@ class Retrieval(SourceTask):
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         visual, audio = (np.stack([p[m] for p in predictions]) for m in ("visual", "audio"))
-        similarity = audio @ visual.T
+        similarity = similarities(audio, visual)
         found = dict(zip(DIRECTIONS, ((ranks(s), s) for s in (similarity, similarity.T)), strict=True))
         by_direction = {direction: instance_scores(r) for direction, (r, _) in found.items()}
         if all("category" in p for p in predictions):

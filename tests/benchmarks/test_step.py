@@ -37,7 +37,7 @@ class TestStep:
         module = script("step")
         self.asked = []
 
-        def measure(combination, precision, batch, device, steps, timeout):
+        def measure(combination, precision, batch, device, steps, timeout, compiled):
             self.asked.append((combination, batch))
             return figures(batch, 3000.0 * batch)
 

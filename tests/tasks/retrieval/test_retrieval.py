@@ -6,6 +6,7 @@ import torch
 
 from registry.vocabulary import Features
 from tasks.retrieval.head import SharedSpace
+from tasks.retrieval.scoring import similarities
 from tasks.retrieval.task import Retrieval
 
 
@@ -45,6 +46,19 @@ def test_constant_embeddings_of_any_values_score_at_chance():
     assert [scores[f"recall_at_{k}"] for k in (1, 5, 10)] == pytest.approx([1, 5, 10])
     assert scores["ndcg_at_10"] == pytest.approx(np.sum(1 / np.log2(np.arange(2, 12))))
     assert [scores[f"class_{name}"] for name in ("recall_at_1", "map")] == pytest.approx([5, 5])
+
+
+@pytest.mark.parametrize("width", [3, 64, 640])
+def test_equal_embeddings_are_ties_wherever_they_stand(width):
+    rng = np.random.default_rng(1)
+    queries, candidates = rng.normal(size=(2, 150, width)).astype(np.float32)
+    twins = rng.permutation(150)[:60].reshape(2, 30)
+    candidates[twins[1]] = candidates[twins[0]]
+    queries[149] = queries[0]
+    found = similarities(queries, candidates)
+    assert np.array_equal(found[:, twins[0]], found[:, twins[1]])
+    assert np.array_equal(found[0], found[149])
+    np.testing.assert_allclose(found, queries.astype(float) @ candidates.astype(float).T, rtol=0, atol=1e-4)
 
 
 def test_another_clip_of_the_class_is_right_for_classes_only():
