@@ -51,7 +51,7 @@ class TestStep:
     def test_the_batch_doubles_until_memory_is_full(self, step, tmp_path, capsys):
         self.run(step, tmp_path, "--largest", "--memory-gb", "9")
         assert [batch for _, batch in self.asked] == [1, 2, 4]
-        assert "| swin_base | stg_cma | bf16 | 2 | 7.82 | 54 % | 4.20 | unknown |" in (tmp_path / "t.md").read_text()
+        assert "| swin_base | stg_cma | bf16 | 2 | 7.82 | 54 % | 4.2 | unknown |" in (tmp_path / "t.md").read_text()
 
     def test_what_is_measured_is_not_measured_again(self, step, tmp_path, capsys):
         self.run(step, tmp_path)
