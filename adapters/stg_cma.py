@@ -219,7 +219,7 @@ class StgCma(AdapterScheme):
         return self.blocks[index]
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        return self.blocks[index](block, streams)
+        return self.part(index)(block, streams)
 
     def tuned(self) -> Mapping[str, nn.Parameter]:
         return {} if self.final_norm is None else by_name("final_norm", self.final_norm)

@@ -71,6 +71,6 @@ def _fused(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -
 
 
 def _too_large_to_keep(q: Tensor, k: Tensor) -> bool:
-    """Whether the backward pass would keep large weights or copies; on the meta device nothing may count twice."""
+    """Whether the backward pass would keep large weights or copies."""
     largest = q.shape[:-1].numel() * max(k.shape[-2], q.shape[-1])
-    return torch.is_grad_enabled() and not q.is_meta and largest > LARGEST_KEPT
+    return torch.is_grad_enabled() and largest > LARGEST_KEPT

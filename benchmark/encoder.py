@@ -53,8 +53,10 @@ class Encoder(nn.Module):
             again = self._blocks_again(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-                step = partial(self._step, index, block)
-                streams = computed_again(step, streams, self.scheme) if index in again else step(streams)
+                if index in again:
+                    streams = computed_again(partial(self._step_again, index, block), streams, self.scheme)
+                else:
+                    streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)
 
     def kept(self, picture: Tensor, *, tokens: bool) -> Kept:
@@ -75,12 +77,14 @@ class Encoder(nn.Module):
         return blocks_again(self.checkpointing, self._sizes[shapes])
 
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
+        if self._compiled is not None:
+            return self._compiled(self.scheme, index, block, streams)
+        return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+
+    def _step_again(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
-        again = {} if self.checkpointing == "none" else self.scheme.tuned()
-        with standing_in(self.backbone, again):
-            if self._compiled is not None:
-                return self._compiled(self.scheme, index, block, streams)
-            return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+        with standing_in(self.backbone, self.scheme.tuned()):
+            return self._step(index, block, streams)
 
 
 def _given_back(kept: Kept) -> Features:

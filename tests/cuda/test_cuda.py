@@ -133,5 +133,6 @@ def test_figures_of_a_profile_are_of_the_gpu() -> None:
     m = measure(dataclasses.replace(asked, product_side=1024))
     assert m["device_name"] == torch.cuda.get_device_name()
     assert 0 < m["step_share"] < 1
-    assert m["kernels"]
-    assert 0.5 < sum(kernel["share"] for kernel in m["kernels"]) <= 1.001
+    assert len(m["kernels"]) > 10
+    # Operators are what the processor ran; a GPU's kernels have names of their own.
+    assert not [kernel["name"] for kernel in m["kernels"] if kernel["name"].startswith("aten::")]
