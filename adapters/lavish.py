@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
+from adapters.cross_attention import cross_attend
+from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, drop_path, together
 from adapters.scheme import AdapterScheme
 from adapters.tuned import TunedCopies, norms
 from registry import UserError, register_adapter

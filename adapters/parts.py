@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from registry.errors import UserError
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
@@ -16,12 +15,6 @@ from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
     from backbones.block import Block
-
-# Up to this many products of a query and a key, plain batched products beat the fused CPU kernel in half precision:
-# four times at 64 x 64, level near 200 x 200.
-_SHORT = 128 * 128
-# Tensors beyond this many values are made again in the backward pass; for fewer the detour costs more than it is worth.
-_LARGEST_KEPT = 2**20
 
 
 def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
@@ -61,40 +54,6 @@ def stages(dims: Iterable[int]) -> list[tuple[int, int]]:
         found.append((stage, place + 1) if dim == width else (stage + 1, 0))
         width = dim
     return found
-
-
-def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
-    """Attention without parameters or scale: (B, T, …, N, D), (B, T, …, M, D) -> (B, T, …, N, D).
-
-    softmax(query tokensᵀ) tokens, as in STG-CMA's exchange and LAVISH's latents. A query (N, D) serves every picture.
-    The softmax is in fp32, because unscaled products are large; long products are never stored.
-    """
-    query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
-    if _prefers_plain(query, tokens):
-        if not torch.is_grad_enabled() or query.numel() + tokens.numel() <= _LARGEST_KEPT:
-            return _plain(query, tokens)
-        # Weights and fp32 copies of both sides would hold more than the streams themselves.
-        read: Tensor = checkpoint(_plain, query, tokens, use_reentrant=False, preserve_rng_state=False)
-        return read
-    # Four axes, as the fused kernels ask; windows and segments stand where heads do.
-    q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
-    return F.scaled_dot_product_attention(q, kv, kv, scale=1.0).unflatten(0, query.shape[:-3])
-
-
-def _plain(query: Tensor, tokens: Tensor) -> Tensor:
-    with torch.autocast(tokens.device.type, enabled=False):
-        return attention_weights(query, tokens).to(tokens.dtype) @ tokens
-
-
-def attention_weights(query: Tensor, tokens: Tensor) -> Tensor:
-    """softmax(query tokensᵀ) in fp32: (…, N, D), (…, M, D) -> (…, N, M). What `cross_attend` need not store."""
-    return (query.float() @ tokens.float().mT).softmax(dim=-1)
-
-
-def _prefers_plain(query: Tensor, tokens: Tensor) -> bool:
-    if tokens.device.type != "cpu" or query.shape[-2] * tokens.shape[-2] > _SHORT:
-        return False
-    return tokens.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
 
 
 PER_POSITION, PER_FRAME, PER_POSITION_OF_THE_BATCH = (0, 2), (0, 1), (2,)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
 
 from torch import Tensor, nn
 
+from adapters.cross_attention import cross_attend
 from adapters.parts import (
     PER_FRAME,
     PER_POSITION,
@@ -19,7 +20,6 @@ from adapters.parts import (
     Bottleneck,
     Gate,
     blocks_of,
-    cross_attend,
     drop_path,
     each_modality,
     keep_only,

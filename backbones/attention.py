@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from backbones.kernel import attend_in_groups, attend_over_few
@@ -13,6 +16,9 @@ from backbones.sites import UNCHANGED, Delta, project
 
 LARGEST_LOGIT_SCALE = math.log(100)
 """Where Swin v2 clamps its learned temperature (arXiv 2111.09883, section 3.3)."""
+
+SHORTEST = 1e-12
+"""Shorter vectors are divided by this, as by `F.normalize`."""
 
 
 class DotProduct(nn.Module):
@@ -40,7 +46,30 @@ class CosineSimilarity(nn.Module):
     def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         temperature = self.logit_scale.clamp(max=LARGEST_LOGIT_SCALE).exp()
-        return (F.normalize(q, dim=-1) * temperature).to(q.dtype), F.normalize(k, dim=-1).to(k.dtype)
+        return (unit_length(q) * temperature).to(q.dtype), unit_length(k)
+
+
+def unit_length(x: Tensor) -> Tensor:
+    """Vectors along the last axis at length 1, zeros as they are: `F.normalize` with half of its backward pass."""
+    unit: Tensor = _UnitLength.apply(x)
+    return unit
+
+
+class _UnitLength(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SHORTEST)
+        ctx.save_for_backward(x, length)
+        return x / length
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        x, length = ctx.saved_tensors
+        unit = x / length
+        along = (gradient * unit).sum(-1, keepdim=True)
+        across: Tensor = torch.addcmul(gradient, unit, along, value=-1)
+        return across.div_(length)
 
 
 class QueryValueBiasLinear(nn.Linear):

@@ -12,6 +12,9 @@ from torch.autograd.function import once_differentiable
 LEAST_PLAIN_ROWS = 16
 """On CPU a softmax over rows that do not fill a vector register goes along columns, 3 to 8 times as fast."""
 
+CACHED = 2**20
+"""Attention weights that are computed at once where gradients are: 4 MB of float32."""
+
 
 def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float) -> Tensor:
     """softmax(scale · q kᵀ + bias) v: q (N, H, l, d), k and v (N, H, m, d) -> (N, H, l, d).
@@ -19,7 +22,7 @@ def attend_by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, sca
     Args:
         bias: broadcasts to (N, H, l, m).
     """
-    return _weights(q * scale, k, bias).to(v.dtype) @ v
+    return _weights(_scaled(q, scale), k, bias).to(v.dtype) @ v
 
 
 def attend_keeping_little(
@@ -38,38 +41,69 @@ def attend_keeping_little(
 
 
 class _Attend(Function):
-    """Step by step what autograd does for `attend_by_products`, forward and backward."""
+    """Step by step what autograd does for `attend_by_products`, forward and backward, some pictures after others."""
 
     @staticmethod
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float, axis: int, keep_weights: bool
     ) -> Tensor:
-        dense_q, dense_k, dense_v = (t.flatten(axis, axis + 1) for t in (q, k, v))
-        weights = _weights(dense_q * scale, dense_k, bias)
-        ctx.save_for_backward(q, k, v, bias, weights if keep_weights else None)
-        ctx.scale, ctx.axis = scale, axis
-        return (weights.to(v.dtype) @ dense_v).unflatten(axis, q.shape[axis : axis + 2])
+        ctx.scale, ctx.axis, ctx.pieces = scale, axis, _pieces(q, k)
+        mixed, kept = torch.empty_like(q, memory_format=torch.contiguous_format), []
+        for piece in ctx.pieces:
+            dense_q, dense_k, dense_v, to = (t[piece].flatten(axis, axis + 1) for t in (q, k, v, mixed))
+            weights = _weights(_scaled(dense_q, scale), dense_k, bias)
+            torch.matmul(weights.to(v.dtype), dense_v, out=to)
+            kept += [weights] if keep_weights else []
+        ctx.save_for_backward(q, k, v, bias, *kept)
+        return mixed
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        *inputs, bias, weights = ctx.saved_tensors
-        shapes = [t.shape[ctx.axis : ctx.axis + 2] for t in inputs]
-        q, k, v, gradient = (t.flatten(ctx.axis, ctx.axis + 1) for t in (*inputs, gradient))
-        scaled = q * ctx.scale
-        weights = _weights(scaled, k, bias) if weights is None else weights
-        to_v = weights.to(v.dtype).mT @ gradient if ctx.needs_input_grad[2] else None
-        to_weights = (gradient @ v.mT).to(weights.dtype)
-        to_logits = _through_softmax(to_weights, weights, k)
-        del weights, to_weights
-        to_bias = _summed(to_logits, bias, k) if ctx.needs_input_grad[3] else None
-        to_logits = to_logits.to(q.dtype)
-        to_q = to_logits @ k * ctx.scale if ctx.needs_input_grad[0] else None
-        to_k = to_logits.mT @ scaled if ctx.needs_input_grad[1] else None
-        apart = (
-            None if t is None else t.unflatten(ctx.axis, s) for t, s in zip((to_q, to_k, to_v), shapes, strict=True)
-        )
-        return *apart, to_bias, None, None, None
+        q, k, v, bias, *kept = ctx.saved_tensors
+        found = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (q, k, v)]
+        to_bias = None
+        for index, piece in enumerate(ctx.pieces):
+            dense = [t[piece].flatten(ctx.axis, ctx.axis + 1) for t in (q, k, v, gradient, *found)]
+            weights = kept[index] if kept else _weights(_scaled(dense[0], ctx.scale), dense[1], bias)
+            to_logits = _backward(*dense, weights=weights, scale=ctx.scale)
+            if ctx.needs_input_grad[3]:
+                added = _summed(to_logits, bias, dense[1])
+                to_bias = added if to_bias is None else to_bias + added
+        return *found, None if to_bias is None else to_bias.to(bias.dtype), None, None, None
+
+
+def _backward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    gradient: Tensor,
+    to_q: Tensor,
+    to_k: Tensor,
+    to_v: Tensor,
+    *,
+    weights: Tensor,
+    scale: float,
+) -> Tensor:
+    """Writes the gradients of q, k and v; that of the logits, in the precision of the weights."""
+    torch.matmul(weights.to(v.dtype).mT, gradient, out=to_v)
+    to_logits = _through_softmax((gradient @ v.mT).to(weights.dtype), weights, k)
+    narrow = to_logits.to(q.dtype)
+    torch.matmul(narrow, k, out=to_q)
+    torch.matmul(narrow.mT, _scaled(q, scale), out=to_k)
+    if scale != 1:
+        to_q *= scale
+    return to_logits
+
+
+def _scaled(q: Tensor, scale: float) -> Tensor:
+    return q if scale == 1 else q * scale
+
+
+def _pieces(q: Tensor, k: Tensor) -> list[slice]:
+    """Slices along the first axis, of pictures whose attention weights stay in the processor's cache together."""
+    at_once = max(1, CACHED // (q.shape[1:-1].numel() * k.shape[-2]))
+    return [slice(start, start + at_once) for start in range(0, len(q), at_once)]
 
 
 def _weights(scaled: Tensor, k: Tensor, bias: Tensor | None) -> Tensor:
@@ -92,8 +126,8 @@ def _through_softmax(to_weights: Tensor, weights: Tensor, k: Tensor) -> Tensor:
 def _summed(to_logits: Tensor, bias: Tensor, k: Tensor) -> Tensor:
     """The gradient of the bias, added up in the order in which the logits lie."""
     if _along_columns(k):
-        return to_logits.mT.sum_to_size(bias.mT.shape).mT.to(bias.dtype)
-    return to_logits.sum_to_size(bias.shape).to(bias.dtype)
+        return to_logits.mT.sum_to_size(bias.mT.shape).mT
+    return to_logits.sum_to_size(bias.shape)
 
 
 def _along_columns(k: Tensor) -> bool:

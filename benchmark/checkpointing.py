@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, cast
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
 
 from backbones.backbone import Backbone
 from backbones.block import Block
+from backbones.kernel import short_lived_weights
 from registry.vocabulary import Streams
 from tasks.recipe import Checkpointing
 
@@ -19,15 +21,21 @@ LEAST = 2**24
 """Numbers in the tokens between blocks, all blocks together, below which a step is small and `auto` keeps everything:
 activations of about half a gigabyte in bfloat16."""
 
-PORTION = 2
+PORTION = 3
 """`auto` computes blocks again that hold one part in this many."""
+
+FUSED = frozenset(
+    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}").default
+    for kernel in ("flash_attention_for_cpu", "flash_attention", "efficient_attention", "cudnn_attention")
+)
+"""What `scaled_dot_product_attention` becomes."""
 
 
 def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
     """Which blocks are computed again.
 
     What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
-    those with the largest product are chosen, the earliest of equals, until they hold half of the whole.
+    those with the largest product are chosen, the earliest of equals, until they hold a third of the whole.
 
     Args:
         sizes: tokens x width of each block, streams, clips and segments together.
@@ -70,9 +78,10 @@ def computed_again(step: Callable[[Streams], Streams], streams: Streams, scheme:
     """
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        keep, reuse = create_selective_checkpoint_contexts(_worth_keeping)
-        # The copies are made outside, where operations are not compared with those of the first time.
-        return keep, _both(_copied_buffers(scheme), reuse)
+        kept: list[Any] = []
+        # Both times the same, since torch counts what is kept.
+        first = _all(short_lived_weights(), _Keep(kept))
+        return first, _all(short_lived_weights(), _copied_buffers(scheme), _Reuse(kept))
 
     if not torch.is_grad_enabled():
         return step(streams)
@@ -80,15 +89,40 @@ def computed_again(step: Callable[[Streams], Streams], streams: Streams, scheme:
     return result
 
 
-def _worth_keeping(context: Any, operation: Any, *inputs: Any, **options: Any) -> CheckpointPolicy:
-    """Fused attention takes long and puts out little; everything else is computed again."""
-    fused = "_scaled_dot_product" in str(operation)
-    return CheckpointPolicy.MUST_SAVE if fused else CheckpointPolicy.PREFER_RECOMPUTE
+# Fused attention takes long and puts out little; everything else is computed again. Torch's own selective checkpointing
+# looks at every operation for so long that it takes a thirtieth of a step on CPU.
+
+
+class _Keep(TorchDispatchMode):
+    """Keeps what fused attention puts out within, in order."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
+        outputs = operation(*inputs, **(options or {}))
+        if operation in FUSED:
+            self._kept.append(outputs)
+        return outputs
+
+
+class _Reuse(TorchDispatchMode):
+    """Gives what was kept in place of fused attention within, in order."""
+
+    def __init__(self, kept: list[Any]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
+        return self._kept.pop(0) if operation in FUSED else operation(*inputs, **(options or {}))
 
 
 @contextmanager
-def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> Iterator[None]:
-    with outer, inner:
+def _all(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
         yield
 
 

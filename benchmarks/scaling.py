@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from adapters.parts import cross_attend
+from adapters.cross_attention import cross_attend
 from benchmark.assembly import build_backbone, build_scheme
 from benchmark.costs import give_back_memory
 from benchmark.encoder import Encoder

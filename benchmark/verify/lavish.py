@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from adapters.cross_attention import attention_weights
 from adapters.lavish import LatentAdapter, LatentReader, Lavish
-from adapters.parts import attention_weights
 from backbones.backbone import Backbone
 from benchmark.encoder import Encoder
 from benchmark.model import Precision

@@ -8,78 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from adapters import parts
 from adapters.parts import (
     Bottleneck,
     Gate,
     GroupedLinear,
     TokenBatchNorm,
-    cross_attend,
     drop_path,
     each_modality,
     stages,
     together,
 )
 from registry import UserError
-
-sizes = st.integers(1, 7)
-
-
-def formula(query: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-    return torch.softmax(query.double() @ tokens.double().mT, dim=-1) @ tokens.double()
-
-
-@settings(max_examples=30, deadline=None)
-@given(n=sizes, m=sizes, d=sizes, groups=st.lists(sizes, max_size=1), half=st.booleans(), shared=st.booleans())
-def test_cross_attend_is_an_unscaled_softmax(n, m, d, groups, half, shared):
-    torch.manual_seed(0)
-    query, tokens = torch.randn(2, 3, *groups, n, d), torch.randn(2, 3, *groups, m, d)
-    query = query[(0,) * (query.ndim - 2)] if shared else query
-    if half:
-        query, tokens = query.bfloat16(), tokens.bfloat16()
-    result = cross_attend(query, tokens)
-    assert result.dtype == tokens.dtype
-    tolerance = 2e-2 if half else 1e-5
-    torch.testing.assert_close(result.double(), formula(query, tokens), rtol=tolerance, atol=tolerance)
-
-
-def test_cross_attend_survives_products_that_half_precision_cannot_hold():
-    """A product of 512 · 20 · 20 = 204,800 is beyond fp16; the one matching token must still win."""
-    tokens = torch.full((1, 1, 2, 512), 20.0)
-    tokens[..., 1, :] = -20.0
-    result = cross_attend(tokens.half(), tokens.half())
-    assert torch.equal(result, tokens.half())
-
-
-def test_cross_attend_gives_the_same_short_and_long():
-    """Long half-precision exchanges take the fused kernel; the rows of a query do not depend on which."""
-    torch.manual_seed(0)
-    query, tokens = torch.randn(1, 1, 300, 8).bfloat16(), torch.randn(1, 1, 100, 8).bfloat16()
-    torch.testing.assert_close(cross_attend(query, tokens)[..., :50, :], cross_attend(query[..., :50, :], tokens),
-                               rtol=2e-2, atol=2e-2)  # fmt: skip
-
-
-def test_cross_attend_passes_gradients_to_both_sides():
-    torch.manual_seed(0)
-    query, tokens = torch.randn(3, 4, dtype=torch.double), torch.randn(1, 2, 5, 4, dtype=torch.double)
-    assert torch.autograd.gradcheck(cross_attend, (query.requires_grad_(), tokens.requires_grad_()))
-
-
-def test_large_weights_of_cross_attend_are_made_again_to_the_same_bits(monkeypatch):
-    torch.manual_seed(0)
-    inputs = [torch.randn(2, 3, n, 4).bfloat16() for n in (6, 9)]
-    found, kept = [], []
-    for most in (2**20, 0):
-        monkeypatch.setattr(parts, "_LARGEST_KEPT", most)
-        query, tokens = (x.clone().requires_grad_() for x in inputs)
-        saved = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, to=saved: to.append(x.numel()) or x, lambda x: x):
-            out = cross_attend(query, tokens)
-        kept.append(sum(saved))
-        out.float().square().sum().backward()
-        found.append((out, query.grad, tokens.grad))
-    assert all(torch.equal(once, again) for once, again in zip(*found, strict=True))
-    assert kept[1] < kept[0]
 
 
 @settings(max_examples=20, deadline=None)

@@ -28,9 +28,9 @@ def test_plain_products_equal_the_fused_kernel(n: int, g: int, h: int, q: int, m
 
 @pytest.mark.parametrize(
     ("dtype", "length", "plain"),
-    [(torch.bfloat16, 10, True), (torch.bfloat16, 577, False), (torch.float32, 10, False), (torch.float32, 577, False)],
+    [(torch.bfloat16, 10, True), (torch.bfloat16, 577, False), (torch.float32, 10, True), (torch.float32, 144, False)],
 )
-def test_short_sequences_in_reduced_precision_take_plain_products(dtype: torch.dtype, length: int, plain: bool) -> None:
+def test_short_sequences_take_plain_products(dtype: torch.dtype, length: int, plain: bool) -> None:
     assert kernel._prefers_plain(torch.empty(1, 1, length, 4, dtype=dtype)) is plain
 
 
@@ -84,9 +84,47 @@ def test_little_is_kept_of_one_projection(precision, bias_shape, weights, monkey
         assert little is not None
         assert torch.equal(plain, little)
     in_bias = 0 if bias is None else bias.nbytes
-    assert sizes[1] == qkv.nbytes + in_bias + (4 * most if weights == "kept" else 0)
+    keeps = weights == "kept" or precision == torch.float32
+    assert sizes[1] == qkv.nbytes + in_bias + (4 * most if keeps else 0)
     if precision == torch.bfloat16:
         assert sizes[1] - in_bias < sizes[0]
+
+
+def test_weights_are_kept_where_the_backward_pass_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 2, 5, 4, generator=make, dtype=torch.bfloat16, requires_grad=True) for _ in "qkv")
+    monkeypatch.setattr(kernel, "LARGEST_KEPT", 0)
+    kept: list[int] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()) or t, lambda t: t):
+        kernel.attend_in_groups(q, k, v, None, 0.3)
+        few = kept.copy()
+        with kernel.short_lived_weights():
+            kernel.attend_in_groups(q, k, v, None, 0.3)
+        kernel.attend_in_groups(q, k, v, None, 0.3)
+    assert kept == [*few, *few, 2 * 3 * 2 * 5 * 5, *few]
+
+
+@pytest.mark.parametrize("bias_shape", [None, (2, 5, 5), (3, 2, 5, 5)])
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_pictures_one_after_another_give_the_same_bits(bias_shape, at_once, monkeypatch) -> None:
+    make = torch.Generator().manual_seed(0)
+    inputs = [torch.randn(5, 3, 2, 5, 4, generator=make, dtype=torch.bfloat16) for _ in "qkv"]
+    bias = None if bias_shape is None else torch.randn(bias_shape, generator=make)
+    monkeypatch.setattr(kernel, "LARGEST_KEPT", 0)
+    found = []
+    for cached in (10**9, at_once * 3 * 2 * 5 * 5):
+        monkeypatch.setattr(products, "CACHED", cached)
+        parts = [t.clone().requires_grad_() for t in inputs]
+        added = None if bias is None else bias.clone().requires_grad_()
+        mixed = kernel.attend_in_groups(*parts, added, 0.3)
+        mixed.float().square().sum().backward()
+        found.append([mixed, *(p.grad for p in parts)])
+        if added is not None:
+            found[-1].append(added.grad)
+    *once, to_bias = found[0] if bias is not None else [*found[0], torch.zeros(1)]
+    *pieces, to_bias_again = found[1] if bias is not None else [*found[1], torch.zeros(1)]
+    assert all(torch.equal(a, b) for a, b in zip(once, pieces, strict=True))
+    torch.testing.assert_close(to_bias, to_bias_again)
 
 
 def test_softmax_over_few_keys_is_the_same_along_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.parts import cross_attend
+from adapters.cross_attention import cross_attend
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

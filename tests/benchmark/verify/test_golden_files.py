@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import adapters.stg_cma
-from adapters import lavish, parts
+from adapters import cross_attention, lavish
 from adapters.stg_cma import StgCma
 from backbones.groups import ShiftedWindows
 from benchmark.__main__ import main
@@ -50,14 +50,14 @@ def test_golden_file_passes(path, precision):
 
 
 def scaled(query, tokens):
-    return parts.cross_attend(query * query.shape[-1] ** -0.5, tokens)
+    return cross_attention.cross_attend(query * query.shape[-1] ** -0.5, tokens)
 
 
 def updated_first(codes, gates):
     codes = dict(codes)
     for m in ("visual", "audio"):
         partner = "audio" if m == "visual" else "visual"
-        codes[m] = codes[m] + gates[m](parts.cross_attend(codes[m], codes[partner]))
+        codes[m] = codes[m] + gates[m](cross_attention.cross_attend(codes[m], codes[partner]))
     return codes
 
 
