@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -67,7 +67,9 @@ def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
     return sizes
 
 
-def computed_again(step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module) -> Streams:
+def computed_again(
+    step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, *, keep_fused: bool = True
+) -> Streams:
     """`step(streams)` that keeps only its input and what fused attention puts out.
 
     Outputs, gradients and what `scheme` remembers are as without it. Dropout draws the same both times (torch restores
@@ -75,13 +77,14 @@ def computed_again(step: Callable[[Streams], Streams], streams: Streams, scheme:
 
     Args:
         step: without side effects other than on buffers of `scheme`.
+        keep_fused: whether fused attention is told apart; torch's compiler refuses steps in which it is.
     """
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         kept: list[Any] = []
-        # Both times the same, since torch counts what is kept.
-        first = _all(short_lived_weights(), _Keep(kept))
-        return first, _all(short_lived_weights(), _copied_buffers(scheme), _Reuse(kept))
+        keep, reuse = (_Keep(kept), _Reuse(kept)) if keep_fused else (nullcontext(), nullcontext())
+        # Weights are kept both times, since torch counts what is.
+        return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
 
     if not torch.is_grad_enabled():
         return step(streams)

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmark.assembly import build_model, build_task
 from benchmark.model import AudioVisualModel
-from benchmark.operations import Operations, count_operations
+from benchmark.operations import Operations, count_forward, count_operations
 from benchmark.parameters import count_parameters
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
@@ -73,10 +73,10 @@ def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str
     asked = build_task(task)
     model = _without_storage(lambda: _build(backbone, adapter, asked))
     picture = model.encoder.backbone.picture
-    operations = count_operations(model.eval(), asked)
+    operations = count_forward(model.eval(), asked)
     return {
         **_counts(model),
-        "gflops": operations and operations.forward / 1e9,
+        "gflops": operations and operations / 1e9,
         "segments": asked.segments,
         "visual_picture": [picture.size, picture.size],
         "audio_picture": [picture.sound.frames, picture.sound.mel_bands],

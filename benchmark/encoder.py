@@ -54,7 +54,8 @@ class Encoder(nn.Module):
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
                 if index in again:
-                    streams = computed_again(partial(self._step_again, index, block), streams, self.scheme)
+                    step = partial(self._step_again, index, block)
+                    streams = computed_again(step, streams, self.scheme, keep_fused=self._compiled is None)
                 else:
                     streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)

@@ -35,11 +35,23 @@ class Operations:
 
 
 def count_operations(model: AudioVisualModel, task: Task) -> Operations | None:
-    """Operations of a model on the meta device; None where they cannot be counted.
+    """Operations of training a model on the meta device; None where they cannot be counted.
 
     The encoder is counted there, where the counter sees every product; on CPU it misses fused ones. The head works on
     real zeros, because heads may look at values (at words that are not padding, for example).
     """
+    with torch.enable_grad():
+        return _counted(model, task, backward=True)
+
+
+def count_forward(model: AudioVisualModel, task: Task) -> int | None:
+    """Operations of the forward pass alone, which takes a third of the time to count."""
+    with torch.no_grad():
+        operations = _counted(model, task, backward=False)
+    return None if operations is None else operations.forward
+
+
+def _counted(model: AudioVisualModel, task: Task, *, backward: bool) -> Operations | None:
     encoder, head = model.encoder, task.head(model.encoder.backbone.dim).train(model.training)
     encoded: list[tuple[Tensor, Tensor]] = []
 
@@ -48,11 +60,12 @@ def count_operations(model: AudioVisualModel, task: Task) -> Operations | None:
         return {m: Features(_stand_in(f.tokens, encoded), _stand_in(f.pooled, encoded)) for m, f in features.items()}
 
     inputs = FrontEnd(encoder.backbone.picture)(task.example_inputs(1))
-    with torch.enable_grad(), _every_product_visible(), FlopCounterMode(display=False) as counter:
+    with _every_product_visible(), FlopCounterMode(display=False) as counter:
         try:
             outputs = head(encode, inputs)
             forward = counter.get_total_flops()
-            _backward(outputs, encoded)
+            if backward:
+                _backward(outputs, encoded)
         except (NotImplementedError, RuntimeError) as error:
             logger.warning("operations cannot be counted: %s", error)
             return None

@@ -38,6 +38,9 @@ PICTURE_BYTES = 512 * 2**20
 FEATURE_BYTES = 64 * 2**30
 """The most that the frozen features of one split may take."""
 
+PICTURES = "benchmark.front_end"
+"""The module whose sources decide what pictures of a task's clips look like."""
+
 logger = logging.getLogger(__name__)
 
 Report = Callable[[int, int], None]
@@ -126,7 +129,7 @@ class Preparation:
         facts: dict[str, Any] = {
             "data": [self.task.data_identity(), task.name, repr(sorted(options.items())), split, count],
             "picture": repr(self.model.encoder.backbone.picture),
-            "code": digest(sources_of(look_up(TASKS, task.name)), ["benchmark.front_end"]),
+            "code": digest(sources_of(look_up(TASKS, task.name)), [PICTURES]),
             "libraries": [torch.__version__, timm.__version__],
             "device": self._device.type,
         }

@@ -9,6 +9,7 @@ from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 OWN_PACKAGES = frozenset({"registry", "backbones", "adapters", "tasks", "benchmark"})
 # They choose, place and describe cells; a cell's numbers do not depend on them.
@@ -59,19 +60,27 @@ def digest(files: Iterable[tuple[str, Path]], modules: Iterable[str]) -> str:
     return summary.hexdigest()[:16]
 
 
-@cache
 def meaning(path: Path) -> str:
     """The syntax tree of a source without docstrings, as text."""
-    return ast.dump(_tree(path))
+    return _read(path).meaning
+
+
+class _Source(NamedTuple):
+    meaning: str
+    imports: list[ast.Import | ast.ImportFrom]
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
+def _read(path: Path) -> _Source:
+    # The tree itself would take a hundred times the memory of what is asked of it.
     tree = ast.parse(path.read_bytes())
+    imports = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [child for child in node.body if not _is_text(child)]
-    return tree
+    return _Source(ast.dump(tree), imports)
 
 
 @cache
@@ -84,10 +93,10 @@ def _imports(name: str, path: Path) -> list[tuple[str, Path]]:
 def _imported_names(name: str, path: Path) -> Iterator[str]:
     """Names that may be modules: for `from a import b` both `a.b` and, where that is no module, `a`."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(_tree(path)):
+    for node in _read(path).imports:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = _absolute(node, package)
             for alias in node.names:
                 inner = f"{base}.{alias.name}"

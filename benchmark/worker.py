@@ -16,10 +16,16 @@ def _import_heavy_parts() -> None:
     gc.disable()
     for library in ("timm", "open_clip", "benchmark.training"):
         import_module(library)
+    from benchmark.identity import sources_of
+    from benchmark.prepared import PICTURES
+    from benchmark.sources import digest
     from registry.registries import ADAPTERS, BACKBONES, TASKS
 
     for registry in (BACKBONES, ADAPTERS, TASKS):
         registry.import_from_location()
+    # Every child asks for the digest of its task's sources, a third of a second of parsing.
+    for task in TASKS.module_dict.values():
+        digest(sources_of(task), [PICTURES])
     # One in a child would visit them too, and the page of each object that it visits is copied: a quarter of a second.
     gc.freeze()
     gc.enable()
