@@ -18,6 +18,9 @@ LARGEST_KEPT = 2**19
 """Of more values than this, both sides together, only the two sides are kept for the backward pass. Autograd would keep
 their copies in fp32 and the weights as well, which together hold more than the streams; for fewer that is no matter."""
 
+FEW_WEIGHTS = 32
+"""Weights are kept all the same where one comes to this many values or more, as those of two latents do."""
+
 NARROWEST_ON_CPU = 16
 """The fused CPU kernel in float32 takes 1.6 times as long over 8 channels as over these 8 and as many zeros."""
 
@@ -54,14 +57,16 @@ class _Read(Function):
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, tokens: Tensor) -> Tensor:
-        ctx.save_for_backward(query, tokens)
-        return attention_weights(query, tokens).to(tokens.dtype) @ tokens
+        weights = attention_weights(query, tokens)
+        few = FEW_WEIGHTS * weights.numel() <= query.numel() + tokens.numel()
+        ctx.save_for_backward(query, tokens, weights if few else None)
+        return weights.to(tokens.dtype) @ tokens
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        query, tokens = ctx.saved_tensors
-        weights = attention_weights(query, tokens)
+        query, tokens, weights = ctx.saved_tensors
+        weights = attention_weights(query, tokens) if weights is None else weights
         to_weights = (gradient @ tokens.mT).float()
         to_logits = torch.ops.aten._softmax_backward_data(to_weights, weights, -1, torch.float32).to(tokens.dtype)
         to_query = to_logits @ tokens if ctx.needs_input_grad[0] else None

@@ -59,14 +59,16 @@ class _UnitLength(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         length = torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp_min(SHORTEST)
-        ctx.save_for_backward(x, length)
-        return x / length
+        # Dense, as products want it, where x is a view of queries, keys and values in one.
+        unit = torch.empty_like(x, memory_format=torch.contiguous_format)
+        torch.div(x, length, out=unit)
+        ctx.save_for_backward(unit, length)
+        return unit
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        x, length = ctx.saved_tensors
-        unit = x / length
+        unit, length = ctx.saved_tensors
         along = (gradient * unit).sum(-1, keepdim=True)
         across: Tensor = torch.addcmul(gradient, unit, along, value=-1)
         return across.div_(length)

@@ -21,8 +21,11 @@ LEAST = 2**24
 """Numbers in the tokens between blocks, all blocks together, below which a step is small and `auto` keeps everything:
 activations of about half a gigabyte in bfloat16."""
 
-PORTION = 3
-"""`auto` computes blocks again that hold one part in this many."""
+PORTION = 4
+"""`auto` computes blocks again that hold one part in this many, at least."""
+
+MOST = 35 * 10**6
+"""Numbers in the tokens of blocks that `auto` keeps everything of, at most: activations of about 1.5 gigabytes."""
 
 FUSED = frozenset(
     getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}").default
@@ -35,7 +38,8 @@ def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozense
     """Which blocks are computed again.
 
     What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
-    those with the largest product are chosen, the earliest of equals, until they hold a third of the whole.
+    those with the largest product are chosen, the earliest of equals, until they hold a quarter of the whole and the
+    others no more than `MOST`.
 
     Args:
         sizes: tokens x width of each block, streams, clips and segments together.
@@ -46,7 +50,8 @@ def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozense
         return frozenset()
     chosen: set[int] = set()
     for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        if PORTION * sum(sizes[i] for i in chosen) >= sum(sizes):
+        again = sum(sizes[i] for i in chosen)
+        if PORTION * again >= sum(sizes) and sum(sizes) - again <= MOST:
             break
         chosen.add(index)
     return frozenset(chosen)
@@ -68,21 +73,21 @@ def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
 
 
 def computed_again(
-    step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, *, keep_fused: bool = True
+    step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, fused: list[Any] | None = None
 ) -> Streams:
-    """`step(streams)` that keeps only its input and what fused attention puts out.
+    """`step(streams)` that keeps only its input and what `fused` takes.
 
     Outputs, gradients and what `scheme` remembers are as without it. Dropout draws the same both times (torch restores
     the random state), and buffers of the scheme, such as the running statistics of batch norms, move once.
 
     Args:
         step: without side effects other than on buffers of `scheme`.
-        keep_fused: whether fused attention is told apart; torch's compiler refuses steps in which it is.
+        fused: takes what fused attention puts out, which takes long and is small. Without it that is computed again
+            too. Looking for it takes a fiftieth of a step, and torch's compiler refuses steps that are looked through.
     """
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        kept: list[Any] = []
-        keep, reuse = (_Keep(kept), _Reuse(kept)) if keep_fused else (nullcontext(), nullcontext())
+        keep, reuse = (nullcontext(), nullcontext()) if fused is None else (_Keep(fused), _Reuse(fused))
         # Weights are kept both times, since torch counts what is.
         return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
 
@@ -92,8 +97,7 @@ def computed_again(
     return result
 
 
-# Fused attention takes long and puts out little; everything else is computed again. Torch's own selective checkpointing
-# looks at every operation for so long that it takes a thirtieth of a step on CPU.
+# Torch's own selective checkpointing looks at every operation three times as long as these.
 
 
 class _Keep(TorchDispatchMode):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ class Encoder(nn.Module):
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
         self._sizes: dict[tuple[torch.Size, ...], list[int]] = {}
+        self._without_fused: set[int] = set()
+        """Blocks in which no fused attention was found, so that it need not be looked for."""
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
 
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
@@ -54,8 +56,7 @@ class Encoder(nn.Module):
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
                 if index in again:
-                    step = partial(self._step_again, index, block)
-                    streams = computed_again(step, streams, self.scheme, keep_fused=self._compiled is None)
+                    streams = self._computed_again(index, block, streams)
                 else:
                     streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)
@@ -81,6 +82,13 @@ class Encoder(nn.Module):
         if self._compiled is not None:
             return self._compiled(self.scheme, index, block, streams)
         return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+
+    def _computed_again(self, index: int, block: Block, streams: Streams) -> Streams:
+        fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None
+        streams = computed_again(partial(self._step_again, index, block), streams, self.scheme, fused)
+        if not fused:
+            self._without_fused.add(index)
+        return streams
 
     def _step_again(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmark import checkpointing
 from benchmark.assembly import build_backbone, build_scheme
-from benchmark.checkpointing import LEAST, block_sizes, blocks_again
+from benchmark.checkpointing import LEAST, MOST, block_sizes, blocks_again
 from benchmark.encoder import Encoder
 from registry import Component
 from tasks.recipe import Checkpointing
@@ -77,12 +77,20 @@ def test_running_statistics_do_move() -> None:
     assert set(counts) == {1}
 
 
-def test_the_largest_blocks_hold_a_third_of_all() -> None:
+def test_the_largest_blocks_hold_a_quarter_of_all() -> None:
     swin = [8] * 2 + [4] * 2 + [2] * 18 + [1] * 2
-    scale = LEAST // 8
-    assert blocks_again("auto", [scale * size for size in swin]) == set(range(4))
-    assert blocks_again("auto", [LEAST] * 12) == set(range(4))
-    assert blocks_again("auto", [LEAST, 3 * LEAST, LEAST]) == {1}
+    scale = LEAST // 32
+    assert blocks_again("auto", [scale * size for size in swin]) == set(range(2))
+    assert blocks_again("auto", [LEAST // 8] * 12) == set(range(3))
+    assert blocks_again("auto", [LEAST // 4, LEAST // 2, LEAST // 4]) == {1}
+
+
+def test_what_auto_keeps_is_bounded() -> None:
+    assert blocks_again("auto", [MOST // 4] * 12) == set(range(8))
+    assert blocks_again("auto", [2 * MOST] * 3) == {0, 1, 2}
+
+
+def test_small_steps_and_other_choices_do_not_depend_on_size() -> None:
     assert blocks_again("auto", [LEAST // 4] * 3) == set()
     assert blocks_again("blocks", [1, 1]) == {0, 1}
     assert blocks_again("none", [LEAST] * 2) == set()
@@ -101,7 +109,7 @@ def test_sizes_are_those_of_the_tokens_that_blocks_see(name: str) -> None:
     assert block_sizes(backbone, pictures) == seen
 
 
-@pytest.mark.parametrize(("least", "again"), [(0, 2), (10**9, 0)])
+@pytest.mark.parametrize(("least", "again"), [(0, 1), (10**9, 0)])
 def test_auto_leaves_small_steps_alone(least: int, again: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpointing, "LEAST", least)
     counted = []
@@ -127,7 +135,7 @@ def test_fused_attention_is_not_computed_again() -> None:
         return {"visual": torch.nn.functional.scaled_dot_product_attention(x, x, x).exp()}
 
     with Calls() as calls:
-        out = checkpointing.computed_again(step, {"visual": x}, torch.nn.Module())
+        out = checkpointing.computed_again(step, {"visual": x}, torch.nn.Module(), [])
         out["visual"].sum().backward()
     assert calls["_scaled_dot_product_flash_attention_for_cpu"] == 1
     assert calls["_scaled_dot_product_flash_attention_for_cpu_backward"] == 1
