@@ -33,11 +33,10 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
     """
     query = query.to(tokens.dtype).expand(*tokens.shape[:-2], *query.shape[-2:])
     if _prefers_plain(query, tokens):
-        with torch.autocast("cpu", enabled=False):
-            if query.numel() + tokens.numel() <= LARGEST_KEPT:
-                return attention_weights(query, tokens).to(tokens.dtype) @ tokens
-            read: Tensor = _Read.apply(query, tokens)
-            return read
+        if query.numel() + tokens.numel() <= LARGEST_KEPT:
+            return _mixed(attention_weights(query, tokens), tokens)
+        read: Tensor = _Read.apply(query, tokens)
+        return read
     # Four axes, as the fused kernels ask; windows and segments stand where heads do.
     q, kv = query.flatten(0, -4), tokens.flatten(0, -4)
     missing = NARROWEST_ON_CPU - q.shape[-1] if q.device.type == "cpu" else 0
@@ -49,7 +48,13 @@ def cross_attend(query: Tensor, tokens: Tensor) -> Tensor:
 
 def attention_weights(query: Tensor, tokens: Tensor) -> Tensor:
     """softmax(query tokensᵀ) in fp32: (…, N, D), (…, M, D) -> (…, N, M). What `cross_attend` need not store."""
-    return (query.float() @ tokens.float().mT).softmax(dim=-1)
+    with torch.autocast(tokens.device.type, enabled=False):
+        return (query.float() @ tokens.float().mT).softmax(dim=-1)
+
+
+def _mixed(weights: Tensor, tokens: Tensor) -> Tensor:
+    with torch.autocast(tokens.device.type, enabled=False):
+        return weights.to(tokens.dtype) @ tokens
 
 
 class _Read(Function):
@@ -60,7 +65,7 @@ class _Read(Function):
         weights = attention_weights(query, tokens)
         few = FEW_WEIGHTS * weights.numel() <= query.numel() + tokens.numel()
         ctx.save_for_backward(query, tokens, weights if few else None)
-        return weights.to(tokens.dtype) @ tokens
+        return _mixed(weights, tokens)
 
     @staticmethod
     @once_differentiable

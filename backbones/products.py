@@ -48,52 +48,47 @@ class _Attend(Function):
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scale: float, axis: int, keep_weights: bool
     ) -> Tensor:
         ctx.scale, ctx.axis, ctx.pieces = scale, axis, _pieces(q, k)
-        mixed, kept = torch.empty_like(q, memory_format=torch.contiguous_format), []
+        mixed, kept = [], []
         for piece in ctx.pieces:
-            dense_q, dense_k, dense_v, to = (t[piece].flatten(axis, axis + 1) for t in (q, k, v, mixed))
+            dense_q, dense_k, dense_v = (t[piece].flatten(axis, axis + 1) for t in (q, k, v))
             weights = _weights(_scaled(dense_q, scale), dense_k, bias)
-            torch.matmul(weights.to(v.dtype), dense_v, out=to)
+            mixed.append((weights.to(v.dtype) @ dense_v).unflatten(axis, q[piece].shape[axis : axis + 2]))
             kept += [weights] if keep_weights else []
         ctx.save_for_backward(q, k, v, bias, *kept)
-        return mixed
+        return _joined(mixed)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, bias, *kept = ctx.saved_tensors
-        found = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (q, k, v)]
+        found: list[list[Tensor]] = [[], [], []]
         to_bias = None
         for index, piece in enumerate(ctx.pieces):
-            dense = [t[piece].flatten(ctx.axis, ctx.axis + 1) for t in (q, k, v, gradient, *found)]
-            weights = kept[index] if kept else _weights(_scaled(dense[0], ctx.scale), dense[1], bias)
-            to_logits = _backward(*dense, weights=weights, scale=ctx.scale)
+            a, b, c, to = (t[piece].flatten(ctx.axis, ctx.axis + 1) for t in (q, k, v, gradient))
+            weights = kept[index] if kept else _weights(_scaled(a, ctx.scale), b, bias)
+            *to_inputs, to_logits = _backward(a, b, c, to, weights, ctx.scale)
+            apart = q[piece].shape[ctx.axis : ctx.axis + 2]
+            for parts, part in zip(found, to_inputs, strict=True):
+                parts.append(part.unflatten(ctx.axis, apart))
             if ctx.needs_input_grad[3]:
-                added = _summed(to_logits, bias, dense[1])
+                added = _summed(to_logits, bias, b)
                 to_bias = added if to_bias is None else to_bias + added
-        return *found, None if to_bias is None else to_bias.to(bias.dtype), None, None, None
+        to_bias = None if to_bias is None else to_bias.to(bias.dtype)
+        return *map(_joined, found), to_bias, None, None, None
 
 
 def _backward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    gradient: Tensor,
-    to_q: Tensor,
-    to_k: Tensor,
-    to_v: Tensor,
-    *,
-    weights: Tensor,
-    scale: float,
-) -> Tensor:
-    """Writes the gradients of q, k and v; that of the logits, in the precision of the weights."""
-    torch.matmul(weights.to(v.dtype).mT, gradient, out=to_v)
+    q: Tensor, k: Tensor, v: Tensor, gradient: Tensor, weights: Tensor, scale: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients of q, k, v and of the logits, these in the precision of the weights."""
+    to_v = weights.to(v.dtype).mT @ gradient
     to_logits = _through_softmax((gradient @ v.mT).to(weights.dtype), weights, k)
     narrow = to_logits.to(q.dtype)
-    torch.matmul(narrow, k, out=to_q)
-    torch.matmul(narrow.mT, _scaled(q, scale), out=to_k)
-    if scale != 1:
-        to_q *= scale
-    return to_logits
+    return _scaled(narrow @ k, scale), narrow.mT @ _scaled(q, scale), to_v, to_logits
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _scaled(q: Tensor, scale: float) -> Tensor:

@@ -90,6 +90,20 @@ def test_little_is_kept_of_one_projection(precision, bias_shape, weights, monkey
         assert sizes[1] - in_bias < sizes[0]
 
 
+def test_normed_queries_and_keys_may_be_of_higher_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As layer norms leave them under autocast."""
+    make = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 2, 5, 4, generator=make, requires_grad=True) for _ in "qkv")
+    monkeypatch.setattr(kernel, "LARGEST_KEPT", 0)
+    found = []
+    for values in (v.bfloat16(), v):
+        mixed = kernel.attend_in_groups(q, k, values, None, 0.3)
+        found.append([mixed, *torch.autograd.grad(mixed.float().square().sum(), (q, k, v))])
+    assert found[0][0].dtype == torch.bfloat16
+    for narrow, wide in zip(*found, strict=True):
+        torch.testing.assert_close(narrow.float(), wide, rtol=3e-2, atol=3e-2)
+
+
 def test_weights_are_kept_where_the_backward_pass_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
     make = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(2, 3, 2, 5, 4, generator=make, dtype=torch.bfloat16, requires_grad=True) for _ in "qkv")

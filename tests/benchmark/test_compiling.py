@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from adapters import cross_attention
 from adapters.lavish import Lavish
 from adapters.stg_cma import StgCma
+from backbones import kernel
 from backbones.backbone import Backbone
 from benchmark.assembly import build_backbone
 from benchmark.encoder import Encoder
@@ -99,3 +101,22 @@ def test_other_batches_and_inference_compile_nothing(backbone: Backbone, graphs:
     with torch.no_grad():
         encoder(pictures())
     assert len(graphs) == before
+
+
+@pytest.mark.parametrize("adapter", [StgCma, Lavish])
+def test_attention_that_keeps_little_compiles(
+    adapter: type[StgCma | Lavish], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With autograd traced as well, as the default compiler does, under autocast."""
+    for module in (kernel, cross_attention):
+        monkeypatch.setattr(module, "LARGEST_KEPT", 0)
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: real(function, backend="aot_eager", **options))
+    torch._dynamo.reset()
+    scheme = perturbed(adapter(backbone)).eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        written, compiled = (outcome(Encoder(backbone, scheme, compiled=c)) for c in (False, True))
+    torch._dynamo.reset()
+    for ours, theirs in zip(compiled, written, strict=True):
+        largest = theirs.abs().max().clamp_min(1)
+        assert (ours - theirs).abs().max() <= 0.05 * largest
