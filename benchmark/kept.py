@@ -42,12 +42,13 @@ class Leaf:
     def bytes(self) -> int:
         return math.prod(self.stored) * getattr(torch, self.dtype).itemsize
 
-    def read(self, file: Path, index: int) -> Tensor:
-        """The tensor of one item."""
+    def read(self, file: Path, indices: Iterable[int]) -> list[Tensor]:
+        """The tensor of each item."""
         # Read, not mapped: pages of a mapping count as memory of the run, and a file cut short would kill it.
         with file.open("rb", buffering=0) as stream:
-            content = bytearray(os.pread(stream.fileno(), self.bytes, index * self.bytes))
-        return torch.frombuffer(content, dtype=getattr(torch, self.dtype)).view(self.stored).expand(self.shape)
+            contents = [bytearray(os.pread(stream.fileno(), self.bytes, i * self.bytes)) for i in indices]
+        dtype = getattr(torch, self.dtype)
+        return [torch.frombuffer(content, dtype=dtype).view(self.stored).expand(self.shape) for content in contents]
 
 
 class KeptItems(Dataset[Item]):
@@ -71,8 +72,18 @@ class KeptItems(Dataset[Item]):
         return len(self._plain)
 
     def __getitem__(self, index: int) -> Item:
-        flat = {leaf.path: leaf.read(file, index) for leaf, file in self._files}
-        return _nested({**self._plain[index], **flat})
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Item]:
+        """The items of a batch: loaders ask so, and each file is opened once."""
+        paths = [leaf.path for leaf, _ in self._files]
+        records = zip(*(leaf.read(file, indices) for leaf, file in self._files), strict=True)
+        if not paths:
+            return [_nested(self._plain[index]) for index in indices]
+        return [
+            _nested({**self._plain[index], **dict(zip(paths, record, strict=True))})
+            for index, record in zip(indices, records, strict=True)
+        ]
 
 
 def keep(folder: Path, count: int, items_from: Callable[[int], Iterable[Item]]) -> KeptItems:

@@ -13,6 +13,9 @@ LOWEST_HZ = 20.0
 # What a filter without energy shows: the logarithm of the smallest step of a float near one, as in Kaldi.
 FLOOR = torch.finfo(torch.float32).eps
 
+CACHED = 2**18
+"""Numbers of frames that a processor transforms at once: more leave its cache, and take up to twice as long."""
+
 
 class LogMel(nn.Module):
     """Waveforms to log-mel energies: (..., samples) -> (..., frames, F).
@@ -45,7 +48,10 @@ class LogMel(nn.Module):
         """(..., samples) in -1..1 -> (..., at most `frames`, F)."""
         if waveform.shape[-1] < self.width:
             return waveform.new_zeros(*waveform.shape[:-1], 0, self.filters.shape[1])
-        return self._energies(self._framed(waveform)).clamp_min(FLOOR).log()
+        rows = waveform.flatten(0, -2) if waveform.ndim > 1 else waveform.unsqueeze(0)
+        at_once = len(rows) if rows.is_cuda else max(1, CACHED // (self.frames * self.spectrum))
+        energies = torch.cat([self._energies(self._framed(piece)) for piece in rows.split(at_once)])
+        return energies.clamp_min_(FLOOR).log_().reshape(*waveform.shape[:-1], *energies.shape[1:])
 
     def _framed(self, waveform: Tensor) -> Tensor:
         """Frames without their mean, pre-emphasised, windowed, padded: (..., samples) -> (..., frames, spectrum)."""

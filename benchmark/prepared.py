@@ -11,6 +11,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -71,28 +72,38 @@ class Preparation:
         if not is_keeping() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
             return clips
         if self.keeps_features:
-            kept = self._kept(clips, split, "features", self._features, FEATURE_BYTES)
+            make = partial(self._features, self._pictured_before(clips, split))
+            kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
             if kept is not None:
                 return Kept(kept, clips)
         # A GPU makes pictures faster than it reads them.
         on_cpu = self._device.type == "cpu"
-        pictures = self._kept(clips, split, "pictures", self._pictures, PICTURE_BYTES) if on_cpu else None
+        make = partial(self._pictures, clips)
+        pictures = self._kept(clips, split, "pictures", make, PICTURE_BYTES) if on_cpu else None
         return clips if pictures is None else pictures
 
     def _kept(
         self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
     ) -> KeptItems | None:
-        count = len(cast(Sized, clips))
-        folder = cache_folder() / "prepared" / f"{kind}-{self._identity(kind, split, count)}"
+        count, folder = len(cast(Sized, clips)), self._folder(clips, split, kind)
         try:
-            if not folder.exists() and not self._fits(next(make(clips, 1, 0)), count, limit, kind, split):
+            if not folder.exists() and not self._fits(next(make(1, 0)), count, limit, kind, split):
                 return None
-            return keep(folder, count, partial(self._counted, make, clips, count))
+            return keep(folder, count, partial(self._counted, make, count))
         except UnevenItemsError as error:
             logger.info("%s of the %s split are made anew each time: %s", kind, split, error)
         except OSError as error:
             logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
         return None
+
+    def _folder(self, clips: Dataset[Item], split: Split, kind: str) -> Path:
+        return cache_folder() / "prepared" / f"{kind}-{self._identity(kind, split, len(cast(Sized, clips)))}"
+
+    def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
+        """The pictures of the clips where another run has left them."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return KeptItems(self._folder(clips, split, "pictures"))
+        return clips
 
     def _fits(self, item: Item, count: int, limit: int, kind: str, split: Split) -> bool:
         size = count * sum(leaf.bytes for leaf in leaves_of(item)[0])
@@ -102,10 +113,8 @@ class Preparation:
         logger.info("%s of the %s split would take %.1f GB and are made anew each time", kind, split, size / 1e9)
         return False
 
-    def _counted(
-        self, make: Callable[..., Iterator[Item]], clips: Dataset[Item], count: int, start: int
-    ) -> Iterable[Item]:
-        for done, item in enumerate(make(clips, self.spec.recipe.batch_size, start), start=start + 1):
+    def _counted(self, make: Callable[..., Iterator[Item]], count: int, start: int) -> Iterable[Item]:
+        for done, item in enumerate(make(self.spec.recipe.batch_size, start), start=start + 1):
             yield item
             self.report(done, count)
 
@@ -157,6 +166,9 @@ class Kept(Dataset[Item]):
 
     def __getitem__(self, index: int) -> Item:
         return self.features[index]
+
+    def __getitems__(self, indices: list[int]) -> list[Item]:
+        return self.features.__getitems__(indices)
 
 
 def changes_by_epoch(clips: Dataset[Item]) -> bool:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchaudio.compliance.kaldi import fbank
 
+from benchmark import log_mel
 from benchmark.log_mel import LogMel
 
 # Mel bands, frame shift in ms, samples of a segment: the four set-ups of LAVISH, the Swin one of STG-CMA, ours.
@@ -79,3 +80,12 @@ def test_a_sound_shorter_than_one_frame_has_none():
 
 def test_silence_is_the_floor():
     assert torch.all(LogMel(32, 10.0, 25.0, 20)(torch.zeros(16_000)) == torch.tensor(2.0**-23).log())
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_waveforms_piece_by_piece_have_the_same_bits(at_once, monkeypatch):
+    front = LogMel(bands=16, shift_ms=10.0, window_ms=25.0, frames=20)
+    waveforms = torch.randn(2, 4, 4000, generator=torch.Generator().manual_seed(0))
+    expected = torch.stack([torch.stack([front(waveform) for waveform in clip]) for clip in waveforms])
+    monkeypatch.setattr(log_mel, "CACHED", at_once * 20 * front.spectrum)
+    assert torch.equal(front(waveforms), expected)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shutil
 
 import pytest
 import torch
@@ -54,6 +55,16 @@ def test_kept_or_not_the_numbers_are_the_same(cache, monkeypatch, adapter, preci
     second = run(spec(adapter, precision=precision))[1]
     monkeypatch.setenv("AVBENCH_PREPARED", "none")
     assert first == second == run(spec(adapter, precision=precision))[1]
+
+
+def test_features_come_from_pictures_that_another_run_left(cache):
+    from_clips = run(spec("linear_probe"))[1]
+    alone = reads()["train"]
+    shutil.rmtree(cache)
+    run(spec("fake_adapter"))
+    assert run(spec("linear_probe"))[1] == from_clips
+    # Those whose costs are measured.
+    assert reads()["train"] == RECIPE.batch_size < alone
 
 
 def test_pictures_are_made_once_for_all_epochs_adapters_and_seeds(cache):
