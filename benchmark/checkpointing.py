@@ -87,7 +87,7 @@ def computed_again(
     """
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-        keep, reuse = (nullcontext(), nullcontext()) if fused is None else (_Keep(fused), _Reuse(fused))
+        keep, reuse = (nullcontext() if fused is None else _Fused(fused, again=again) for again in (False, True))
         # Weights are kept both times, since torch counts what is.
         return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
 
@@ -97,32 +97,23 @@ def computed_again(
     return result
 
 
-# Torch's own selective checkpointing looks at every operation three times as long as these.
+class _Fused(TorchDispatchMode):
+    """Within, what fused attention puts out is kept, in order; when computed `again`, it is taken from there instead.
 
+    Torch's own selective checkpointing can do so too and looks at every operation for nearly twice as long.
+    """
 
-class _Keep(TorchDispatchMode):
-    """Keeps what fused attention puts out within, in order."""
-
-    def __init__(self, kept: list[Any]) -> None:
+    def __init__(self, kept: list[Any], *, again: bool) -> None:
         super().__init__()
-        self._kept = kept
+        self._kept, self._again = kept, again
 
     def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
+        if operation in FUSED and self._again:
+            return self._kept.pop(0)
         outputs = operation(*inputs, **(options or {}))
         if operation in FUSED:
             self._kept.append(outputs)
         return outputs
-
-
-class _Reuse(TorchDispatchMode):
-    """Gives what was kept in place of fused attention within, in order."""
-
-    def __init__(self, kept: list[Any]) -> None:
-        super().__init__()
-        self._kept = kept
-
-    def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
-        return self._kept.pop(0) if operation in FUSED else operation(*inputs, **(options or {}))
 
 
 @contextmanager

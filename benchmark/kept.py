@@ -76,13 +76,10 @@ class KeptItems(Dataset[Item]):
 
     def __getitems__(self, indices: list[int]) -> list[Item]:
         """The items of a batch: loaders ask so, and each file is opened once."""
-        paths = [leaf.path for leaf, _ in self._files]
-        records = zip(*(leaf.read(file, indices) for leaf, file in self._files), strict=True)
-        if not paths:
-            return [_nested(self._plain[index]) for index in indices]
+        tensors = {leaf.path: leaf.read(file, indices) for leaf, file in self._files}
         return [
-            _nested({**self._plain[index], **dict(zip(paths, record, strict=True))})
-            for index, record in zip(indices, records, strict=True)
+            _nested({**self._plain[index], **{path: read[place] for path, read in tensors.items()}})
+            for place, index in enumerate(indices)
         ]
 
 

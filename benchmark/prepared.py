@@ -72,7 +72,7 @@ class Preparation:
         if not is_keeping() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
             return clips
         if self.keeps_features:
-            make = partial(self._features, self._pictured_before(clips, split))
+            make = partial(self._features, clips, split)
             kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
             if kept is not None:
                 return Kept(kept, clips)
@@ -118,8 +118,8 @@ class Preparation:
             yield item
             self.report(done, count)
 
-    def _features(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
-        rest = Subset(clips, range(start, len(cast(Sized, clips))))
+    def _features(self, clips: Dataset[Item], split: Split, batch_size: int, start: int) -> Iterator[Item]:
+        rest = Subset(self._pictured_before(clips, split), range(start, len(cast(Sized, clips))))
         for batch in DataLoader(rest, batch_size=batch_size, **loader_processes(self.spec.recipe.workers)):
             inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
             yield from _items({"inputs": inputs, "targets": batch["targets"]})

@@ -72,7 +72,7 @@ class _Source(NamedTuple):
 
 @cache
 def _read(path: Path) -> _Source:
-    # The tree itself would take a hundred times the memory of what is asked of it.
+    # The tree itself, which takes far more memory, is not kept.
     tree = ast.parse(path.read_bytes())
     imports = []
     for node in ast.walk(tree):
