@@ -87,8 +87,7 @@ def single_clip(runner: Runner, clock: TrainingClock, device: str) -> SingleClip
         train_ms = _median_ms(lambda: model.train_step(clock.train_clip, steps), model)
         peak = memory.read()
         model.eval()
-        with torch.no_grad():
-            inference_ms = _median_ms(lambda: model.test_step(clock.test_clip), model)
+        inference_ms = _median_ms(lambda: model.test_step(clock.test_clip), model)
     except (RuntimeError, ValueError) as error:
         logger.warning("costs at batch size 1 cannot be measured: %s", error)
         return None

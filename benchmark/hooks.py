@@ -177,10 +177,9 @@ class InferenceClock(Hook):
         """Time these batches instead of the test pass, where that read features which were computed before."""
         self._seconds, self._all_seconds_per_clip = [], []
         runner.model.eval()
-        with torch.no_grad():
-            for index, batch in enumerate(batches):
-                self.before_test_iter(runner, index)
-                self.after_test_iter(runner, index, outputs=runner.model.test_step(batch))
+        for index, batch in enumerate(batches):
+            self.before_test_iter(runner, index)
+            self.after_test_iter(runner, index, outputs=runner.model.test_step(batch))
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         _wait_for_device(runner)

@@ -105,9 +105,8 @@ def score(runner: Runner, task: Task) -> dict[str, float]:
     """The model as it is now on the split that selects; no hook is told."""
     metric = TaskMetric(task)
     runner.model.eval()
-    with torch.no_grad():
-        for batch in runner.val_dataloader:
-            metric.process(batch, runner.model.val_step(batch))
+    for batch in runner.val_dataloader:
+        metric.process(batch, runner.model.val_step(batch))
     return metric.evaluate(len(runner.val_dataloader.dataset))
 
 
