@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from backbones.kernel import attend_in_groups, attend_over_few
+from backbones.linear import multiply
 from backbones.sites import UNCHANGED, Delta, project
 
 LARGEST_LOGIT_SCALE = math.log(100)
@@ -51,6 +52,9 @@ class CosineSimilarity(nn.Module):
 
 def unit_length(x: Tensor) -> Tensor:
     """Vectors along the last axis at length 1, zeros as they are: `F.normalize` with half of its backward pass."""
+    if torch.compiler.is_compiling():
+        # The compiler writes a backward pass of its own, and would take what `out` below is given to lie as x does.
+        return F.normalize(x, dim=-1).contiguous()
     unit: Tensor = _UnitLength.apply(x)
     return unit
 
@@ -83,7 +87,7 @@ class QueryValueBiasLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, 3D)"""
-        return F.linear(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
+        return multiply(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
 
 
 def linear_of(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -26,6 +26,7 @@ from benchmark.kernels import longest
 from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.loading import loader_processes
+from benchmark.machine_rate import Products, share, timed, wait_for
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel, Precision
 from benchmark.operations import squared
@@ -38,9 +39,6 @@ from registry.vocabulary import Inputs
 from tasks.recipe import Checkpointing, Recipe
 from tasks.task import Task
 
-PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}
-"""Of the square matrices whose product tells the machine's rate; smaller ones do not reach it."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -50,7 +48,7 @@ class Asked:
     kernels: whether one more step is watched for what it spends its time in.
     data: whether batches come from the task's training split through its loader, or are made of random numbers.
     pretrained: whether the backbone's weights are read; random ones cost the same.
-    product_side: of the square matrices whose product tells the machine's rate; None for `PRODUCT_SIDE`.
+    product_side: of the square matrices whose product tells the machine's rate; None for `machine_rate.PRODUCT_SIDE`.
     """
 
     backbone: Component
@@ -90,8 +88,7 @@ def profile(asked: Asked) -> dict[str, Any]:
 def measure(asked: Asked) -> dict[str, Any]:
     """Times, memory, operations and the share of the machine's own rate that they reach, in plain values.
 
-    Seconds are medians. A share compares each step with the products timed just before and after it, so that a machine
-    which slows down slows both; the median over the steps is given.
+    Seconds are medians. What a share is: `machine_rate.share`.
 
     Raises:
         UserError: a mistake in what was asked.
@@ -119,17 +116,18 @@ def measure(asked: Asked) -> dict[str, Any]:
     for _ in range(asked.warm_up):
         work.train()
     peak = memory.read()
-    product = _Product(asked)
-    training = _timed(work.train, product, asked)
+    device = torch.device(asked.device)
+    products = Products(device, torch.bfloat16 if asked.precision == "bf16" else torch.float32, asked.product_side)
+    training = timed(work.train, asked.steps, products)
     step_seconds = statistics.median(t.seconds for t in training)
-    listed = longest(work.train, torch.device(asked.device), step_seconds) if asked.kernels else None
+    listed = longest(work.train, device, step_seconds) if asked.kernels else None
     model.eval()
     work.infer()
-    inference = _timed(work.infer, product, asked)
+    inference = timed(work.infer, asked.steps, products)
     forward, backward = (operations.forward, operations.backward) if operations else (None, None)
     per_step = asked.batch * (forward + backward) if forward is not None and backward is not None else None
     per_look = asked.batch * forward if forward is not None else None
-    best = max(t.rate for t in (*training, *inference))
+    rate, fastest = (max(rates) for rates in zip(*(t.rates for t in (*training, *inference)), strict=True))
     return {
         "backbone": str(asked.backbone),
         "adapter": str(asked.adapter),
@@ -145,10 +143,12 @@ def measure(asked: Asked) -> dict[str, Any]:
         "peak_memory_mb": peak,
         "forward_gflops_per_clip": forward and forward / 1e9,
         "backward_gflops_per_clip": backward if backward is None else backward / 1e9,
-        "product_gflops_per_second": best / 1e9,
-        "step_share": _share(training, per_step),
-        "step_share_of_best_product": None if per_step is None else per_step / step_seconds / best,
-        "inference_share": _share(inference, per_look),
+        "product_gflops_per_second": rate / 1e9,
+        "fastest_product_gflops_per_second": fastest / 1e9,
+        "step_share": share(training, per_step),
+        "step_share_of_fastest_product": share(training, per_step, of_fastest=True),
+        "inference_share": share(inference, per_look),
+        "inference_share_of_fastest_product": share(inference, per_look, of_fastest=True),
         "kernels": listed,
         "steps": asked.steps,
         "step_seconds": [t.seconds for t in training],
@@ -203,51 +203,8 @@ class _Work:
         return batch
 
     def _finish(self, begun: float) -> None:
-        _wait_for(self._device)
+        wait_for(self._device)
         self.loaded += time.perf_counter() - begun if self._batches is not None else 0.0
-
-
-class _Product:
-    """A large square matrix product in the precision of the step, as a linear layer computes it."""
-
-    def __init__(self, asked: Asked) -> None:
-        self._device = torch.device(asked.device)
-        self._side = asked.product_side or PRODUCT_SIDE[self._device.type]
-        dtype = torch.bfloat16 if asked.precision == "bf16" else torch.float32
-        self._left, self._right = (
-            torch.randn(self._side, self._side, device=self._device).to(dtype) for _ in ("left", "right")
-        )
-        self.rate()
-
-    def rate(self) -> float:
-        """Operations a second: the better of three."""
-        return 2 * self._side**3 / min(_seconds(self._multiply, self._device) for _ in range(3))
-
-    def _multiply(self) -> None:
-        torch.nn.functional.linear(self._left, self._right)
-
-
-@dataclass(frozen=True)
-class _Timed:
-    seconds: float
-    rate: float
-    """Of the products around this step, operations a second."""
-
-
-def _timed(step: Callable[[], None], product: _Product, asked: Asked) -> list[_Timed]:
-    timed, before = [], product.rate()
-    for _ in range(asked.steps):
-        seconds = _seconds(step, torch.device(asked.device))
-        after = product.rate()
-        timed.append(_Timed(seconds, max(before, after)))
-        before = after
-    return timed
-
-
-def _share(timed: Sequence[_Timed], operations: int | None) -> float | None:
-    if operations is None:
-        return None
-    return statistics.median(operations / t.seconds / t.rate for t in timed)
 
 
 def random_inputs(task: Task, model: AudioVisualModel, batch: int) -> Inputs:
@@ -283,19 +240,6 @@ def _labels(model: AudioVisualModel, task: Task, asked: Asked) -> list[str]:
         "synthetic data": asked.data and (task.is_synthetic or task.is_sample),
     }
     return [label for label, holds in known.items() if holds]
-
-
-def _seconds(step: Callable[[], None], device: torch.device) -> float:
-    _wait_for(device)
-    begun = time.perf_counter()
-    step()
-    _wait_for(device)
-    return time.perf_counter() - begun
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @contextmanager

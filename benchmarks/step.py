@@ -93,16 +93,32 @@ def row(m: Measured) -> str:
         m["precision"],
         m["batch"],
         f"{m['step_ms_per_clip'] / 1000:.3g}",
-        percent(m["step_share"]),
+        shares(m, "step"),
         f"{m['inference_ms_per_clip'] / 1000:.3g}",
-        percent(m["inference_share"]),
+        shares(m, "inference"),
         f"{m['forward_gflops_per_clip']:,.0f}",
         f"{m['backward_gflops_per_clip']:,.0f}",
-        f"{m['product_gflops_per_second']:,.0f}",
+        rates(m),
         f"{gb(m):.2f}",
         f"{m['device_name']}, {m['threads']} threads, load {m['load_average']:.1f}, {m['date']}",
     )
     return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def shares(m: Measured, which: str) -> str:
+    """Of torch's own product, and of oneDNN's where frozen layers multiply by that."""
+    first = percent(m[f"{which}_share"])
+    return f"{first}; {percent(m[f'{which}_share_of_fastest_product'])}" if has_two_rates(m) else first
+
+
+def rates(m: Measured) -> str:
+    """Of the products that shares are of."""
+    first = f"{m['product_gflops_per_second']:,.0f}"
+    return f"{first}; {m['fastest_product_gflops_per_second']:,.0f}" if has_two_rates(m) else first
+
+
+def has_two_rates(m: Measured) -> bool:
+    return bool(m.get("fastest_product_gflops_per_second", 0) > m["product_gflops_per_second"])
 
 
 def percent(share: float | None) -> str:

@@ -29,3 +29,19 @@ def test_zeros_stay_zeros():
     out.sum().backward()
     assert torch.equal(out, torch.zeros(2, 3))
     assert torch.isfinite(x.grad).all()
+
+
+def test_unit_length_compiles_over_strided_vectors() -> None:
+    """Views of queries, keys and values in one, whose groups and heads become one axis afterwards."""
+
+    def merged(x: torch.Tensor) -> torch.Tensor:
+        return unit_length(x.transpose(2, 3)).flatten(1, 2)
+
+    x = torch.randn(2, 3, 4, 5, 6, requires_grad=True)
+    torch._dynamo.reset()
+    outcomes = []
+    for apply in (merged, torch.compile(merged, backend="aot_eager")):
+        out = apply(x)
+        outcomes.append((out, *torch.autograd.grad(out.pow(3).sum(), x)))
+    torch._dynamo.reset()
+    torch.testing.assert_close(*outcomes)

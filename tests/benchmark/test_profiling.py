@@ -6,7 +6,7 @@ import pytest
 import torch
 from training_fakes import FakeTask, registered
 
-from benchmark import checkpointing, encoder, profiling
+from benchmark import checkpointing, encoder, machine_rate, profiling
 from benchmark.assembly import build_model
 from benchmark.profiling import Asked, measure, profile, random_inputs
 from registry import Component
@@ -19,7 +19,7 @@ TINY = [Component.parse(text) for text in ("tiny_vit", "stg_cma", "event_localis
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     threads = torch.get_num_threads()
-    monkeypatch.setattr(profiling, "PRODUCT_SIDE", {"cpu": 64})
+    monkeypatch.setattr(machine_rate, "PRODUCT_SIDE", {"cpu": 64})
     monkeypatch.setattr(profiling, "cores", lambda: 1)
     monkeypatch.setattr(profiling, "load_plugins", lambda *words, **options: None)
     with registered():
@@ -34,8 +34,6 @@ def test_the_figures_agree_with_each_other(precision):
     assert len(m["step_seconds"]) == m["steps"] == 3
     assert m["step_ms_per_clip"] == pytest.approx(1000 * sorted(m["step_seconds"])[1] / 2)
     operations = 2 * (m["forward_gflops_per_clip"] + m["backward_gflops_per_clip"])
-    best = operations / sorted(m["step_seconds"])[1] / m["product_gflops_per_second"]
-    assert m["step_share_of_best_product"] == pytest.approx(best)
     # The products beside a step are never faster than the fastest of all.
     assert m["step_share"] >= 0.999 * min(operations / s / m["product_gflops_per_second"] for s in m["step_seconds"])
     assert m["peak_memory_mb"] > 50

@@ -67,6 +67,14 @@ class TestStep:
         assert len(json.loads((tmp_path / "r.json").read_text())) == 1
         assert "no memory" in capsys.readouterr().out
 
+    def test_a_faster_library_has_a_share_beside_that_of_torchs_own_product(self, step):
+        two = figures(1, 3000.0) | {
+            "step_share": 1.17, "step_share_of_fastest_product": 0.57, "inference_share_of_fastest_product": 0.65,
+            "fastest_product_gflops_per_second": 825.0,
+        }  # fmt: skip
+        assert "| 117 %; 57 % | 4.2 | unknown; 65 % |" in step.row(two)
+        assert "| 412; 825 |" in step.row(two)
+
     def test_the_standard_set(self, step):
         assert len(step.COMBINATIONS) == 12
 

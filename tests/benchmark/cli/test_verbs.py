@@ -132,8 +132,10 @@ class TestProfile:
             "steps": 5, "device_name": "d", "threads": 2, "load_average": 0.5, "date": "2026-11-24",
             "step_ms_per_clip": 1234.5, "inference_ms_per_clip": 0.123, "data_wait": None, "peak_memory_mb": 4755.1,
             "forward_gflops_per_clip": None, "backward_gflops_per_clip": 0.0, "product_gflops_per_second": 412.5,
+            "fastest_product_gflops_per_second": 412.5,
             "step_share": 0.5427, "inference_share": None,
         }  # fmt: skip
+        self.figures = figures
         monkeypatch.setattr(profiling, "profile", lambda asked: self.asked.append(asked) or figures)
 
     def test_as_text(self, capsys) -> None:
@@ -148,6 +150,16 @@ class TestProfile:
         assert lines["forward"] == "unknown GFLOP per clip"
         assert lines["blocks"] == "checkpointing none, compile blocks"
         assert lines["25.1 %"].split() == ["3.14", "12", "aten::mm"]
+
+    def test_a_faster_library_has_its_own_share(self, capsys) -> None:
+        self.figures |= {
+            "fastest_product_gflops_per_second": 825.0, "step_share": 1.2, "step_share_of_fastest_product": 0.6,
+            "inference_share_of_fastest_product": None,
+        }  # fmt: skip
+        assert main([*self.WORDS, "--device", "cpu"]) == 0
+        out = capsys.readouterr().out
+        assert "412 GFLOP/s as torch multiplies, 825 by oneDNN" in out
+        assert "120.0 % of the first, 60.0 % of the second" in out
 
     def test_as_json_and_as_asked(self, capsys) -> None:
         amounts, how = ("--batch", "4", "--steps", "7"), ("--precision", "fp32", "--checkpointing", "blocks")

@@ -1,0 +1,106 @@
+"""Whichever library multiplies, a frozen linear map is `F.linear`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from backbones import linear
+
+needs_onednn = pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
+
+
+@pytest.fixture
+def at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "SMALLEST", 0)
+
+
+def by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    assert linear._ONEDNN_IS_FASTER
+    product: Tensor = linear._Product.apply(x, weight, bias)
+    return product
+
+
+@needs_onednn
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    inner=st.integers(1, 70),
+    outer=st.integers(1, 70),
+    has_bias=st.booleans(),
+    is_strided=st.booleans(),
+    trained=st.tuples(st.booleans(), st.booleans(), st.booleans()).filter(any),
+)
+def test_values_and_gradients_are_those_of_a_linear_layer(shape, inner, outer, has_bias, is_strided, trained) -> None:
+    make = torch.Generator().manual_seed(inner + 71 * outer)
+    x = torch.randn(inner, *shape, generator=make).movedim(0, -1)
+    given_tensors = [
+        x if is_strided else x.contiguous(),
+        torch.randn(outer, inner, generator=make),
+        *([torch.randn(outer, generator=make)] if has_bias else []),
+    ]
+    found = []
+    for multiply, dtype in ((by_onednn, torch.float32), (F.linear, torch.float64)):
+        tensors = [t.to(dtype).requires_grad_(r) for t, r in zip(given_tensors, trained, strict=False)]
+        product = multiply(*tensors, *([] if has_bias else [None]))
+        wanted = [t for t in tensors if t.requires_grad]
+        gradients = torch.autograd.grad(product.square().sum(), wanted) if wanted else []
+        found.append([product, *gradients])
+    for ours, exact in zip(*found, strict=True):
+        torch.testing.assert_close(ours.double(), exact, rtol=1e-4, atol=1e-3)
+
+
+@needs_onednn
+def test_only_large_products_in_float32_leave_torch() -> None:
+    def preferred(rows: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> bool:
+        x = torch.empty(rows, 256, dtype=dtype, device=device)
+        return linear.prefers_onednn(x, torch.empty(256, 256, dtype=dtype, device=device))
+
+    assert preferred(256)
+    assert not preferred(255)
+    assert not preferred(256, torch.bfloat16)
+    assert not preferred(256, device="meta")
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not preferred(256)
+
+
+@needs_onednn
+def test_a_frozen_map_keeps_nothing_but_its_weight() -> None:
+    x, frozen = torch.randn(3, 4, requires_grad=True), torch.randn(5, 4)
+    kept: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        by_onednn(x, frozen, None)
+    assert [t.shape for t in kept] == [frozen.shape]
+
+
+@needs_onednn
+def test_the_same_bits_twice(at_any_size: None) -> None:
+    x, weight, bias = torch.randn(300, 90), torch.randn(70, 90), torch.randn(70)
+    assert torch.equal(linear.multiply(x, weight, bias), linear.multiply(x, weight, bias))
+
+
+@needs_onednn
+def test_it_compiles_with_its_gradient(at_any_size: None) -> None:
+    layer = nn.Linear(6, 5).requires_grad_(False)
+    x = torch.randn(2, 3, 6, requires_grad=True)
+    torch._dynamo.reset()
+    compiled = torch.compile(linear.apply_linear, backend="aot_eager", fullgraph=True)
+    outcomes = []
+    for apply in (linear.apply_linear, compiled):
+        product = apply(layer, x)
+        outcomes.append((product, *torch.autograd.grad(product.square().sum(), x)))
+    torch._dynamo.reset()
+    torch.testing.assert_close(*outcomes)
+
+
+def test_a_module_of_another_kind_computes_by_itself() -> None:
+    class Doubled(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * super().forward(x)
+
+    layer, x = Doubled(4, 3), torch.randn(2, 4)
+    assert torch.equal(linear.apply_linear(layer, x), layer(x))
