@@ -5,19 +5,26 @@ from __future__ import annotations
 import pytest
 import torch
 
+from backbones import activation
 from backbones.activation import QuickGelu, read_activation
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_values_and_gradients_have_the_bits_of_open_clips(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("at_once", [activation.CACHED, 64])
+@pytest.mark.parametrize("dense", [True, False])
+def test_values_and_gradients_have_the_bits_of_open_clips(
+    dtype: torch.dtype, at_once: int, dense: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from open_clip.transformer import QuickGELU
 
+    monkeypatch.setattr(activation, "CACHED", at_once)
     generator = torch.Generator().manual_seed(0)
     values, seen = 3 * torch.randn(7, 33, generator=generator), torch.randn(7, 33, generator=generator).to(dtype)
+    values = values if dense else values.t().contiguous().t()
     both = []
-    for activation in (QuickGELU(), QuickGelu()):
+    for compute in (QuickGELU(), QuickGelu()):
         x = values.to(dtype).requires_grad_()
-        y = activation(x)
+        y = compute(x)
         y.backward(seen)
         both.append((y, x.grad))
     for theirs, ours in zip(*both, strict=True):
