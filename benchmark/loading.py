@@ -1,24 +1,54 @@
-"""The processes behind a loader of clips."""
+"""Loaders of clips, and the processes behind them."""
 
 from __future__ import annotations
 
 import multiprocessing
-from typing import Any
+import pickle
+from collections.abc import Sized
+from typing import Any, cast
 
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 PRELOADED = ["tasks.builtin", "tasks.media.recording", "torch.utils.data"]
 """What every such process needs; each would import it for itself, for seconds, in each epoch."""
 
 
-def loader_processes(asked: int) -> dict[str, Any]:
-    """Arguments of a `DataLoader` for as many processes, but no more than this cell has threads.
+def clip_loader(clips: Dataset[Any], *, workers: int, **options: Any) -> DataLoader[Any]:
+    """A loader with as many processes as asked, but no more than this cell has threads.
 
     They are forked from a server that has the imports. They start anew in each epoch, so that its seed reaches them.
+
+    Args:
+        options: further ones of `DataLoader`.
     """
-    workers = min(asked, torch.get_num_threads())
+    workers = min(workers, torch.get_num_threads())
     if not workers:
-        return {"num_workers": 0}
+        return DataLoader(clips, **options)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return {"num_workers": workers, "multiprocessing_context": context}
+    return DataLoader(_SentWhole(clips), num_workers=workers, multiprocessing_context=context, **options)
+
+
+class _SentWhole(Dataset[Any]):
+    """A data set that goes to a process as one string of bytes.
+
+    As it is, each of its tensors would go as an open file, and a process takes no more than some 250.
+    """
+
+    def __init__(self, clips: Dataset[Any]) -> None:
+        self._clips = clips
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self._clips))
+
+    def __getitem__(self, index: int) -> Any:
+        return self._clips[index]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (pickle.dumps(self._clips),)
+
+
+def _received(clips: bytes) -> _SentWhole:
+    # Packed by the process that started this one, as everything else is that it was started with.
+    return _SentWhole(pickle.loads(clips))

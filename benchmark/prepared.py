@@ -19,14 +19,14 @@ from typing import Any, cast
 
 import timm
 import torch
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import Dataset, Subset
 
 from benchmark.costs import clips_in
 from benchmark.extractions import is_keeping
 from benchmark.grid import RunSpec
 from benchmark.identity import sources_of
 from benchmark.kept import KeptItems, UnevenItemsError, keep, leaves_of
-from benchmark.loading import loader_processes
+from benchmark.loading import clip_loader
 from benchmark.model import AudioVisualModel
 from benchmark.sources import digest
 from registry import BACKBONES, TASKS, look_up
@@ -120,7 +120,7 @@ class Preparation:
 
     def _features(self, clips: Dataset[Item], split: Split, batch_size: int, start: int) -> Iterator[Item]:
         rest = Subset(self._pictured_before(clips, split), range(start, len(cast(Sized, clips))))
-        for batch in DataLoader(rest, batch_size=batch_size, **loader_processes(self.spec.recipe.workers)):
+        for batch in clip_loader(rest, batch_size=batch_size, workers=self.spec.recipe.workers):
             inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
             yield from _items({"inputs": inputs, "targets": batch["targets"]})
 

@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from benchmark.assembly import build_model, build_task
 from benchmark.costs import give_back_memory
@@ -25,7 +24,7 @@ from benchmark.environment import device_name
 from benchmark.kernels import longest
 from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
-from benchmark.loading import loader_processes
+from benchmark.loading import clip_loader
 from benchmark.machine_rate import Products, share, timed, wait_for
 from benchmark.measure import PeakMemory
 from benchmark.model import AudioVisualModel, Precision
@@ -230,7 +229,7 @@ def _endless(task: Task, asked: Asked) -> Iterator[Any]:
     if len(clips) < asked.batch:  # type: ignore[arg-type]
         raise UserError(f"--batch {asked.batch} is more than the training split's {len(clips)} clips.")  # type: ignore[arg-type]
     while True:
-        yield from DataLoader(clips, asked.batch, drop_last=True, **loader_processes(1))
+        yield from clip_loader(clips, workers=1, batch_size=asked.batch, drop_last=True)
 
 
 def _labels(model: AudioVisualModel, task: Task, asked: Asked) -> list[str]:

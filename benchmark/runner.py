@@ -22,7 +22,7 @@ from benchmark.augmentation import AugmentedClips, augments
 from benchmark.distributed import Share, gathered, processes, rank, wrapped
 from benchmark.grid import RunSpec
 from benchmark.kept import KeptItems
-from benchmark.loading import loader_processes
+from benchmark.loading import clip_loader
 from benchmark.mixup import MixedSound
 from benchmark.model import AudioVisualModel
 from benchmark.optimizer import Steps, build_optimizer, build_schedule
@@ -191,12 +191,12 @@ def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
 def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:
     # What is kept is read in a fraction of the time that processes take to start, anew in each epoch.
     is_kept = isinstance(dataset, Kept | KeptItems)
-    return DataLoader(
+    return clip_loader(
         dataset,
+        workers=0 if is_kept else spec.recipe.workers,
         batch_size=spec.recipe.batch_size // processes(),
         sampler=_order(dataset, split, spec),
         pin_memory=device.type == "cuda",
-        **loader_processes(0 if is_kept else spec.recipe.workers),
     )
 
 

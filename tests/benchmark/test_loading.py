@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from benchmark.loading import loader_processes
+from benchmark.loading import clip_loader
 
 
 class Where(Dataset[tuple[int, int, int]]):
@@ -33,12 +33,31 @@ def two_threads() -> Iterator[None]:
 @pytest.mark.usefixtures("two_threads")
 @pytest.mark.parametrize(("asked", "given"), [(0, 0), (1, 1), (2, 2), (8, 2)])
 def test_no_more_processes_than_threads(asked: int, given: int) -> None:
-    assert loader_processes(asked)["num_workers"] == given
+    assert clip_loader(Where(), workers=asked).num_workers == given
 
 
 @pytest.mark.usefixtures("two_threads")
 def test_items_come_in_order_from_processes_of_a_server() -> None:
-    items = list(DataLoader(Where(), batch_size=None, **loader_processes(8)))
+    items = list(clip_loader(Where(), workers=8, batch_size=None))
     assert [index for index, _, _ in items] == list(range(6))
     assert len({process for _, process, _ in items}) == 2
     assert {parent for _, _, parent in items}.isdisjoint({os.getpid()}), "they were forked from this process"
+
+
+class ManyTensors(Dataset[torch.Tensor]):
+    """More than a process takes open files."""
+
+    def __init__(self) -> None:
+        self.held = [torch.tensor(i) for i in range(1000)]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.held[index]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_data_set_may_hold_many_tensors() -> None:
+    (batch,) = clip_loader(ManyTensors(), workers=1, batch_size=1000)
+    assert torch.equal(batch, torch.arange(1000))

@@ -5,9 +5,9 @@ import logging
 import shutil
 
 import pytest
-import torch
 from training_fakes import FakeTask, registered
 
+from backbones.linear import Linear
 from benchmark import prepared as module
 from benchmark.assembly import build_model, build_task
 from benchmark.grid import RunSpec
@@ -98,7 +98,7 @@ def test_kept_features_are_read_without_processes_of_their_own(cache, monkeypatc
 
 def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
     seen = []
-    forward = torch.nn.Linear.forward
+    forward = Linear.forward
 
     def watching(self, x):
         if self.in_features == 3 * 4 * 4:
@@ -106,7 +106,7 @@ def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
         return forward(self, x)
 
     run(spec("linear_probe"))
-    monkeypatch.setattr(torch.nn.Linear, "forward", watching)
+    monkeypatch.setattr(Linear, "forward", watching)
     record, _ = run(spec("linear_probe"))
     assert record.ms_per_clip > 0
     assert record.single is not None
