@@ -31,7 +31,7 @@ class SyntheticClips(Dataset[Item]):
     kind: Kind = "event"
 
     def __init__(self, split: Split) -> None:
-        self.scenes: list[Scene] = [make_scene(seed, kind=self.kind) for seed in store.seeds(split)]
+        self.scenes: list[Scene] = [make_scene(seed, kind=self.kind) for seed in store.seeds(self.kind, split)]
         self.split: Split = split
         store.prepare(self.kind)
 

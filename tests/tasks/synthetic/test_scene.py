@@ -91,7 +91,7 @@ def test_every_shape_differs_from_every_other(category):
 
 
 def test_splits_share_no_scene():
-    seeds = [set(store.seeds(split)) for split in ("train", "validation", "test")]
+    seeds = [set(store.seeds("event", split)) for split in ("train", "validation", "test")]
     assert not seeds[0] & seeds[1]
     assert not seeds[0] & seeds[2]
     assert not seeds[1] & seeds[2]
