@@ -6,7 +6,6 @@ from typing import cast
 
 from adapters.scheme import AdapterScheme
 from backbones.backbone import Backbone
-from backbones.linear import use_faster_library
 from benchmark.encoder import Encoder
 from benchmark.expansion import build_task
 from benchmark.model import AudioVisualModel, Precision
@@ -65,6 +64,4 @@ def build_model(
     scheme = build_scheme(adapter, frozen, task.segments)
     seed_everything(seed, "head")
     encoder = Encoder(frozen, scheme, checkpointing=checkpointing, compiled=compiled)
-    model = AudioVisualModel(encoder, task.head(frozen.dim), precision)
-    use_faster_library(model)
-    return model
+    return AudioVisualModel(encoder, task.head(frozen.dim), precision)

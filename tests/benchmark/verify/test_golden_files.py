@@ -11,6 +11,7 @@ import pytest
 import adapters.stg_cma
 from adapters import cross_attention, lavish
 from adapters.stg_cma import StgCma
+from backbones import linear
 from backbones.groups import ShiftedWindows
 from benchmark.__main__ import main
 from benchmark.verify import verify
@@ -47,6 +48,19 @@ def test_golden_file_passes(path, precision):
     with np.load(path) as file:
         recorded = [k for k in file.files if k.startswith(("output/", "inter/", "grad/", "eval/", "train/"))]
     assert {line.tensor for line in report.compared} >= set(recorded)
+
+
+@pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if "full" in path.stem or "tiny" in path.stem], ids=lambda p: p.stem
+)
+def test_whole_models_pass_by_the_library_of_large_products(path, monkeypatch):
+    """The files' models are too small to reach it by themselves."""
+    reached, preferred = [], linear.prefers_onednn
+    monkeypatch.setattr(linear, "SMALLEST", 0)
+    monkeypatch.setattr(linear, "prefers_onednn", lambda *tensors: reached.append(preferred(*tensors)) or reached[-1])
+    assert [line for line in verify(path, "fp32").compared if not line.passed] == []
+    assert any(reached)
 
 
 def scaled(query, tokens):
