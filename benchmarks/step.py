@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -56,11 +58,15 @@ def measure(
         *("--batch", str(batch), "--precision", precision, "--steps", str(steps), "--device", device, "--json"),
         *("--compile", "blocks" if compiled else "none"),
     ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=ROOT)
-    except subprocess.TimeoutExpired:
-        return {"failure": f"took longer than {timeout:.0f} s"}
-    return json.loads(done.stdout) if done.returncode == 0 else {"failure": done.stderr.strip().splitlines()[-1][:200]}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # `profile` measures in a child, which would go on beside the next measurement: both are of one group.
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
+        try:
+            out, error = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            return {"failure": f"took longer than {timeout:.0f} s"}
+    return json.loads(out) if process.returncode == 0 else {"failure": error.strip().splitlines()[-1][:200]}
 
 
 def batches(first: int, largest: bool) -> Iterable[int]:

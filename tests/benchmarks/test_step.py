@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def figures(batch: int, memory_mb: float) -> dict:
         "forward_gflops_per_clip": 852.2, "backward_gflops_per_clip": 892.3, "product_gflops_per_second": 412.5,
         "peak_memory_mb": memory_mb, "device_name": "d", "threads": 2, "load_average": 0.1, "date": "2026-11-24",
     }  # fmt: skip
+
+
+def is_alive(process: int) -> bool:
+    """Whether it still runs; one that was killed may wait for its parent to take notice."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 class TestStep:
@@ -74,6 +81,23 @@ class TestStep:
         }  # fmt: skip
         assert "| 117 %; 57 % | 4.2 | unknown; 65 % |" in step.row(two)
         assert "| 412; 825 |" in step.row(two)
+
+    @pytest.mark.skipif(not Path("/proc").exists(), reason="tells by /proc whether a process runs")
+    def test_nothing_of_a_measurement_that_took_too_long_goes_on(self, tmp_path, monkeypatch):
+        module, told = script("step"), tmp_path / "child"
+        child = "import time; time.sleep(600)"
+        parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}])\n"
+        parent += f"open({str(told)!r}, 'w').write(str(p.pid)); p.wait()"
+        stand_in = tmp_path / "python"
+        stand_in.write_text(f"#!{sys.executable}\n{parent}\n")
+        stand_in.chmod(0o755)
+        monkeypatch.setattr(module.sys, "executable", str(stand_in))
+        assert module.measure("a+b", "bf16", 1, "cpu", 1, timeout=3) == {"failure": "took longer than 3 s"}
+        for _ in range(100):
+            if not is_alive(int(told.read_text())):
+                return
+            time.sleep(0.1)
+        pytest.fail("its child still runs")
 
     def test_the_standard_set(self, step):
         assert len(step.COMBINATIONS) == 12
