@@ -19,6 +19,7 @@ from torch import Tensor
 from benchmark.checkpoints import State, save, trained_state
 from benchmark.distributed import rank
 from benchmark.failures import NonFiniteLossError
+from benchmark.loading import clips_of
 from benchmark.prepared import changes_by_epoch
 from benchmark.progress import Progress
 from benchmark.seeding import derive_seed, seed_everything
@@ -60,8 +61,9 @@ class EpochSeeds(Hook):
         # Processes that train together must not drop the same units.
         seed_everything(self._seed, "epoch", runner.epoch, *([rank()] if rank() else []))
         runner.train_dataloader.sampler.set_epoch(runner.epoch)
-        if changes_by_epoch(runner.train_dataloader.dataset):
-            runner.train_dataloader.dataset.begin_epoch(derive_seed(self._seed, "items", runner.epoch))
+        clips: Any = clips_of(runner.train_dataloader)
+        if changes_by_epoch(clips):
+            clips.begin_epoch(derive_seed(self._seed, "items", runner.epoch))
 
 
 class EpochStory(Hook):

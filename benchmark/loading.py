@@ -30,6 +30,11 @@ def clip_loader(clips: Dataset[Any], *, workers: int, **options: Any) -> DataLoa
     return DataLoader(_SentWhole(clips), num_workers=workers, multiprocessing_context=context, **options)
 
 
+def clips_of(loader: DataLoader[Any]) -> Dataset[Any]:
+    """The data set that a loader was given."""
+    return loader.dataset.clips if isinstance(loader.dataset, _SentWhole) else loader.dataset
+
+
 class _SentWhole(Dataset[Any]):
     """A data set that goes to a process as one string of bytes.
 
@@ -37,16 +42,16 @@ class _SentWhole(Dataset[Any]):
     """
 
     def __init__(self, clips: Dataset[Any]) -> None:
-        self._clips = clips
+        self.clips = clips
 
     def __len__(self) -> int:
-        return len(cast(Sized, self._clips))
+        return len(cast(Sized, self.clips))
 
     def __getitem__(self, index: int) -> Any:
-        return self._clips[index]
+        return self.clips[index]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (pickle.dumps(self._clips),)
+        return _received, (pickle.dumps(self.clips),)
 
 
 def _received(clips: bytes) -> _SentWhole:

@@ -22,7 +22,7 @@ class Rates(NamedTuple):
     """Operations a second of a large product, 2 for a multiply-add.
 
     default: as torch multiplies by itself.
-    fastest: as frozen layers do where they choose another library, which is float32 on CPU; else the same.
+    fastest: as linear layers of a model do where they choose another library, in float32 on CPU; else the same.
     """
 
     default: float

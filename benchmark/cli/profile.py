@@ -116,13 +116,13 @@ def _lines(m: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shares(m: dict[str, Any]) -> list[tuple[str, str]]:
-    """Of the rate of torch's own product, and of a faster one where frozen layers have that."""
+    """Of the rate of torch's own product, and of a faster one where linear layers here have that."""
     rate, fastest = (_number(m[name]) for name in ("product_gflops_per_second", "fastest_product_gflops_per_second"))
     lines = [("matrix products here", f"{rate} GFLOP/s")]
     passes = {"training": "step", "inference": "inference"}
     if m["fastest_product_gflops_per_second"] == m["product_gflops_per_second"]:
         return lines + [(f"{name} reaches", f"{_percent(m[f'{key}_share'])} of it") for name, key in passes.items()]
-    lines = [("matrix products here", f"{rate} GFLOP/s as torch multiplies, {fastest} by oneDNN as frozen layers do")]
+    lines = [("matrix products here", f"{rate} GFLOP/s as torch multiplies, {fastest} by oneDNN as linear layers here")]
     for name, key in passes.items():
         first, second = (_percent(m[f"{key}_share{which}"]) for which in ("", "_of_fastest_product"))
         lines.append((f"{name} reaches", f"{first} of the first, {second} of the second"))

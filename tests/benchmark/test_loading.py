@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.utils.data import Dataset
 
+from benchmark.hooks import EpochSeeds
 from benchmark.loading import clip_loader
+from benchmark.seeding import EpochOrder, derive_seed
 
 
 class Where(Dataset[tuple[int, int, int]]):
@@ -61,3 +64,30 @@ class ManyTensors(Dataset[torch.Tensor]):
 def test_a_data_set_may_hold_many_tensors() -> None:
     (batch,) = clip_loader(ManyTensors(), workers=1, batch_size=1000)
     assert torch.equal(batch, torch.arange(1000))
+
+
+class Changing(Dataset[int]):
+    """Items that say which epoch has begun."""
+
+    seed = -1
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return self.seed
+
+    def begin_epoch(self, seed: int) -> None:
+        self.seed = seed
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epochs_seed_reaches_the_processes(workers: int) -> None:
+    clips = Changing()
+    loader = clip_loader(clips, workers=workers, batch_size=None, sampler=EpochOrder(clips, 0))
+    seen = []
+    for epoch in (0, 1):
+        EpochSeeds(seed=3).before_train_epoch(SimpleNamespace(train_dataloader=loader, epoch=epoch))
+        seen.append(list(loader))
+    assert seen == [[derive_seed(3, "items", epoch)] * 2 for epoch in (0, 1)]
