@@ -204,12 +204,14 @@ class _Run:
             self._reporter.tell(phase="prepare", step=done, steps=total)
 
     def _time_raw_clips(self, runner: Runner) -> None:
-        """Where training and test read features that were kept, the costs of a clip are those of the whole model."""
+        """Where the test, and mostly training too, read features that were kept, costs are those of the whole model."""
         train, test = raw_loader(runner, "train"), raw_loader(runner, "test")
-        if train and test:
-            self.reads_features = True
-            self.clock.time(runner, islice(test, RAW_BATCHES))
-            self.training_clock.take_clips(next(iter(train)), next(iter(test)))
+        self.reads_features = train is not None
+        if test is None:
+            return
+        self.clock.time(runner, islice(test, RAW_BATCHES))
+        seen = self.training_clock.train_clip if train is None else next(iter(train))
+        self.training_clock.take_clips(seen, next(iter(test)))
 
 
 def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:

@@ -10,7 +10,9 @@ from training_fakes import FakeTask, registered
 from backbones.linear import Linear
 from benchmark import prepared as module
 from benchmark.assembly import build_model, build_task
+from benchmark.costs import TrainingClock
 from benchmark.grid import RunSpec
+from benchmark.hooks import InferenceClock
 from benchmark.prepared import Preparation
 from benchmark.training import train
 from registry import Component
@@ -111,6 +113,25 @@ def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
     assert record.ms_per_clip > 0
     assert record.single is not None
     assert seen[:4] == [8] * 4, "three batches of the test split, the last cut short, go through the backbone"
+
+
+def test_costs_are_those_of_the_whole_model_where_clips_change_in_training(cache, monkeypatch):
+    """Then the splits that do not change are kept, and the test among them."""
+    timed, time_batches = [], InferenceClock.time
+
+    def watching(self, runner, batches):
+        batches = list(batches)
+        timed.append(batches)
+        time_batches(self, runner, batches)
+
+    monkeypatch.setattr(InferenceClock, "time", watching)
+    taken = []
+    monkeypatch.setattr(TrainingClock, "take_clips", lambda self, *clips: taken.append(clips))
+    record, _ = run(spec("linear_probe", flip=0.5))
+    assert "features" not in record.environment
+    pictures = {"frames", "waveform"}
+    assert [set(batch["inputs"]) >= pictures for batch in timed[0]] == [True] * 3
+    assert [set(clip["inputs"]) >= pictures for clip in taken[0]] == [True, True]
 
 
 def test_a_scheme_that_adapts_trains_on_pictures(cache):
