@@ -17,7 +17,7 @@ from mmengine.runner import Runner
 from safetensors.torch import save as to_bytes
 
 from benchmark.checkpoints import State
-from benchmark.measure import PeakMemory
+from benchmark.measure import PeakMemory, wait_for
 from results.record import SingleClip
 
 logger = logging.getLogger(__name__)
@@ -53,12 +53,12 @@ class TrainingClock(Hook):
         if self.train_clip is None:
             self.train_clip = _first(data_batch)
         if self._wants_more(data_batch):
-            _wait_for(runner.model)
+            wait_for(runner.model)
             self._started = time.perf_counter()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         if self._wants_more(data_batch):
-            _wait_for(runner.model)
+            wait_for(runner.model)
             self._seconds.append(time.perf_counter() - self._started)
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
@@ -102,10 +102,10 @@ def checkpoint_bytes(state: State) -> int:
 def _median_ms(step: Callable[[], Any], model: torch.nn.Module) -> float:
     seconds = []
     for _ in range(1 + SINGLE_STEPS):
-        _wait_for(model)
+        wait_for(model)
         started = time.perf_counter()
         step()
-        _wait_for(model)
+        wait_for(model)
         seconds.append(time.perf_counter() - started)
     return 1000 * statistics.median(seconds[1:])
 
@@ -129,9 +129,3 @@ def give_back_memory() -> None:
         torch.cuda.empty_cache()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _wait_for(model: torch.nn.Module) -> None:
-    device = next(model.parameters()).device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

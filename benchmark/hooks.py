@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
@@ -20,6 +19,7 @@ from benchmark.checkpoints import State, save, trained_state
 from benchmark.distributed import rank
 from benchmark.failures import NonFiniteLossError
 from benchmark.loading import clips_of
+from benchmark.measure import wait_for
 from benchmark.prepared import changes_by_epoch
 from benchmark.progress import Progress
 from benchmark.seeding import derive_seed, seed_everything
@@ -184,19 +184,13 @@ class InferenceClock(Hook):
             self.after_test_iter(runner, index, outputs=runner.model.test_step(batch))
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        _wait_for_device(runner)
+        wait_for(runner.model)
         self._started = time.perf_counter()
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        _wait_for_device(runner)
+        wait_for(runner.model)
         seconds = time.perf_counter() - self._started
         clips = len(outputs)
         self._all_seconds_per_clip.append(seconds / clips)
         if clips == self._batch_size:
             self._seconds.append(seconds)
-
-
-def _wait_for_device(runner: Runner) -> None:
-    device = next(runner.model.parameters()).device
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

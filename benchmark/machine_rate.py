@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 
 from backbones.linear import multiply, prefers_onednn
+from benchmark.measure import wait_for
 
 PRODUCT_SIDE = {"cpu": 3072, "cuda": 8192}
 """Of the square matrices whose product tells the machine's rate; smaller ones do not reach it."""
@@ -82,12 +83,6 @@ def share(steps: Sequence[Timed], operations: int | None, *, of_fastest: bool = 
     return statistics.median(
         operations / t.seconds / (t.rates.fastest if of_fastest else t.rates.default) for t in steps
     )
-
-
-def wait_for(device: torch.device) -> None:
-    """Until everything that was started there is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _seconds(step: Callable[[], object], device: torch.device) -> float:

@@ -44,3 +44,10 @@ def _resident_peak() -> int:
         return peak if sys.platform == "darwin" else peak * 1024
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
     return int(lines["VmHWM"].split()[0]) * 1024
+
+
+def wait_for(place: torch.device | torch.nn.Module) -> None:
+    """Until everything that was started on a device, or on that of a model, is done."""
+    device = place if isinstance(place, torch.device) else next(place.parameters()).device
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

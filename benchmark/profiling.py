@@ -25,8 +25,8 @@ from benchmark.kernels import longest
 from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.loading import clip_loader
-from benchmark.machine_rate import Products, share, timed, wait_for
-from benchmark.measure import PeakMemory
+from benchmark.machine_rate import Products, share, timed
+from benchmark.measure import PeakMemory, wait_for
 from benchmark.model import AudioVisualModel, Precision
 from benchmark.operations import squared
 from benchmark.optimizer import Steps, build_optimizer

@@ -112,7 +112,7 @@ def row(m: Measured) -> str:
 
 
 def shares(m: Measured, which: str) -> str:
-    """Of torch's own product, and of oneDNN's where frozen layers multiply by that."""
+    """Of torch's own product, and of oneDNN's where linear layers multiply by that."""
     first = percent(m[f"{which}_share"])
     return f"{first}; {percent(m[f'{which}_share_of_fastest_product'])}" if has_two_rates(m) else first
 

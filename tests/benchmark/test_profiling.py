@@ -34,6 +34,8 @@ def test_the_figures_agree_with_each_other(precision):
     assert len(m["step_seconds"]) == m["steps"] == 3
     assert m["step_ms_per_clip"] == pytest.approx(1000 * sorted(m["step_seconds"])[1] / 2)
     operations = 2 * (m["forward_gflops_per_clip"] + m["backward_gflops_per_clip"])
+    assert m["fastest_product_gflops_per_second"] == m["product_gflops_per_second"], "too small to leave torch"
+    assert m["step_share_of_fastest_product"] == m["step_share"]
     # The products beside a step are never faster than the fastest of all.
     assert m["step_share"] >= 0.999 * min(operations / s / m["product_gflops_per_second"] for s in m["step_seconds"])
     assert m["peak_memory_mb"] > 50
