@@ -46,7 +46,7 @@ class Products:
     def rates(self) -> Rates:
         """The best of three each."""
         default = self._rate(lambda: torch.nn.functional.linear(self._left, self._right))
-        if not prefers_onednn(self._left, self._right):
+        if not prefers_onednn(self._left, self._right, None):
             return Rates(default, default)
         return Rates(default, max(default, self._rate(lambda: multiply(self._left, self._right, None))))
 

@@ -18,7 +18,7 @@ needs_onednn = pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN i
 
 @pytest.fixture
 def at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "SMALLEST", 0)
+    monkeypatch.setattr(linear, "SMALLEST", dict.fromkeys(linear.SMALLEST, 0))
 
 
 def by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -57,17 +57,60 @@ def test_values_and_gradients_are_those_of_a_linear_layer(shape, inner, outer, h
 
 
 @needs_onednn
-def test_only_large_products_in_float32_leave_torch() -> None:
-    def preferred(rows: int, dtype: torch.dtype = torch.float32, device: str = "cpu") -> bool:
-        x = torch.empty(rows, 256, dtype=dtype, device=device)
-        return linear.prefers_onednn(x, torch.empty(256, 256, dtype=dtype, device=device))
+@pytest.mark.parametrize("input_dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("rows", "inner", "outer"), [(300, 768, 3072), (37, 3072, 768), (4099, 128, 512), (5, 33, 17)])
+def test_in_bfloat16_bits_and_gradients_are_torchs(at_any_size, input_dtype, rows, inner, outer) -> None:
+    make = torch.Generator().manual_seed(rows)
+    x = torch.randn(1, rows, inner, generator=make).to(input_dtype)
+    weight = torch.randn(outer, inner, generator=make).bfloat16()
+    bias = torch.randn(outer, generator=make).bfloat16()
+    outcomes = []
+    with torch.autocast("cpu", torch.bfloat16):
+        assert linear.prefers_onednn(x, weight, bias)
+        for multiply in (linear.multiply, F.linear):
+            tensors = [t.detach().requires_grad_() for t in (x, bias)]
+            product = multiply(tensors[0], weight, tensors[1])
+            outcomes.append((product, *torch.autograd.grad(product.float().square().sum(), tensors)))
+    for ours, torchs in zip(*outcomes, strict=True):
+        assert ours.dtype == torchs.dtype
+        assert torch.equal(ours, torchs)
 
+
+def preferred(
+    rows: int,
+    dtype: torch.dtype = torch.float32,
+    *,
+    input_dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    has_bias: bool = True,
+) -> bool:
+    """Whether oneDNN multiplies `rows` by a map of 256 to 256 channels."""
+    x = torch.empty(rows, 256, dtype=input_dtype or dtype, device=device)
+    bias = torch.empty(256, dtype=dtype, device=device) if has_bias else None
+    return linear.prefers_onednn(x, torch.empty(256, 256, dtype=dtype, device=device), bias)
+
+
+@needs_onednn
+def test_large_products_in_float32_leave_torch() -> None:
     assert preferred(64)
+    assert preferred(64, has_bias=False)
     assert not preferred(63)
-    assert not preferred(64, torch.bfloat16)
+    assert not preferred(64, torch.float64)
     assert not preferred(64, device="meta")
     with torch.autocast("cpu", torch.bfloat16):
         assert not preferred(64)
+
+
+@needs_onednn
+def test_large_products_in_bfloat16_leave_torch_where_there_is_a_bias() -> None:
+    assert preferred(2048, torch.bfloat16)
+    assert not preferred(2047, torch.bfloat16)
+    assert not preferred(2048, torch.bfloat16, has_bias=False)
+    assert not preferred(2048, torch.bfloat16, input_dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert preferred(2048, torch.bfloat16, input_dtype=torch.float32)
+    with torch.autocast("cpu", torch.float16):
+        assert not preferred(2048, torch.bfloat16, input_dtype=torch.float32)
 
 
 @needs_onednn
