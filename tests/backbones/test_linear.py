@@ -129,15 +129,19 @@ def test_the_same_bits_twice(at_any_size: None) -> None:
 
 
 @needs_onednn
-def test_it_compiles_with_its_gradient(at_any_size: None) -> None:
-    layer = linear.Linear(6, 5)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_compiles_with_its_gradient(at_any_size: None, dtype: torch.dtype) -> None:
+    layer = linear.Linear(6, 5).to(dtype)
     x = torch.randn(2, 3, 6, requires_grad=True)
     torch._dynamo.reset()
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     outcomes = []
     for apply in (layer, compiled):
-        product = apply(x)
-        outcomes.append((product, *torch.autograd.grad(product.square().sum(), (x, *layer.parameters()))))
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+            assert linear.prefers_onednn(x, layer.weight, layer.bias)
+            product = apply(x)
+        assert product.dtype == dtype
+        outcomes.append((product, *torch.autograd.grad(product.float().square().sum(), (x, *layer.parameters()))))
     torch._dynamo.reset()
     torch.testing.assert_close(*outcomes)
 
