@@ -66,6 +66,11 @@ class Asked:
     product_side: int | None = None
     plugins: tuple[str, ...] = ()
 
+    @property
+    def built(self) -> Component:
+        """The backbone as it is built."""
+        return self.backbone if self.pretrained else without_weights(self.backbone)
+
 
 def profile(asked: Asked) -> dict[str, Any]:
     """`measure` in a fresh process with the allocator's settings of a training cell.
@@ -93,23 +98,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         UserError: a mistake in what was asked.
     """
     load_plugins(list(asked.plugins), report=lambda line: None)
-    if torch.device(asked.device).type == "cpu":
-        torch.set_num_threads(cores())
-    choose_repeatable_kernels(asked.device)
-    backbone = asked.backbone if asked.pretrained else without_weights(asked.backbone)
-    operations = count_training(backbone, asked.adapter, asked.task)
-    task = build_task(asked.task)
-    model = build_model(
-        backbone,
-        asked.adapter,
-        task,
-        seed=0,
-        precision=asked.precision,
-        checkpointing=asked.checkpointing,
-        compiled=asked.compile == "blocks",
-    )
-    model = model.to(asked.device).train()
-    work = _Work(model, task, asked)
+    operations = count_training(asked.built, asked.adapter, asked.task)
+    work = Work(asked)
     give_back_memory()
     memory = PeakMemory(asked.device)
     for _ in range(asked.warm_up):
@@ -120,7 +110,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     training = timed(work.train, asked.steps, products)
     step_seconds = statistics.median(t.seconds for t in training)
     listed = longest(work.train, device, step_seconds) if asked.kernels else None
-    model.eval()
+    work.model.eval()
     work.infer()
     inference = timed(work.infer, asked.steps, products)
     forward, backward = (operations.forward, operations.backward) if operations else (None, None)
@@ -135,7 +125,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         "precision": asked.precision,
         "checkpointing": asked.checkpointing,
         "compile": asked.compile,
-        "labels": _labels(model, task, asked),
+        "labels": _labels(work.model, work.task, asked),
         "step_ms_per_clip": 1000 * step_seconds / asked.batch,
         "inference_ms_per_clip": 1000 * statistics.median(t.seconds for t in inference) / asked.batch,
         "data_wait": work.waited / work.loaded if work.loaded else None,
@@ -160,39 +150,58 @@ def measure(asked: Asked) -> dict[str, Any]:
     }
 
 
-class _Work:
-    """The steps that are timed, and how long they waited for data."""
+class Work:
+    """The model that is measured, which begins in training, its steps, and how long they waited for data.
 
-    def __init__(self, model: AudioVisualModel, task: Task, asked: Asked) -> None:
-        self._model, self._device = model, torch.device(asked.device)
+    Built with the threads and kernels of a training cell, which the whole process has from then on.
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        self._device = torch.device(asked.device)
+        if self._device.type == "cpu":
+            torch.set_num_threads(cores())
+        choose_repeatable_kernels(asked.device)
+        self.task = build_task(asked.task)
+        model = build_model(
+            asked.built,
+            asked.adapter,
+            self.task,
+            seed=0,
+            precision=asked.precision,
+            checkpointing=asked.checkpointing,
+            compiled=asked.compile == "blocks",
+        )
+        self.model = model.to(asked.device).train()
         recipe = Recipe(precision=asked.precision)
-        self._steps = Steps(build_optimizer(model, recipe), accumulate=1, clip_norm=recipe.clip_norm)
-        self._batches = _endless(task, asked) if asked.data else None
-        self._random = None if asked.data else random_inputs(task, model, asked.batch)
+        self._steps = Steps(build_optimizer(self.model, recipe), accumulate=1, clip_norm=recipe.clip_norm)
+        self._batches = _endless(self.task, asked) if asked.data else None
+        self._random = None if asked.data else random_inputs(self.task, self.model, asked.batch)
         self.waited = self.loaded = 0.0
         """Seconds for the loader, and of whole steps with one."""
 
     def train(self) -> None:
+        """One training step."""
         begun = time.perf_counter()
         if self._batches is None:
-            outputs = self._model(**self._prepared(), mode="tensor")
+            outputs = self.model(**self._prepared(), mode="tensor")
             self._steps.update_params(squared(outputs))
         else:
             batch = self._next()
-            self._model.train_step(batch, self._steps)
+            self.model.train_step(batch, self._steps)
         self._finish(begun)
 
     @torch.inference_mode()
     def infer(self) -> None:
+        """One forward pass in inference mode."""
         begun = time.perf_counter()
         if self._batches is None:
-            self._model(**self._prepared(), mode="tensor")
+            self.model(**self._prepared(), mode="tensor")
         else:
-            self._model.test_step(self._next())
+            self.model.test_step(self._next())
         self._finish(begun)
 
     def _prepared(self) -> Any:
-        return self._model.data_preprocessor({"inputs": self._random, "targets": {}})
+        return self.model.data_preprocessor({"inputs": self._random, "targets": {}})
 
     def _next(self) -> Any:
         assert self._batches is not None

@@ -16,11 +16,6 @@ from backbones import linear
 needs_onednn = pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
 
 
-@pytest.fixture
-def at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "SMALLEST", dict.fromkeys(linear.SMALLEST, 0))
-
-
 def by_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     assert linear._ONEDNN_IS_FASTER
     product: Tensor = linear._Product.apply(x, weight, bias)
@@ -56,10 +51,9 @@ def test_values_and_gradients_are_those_of_a_linear_layer(shape, inner, outer, h
         torch.testing.assert_close(ours.double(), exact, rtol=1e-4, atol=1e-3)
 
 
-@needs_onednn
 @pytest.mark.parametrize("input_dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("rows", "inner", "outer"), [(300, 768, 3072), (37, 3072, 768), (4099, 128, 512), (5, 33, 17)])
-def test_in_bfloat16_bits_and_gradients_are_torchs(at_any_size, input_dtype, rows, inner, outer) -> None:
+def test_in_bfloat16_bits_and_gradients_are_torchs(onednn_at_any_size, input_dtype, rows, inner, outer) -> None:
     make = torch.Generator().manual_seed(rows)
     x = torch.randn(1, rows, inner, generator=make).to(input_dtype)
     weight = torch.randn(outer, inner, generator=make).bfloat16()
@@ -122,15 +116,13 @@ def test_a_frozen_map_keeps_nothing_but_its_weight() -> None:
     assert [t.shape for t in kept] == [frozen.shape]
 
 
-@needs_onednn
-def test_the_same_bits_twice(at_any_size: None) -> None:
+def test_the_same_bits_twice(onednn_at_any_size: None) -> None:
     x, weight, bias = torch.randn(300, 90), torch.randn(70, 90), torch.randn(70)
     assert torch.equal(linear.multiply(x, weight, bias), linear.multiply(x, weight, bias))
 
 
-@needs_onednn
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_it_compiles_with_its_gradient(at_any_size: None, dtype: torch.dtype) -> None:
+def test_it_compiles_with_its_gradient(onednn_at_any_size: None, dtype: torch.dtype) -> None:
     layer = linear.Linear(6, 5).to(dtype)
     x = torch.randn(2, 3, 6, requires_grad=True)
     torch._dynamo.reset()

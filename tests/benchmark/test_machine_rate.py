@@ -36,9 +36,8 @@ def test_the_rate_is_operations_over_the_shortest_time(monkeypatch: pytest.Monke
     assert products.rates() == Rates(64.0, 64.0)
 
 
-@pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
+@pytest.mark.usefixtures("onednn_at_any_size")
 def test_the_library_of_linear_layers_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "SMALLEST", dict.fromkeys(linear.SMALLEST, 0))
     found = {dtype: Products(CPU, dtype, side=4) for dtype in (torch.float32, torch.bfloat16)}
     seconds = iter([4.0, 4.0, 4.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
     monkeypatch.setattr(machine_rate, "_seconds", lambda step, device: next(seconds))

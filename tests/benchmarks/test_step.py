@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from adapters.cross_attention import cross_attend
+from backbones import products
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -132,3 +134,30 @@ class TestScaling:
         assert heard is heard_again
         assert seen is seen_again
         assert gradients == [(1, 1, 8, scaling.CODE)] * 2
+
+
+class TestInTurn:
+    def test_every_value_has_its_steps_in_turn_and_the_constant_comes_back(self, monkeypatch):
+        module, seen = script("in_turn"), []
+        before = products.CACHED
+        clock = iter(range(100))
+        monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock) ** 2)
+        seconds = module.in_turn(
+            lambda: seen.append(products.CACHED), "backbones.products", "CACHED", ["2**4", "LEAST_PLAIN_ROWS"], 1, 2
+        )
+        assert seen == [16, products.LEAST_PLAIN_ROWS] * 3
+        assert seconds == [[3**2 - 2**2, 7**2 - 6**2], [5**2 - 4**2, 9**2 - 8**2]]
+        assert before == products.CACHED
+
+    def test_a_value_is_compared_with_its_neighbour(self):
+        text = script("in_turn").table(["a", "b"], [[1.0, 2.0, 4.0], [0.5, 1.0, 4.0]])
+        assert "| `a` | 2000.0 | 1000.0 | 100.0 % |" in text
+        assert "| `b` | 1000.0 | 500.0 | 50.0 % |" in text
+
+    def test_a_combination_is_measured(self):
+        words = ["backbones.products", "CACHED", "2**4", "2**20", "--backbone", "tiny_vit", "--adapter", "linear_probe"]
+        words += ["--task", "event_localisation", "--steps", "1", "--inference"]
+        done = subprocess.run(
+            [sys.executable, BENCHMARKS / "in_turn.py", *words], capture_output=True, text=True, check=True
+        )
+        assert "| `2**20` |" in done.stdout

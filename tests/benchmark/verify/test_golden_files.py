@@ -50,7 +50,7 @@ def test_golden_file_passes(path, precision):
     assert {line.tensor for line in report.compared} >= set(recorded)
 
 
-@pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
+@pytest.mark.usefixtures("onednn_at_any_size")
 @pytest.mark.parametrize(
     "path", [path for path in FILES if "full" in path.stem or "tiny" in path.stem], ids=lambda p: p.stem
 )
@@ -58,7 +58,6 @@ def test_golden_file_passes(path, precision):
 def test_whole_models_pass_by_the_library_of_large_products(path, precision, monkeypatch):
     """The files' models are too small to reach it by themselves."""
     reached, preferred = [], linear.prefers_onednn
-    monkeypatch.setattr(linear, "SMALLEST", dict.fromkeys(linear.SMALLEST, 0))
     monkeypatch.setattr(linear, "prefers_onednn", lambda *tensors: reached.append(preferred(*tensors)) or reached[-1])
     assert [line for line in verify(path, precision).compared if not line.passed] == []
     assert any(reached)
