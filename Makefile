@@ -20,7 +20,7 @@ test: install
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install
-	command -v chromium chromedriver >/dev/null || { apt-get update -qq && \
+	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser]'
 	$(RUN) -m pytest -m browser
