@@ -11,8 +11,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from backbones.kernel import attend_in_groups, attend_over_few
-from backbones.linear import multiply
+from backbones.kernels.attention import attend_in_groups, attend_over_few
+from backbones.kernels.linear import multiply
 from backbones.sites import UNCHANGED, Delta, project
 
 LARGEST_LOGIT_SCALE = math.log(100)

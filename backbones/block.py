@@ -7,8 +7,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from backbones.attention import Attention
-from backbones.groups import Groups, WholePicture
 from backbones.sites import UNCHANGED, Delta, project
+from backbones.windows import Groups, WholePicture
 
 __all__ = ["UNCHANGED", "Block", "Delta", "Mlp", "Pair"]
 

@@ -7,24 +7,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from results.apart import kept_apart
-from results.files import write_atomically
-from results.latex import to_latex
-from results.markdown import to_markdown
-from results.outcomes import ItemsOf
-from results.published import published_for
 from results.record import ItemResult
-from results.row import Row
-from results.rows import build
-from results.serialise import RecordError
-from results.spreadsheet import to_csv
-from results.store import Records, Unreadable
+from results.render.csv import to_csv
+from results.render.latex import to_latex
+from results.render.markdown import to_markdown
+from results.statistics.paired import ItemsOf
+from results.store.files import write_atomically
+from results.store.serialise import RecordError
+from results.store.store import Records, Unreadable
+from results.table.build import build
+from results.table.differences import kept_apart
+from results.table.published import published_for
+from results.table.row import Row
 
 __all__ = ["Leaderboard", "Source", "build", "write"]
 
 
 class Source(Protocol):
-    """Where records come from: a `results.store.Store`, or several as one."""
+    """Where records come from: a `results.store.store.Store`, or several as one."""
 
     def load(self) -> Records: ...
     def items(self, run_hash: str) -> list[ItemResult]: ...
@@ -68,7 +68,7 @@ def write(output: Path, source: Source, command: str | None = None) -> Leaderboa
     """
     # Half a second of import, which whoever only builds rows is spared.
     from results.page.build import to_html
-    from results.plots import draw_tradeoff
+    from results.render.plots import draw_tradeoff
 
     board = gather(source, command or f"python -m benchmark leaderboard --output {output}")
     renderers: dict[str, Callable[[Leaderboard], str]] = {

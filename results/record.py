@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 SCHEMA = 2
-"""Raised with every change of the fields; `results.migration` reads the older ones."""
+"""Raised with every change of the fields; `results.store.migration` reads the older ones."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
-from tasks.media.sample import is_sample
+from tasks.datasets.sample import is_sample
+from tasks.datasets.source import Source
 from tasks.recipe import Recipe
-from tasks.source import Source
 
 
 @dataclass(frozen=True)

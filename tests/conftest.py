@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from backbones import linear
+from backbones.kernels import linear
 
 os.environ["AVBENCH_PREPARED"] = "none"
 

@@ -20,14 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from benchmark.checkpoints import Checkpoints
-from benchmark.grid import Grid
-from benchmark.options import checked
-from benchmark.plan import read_plan
+from benchmark.grid.check import checked
+from benchmark.grid.grid import Grid
+from benchmark.launch.plan import read_plan
+from benchmark.train.checkpoint import Checkpoints
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError
 from results.record import RunRecord
-from results.serialise import RecordError, from_json, to_json
-from results.store import Store
+from results.store.serialise import RecordError, from_json, to_json
+from results.store.store import Store
 
 CALLED: list[str] = []
 _watching: list[bool] = []

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from benchmark.__main__ import main
-from benchmark.expansion import expand
-from benchmark.grid import Grid
-from benchmark.training import train as train_cell
+from benchmark.grid.expand import expand
+from benchmark.grid.grid import Grid
+from benchmark.train.train import train as train_cell
 from registry import Component
 from results.record import RunRecord
 from tasks.media.encode import encode_clip
@@ -77,7 +77,7 @@ def test_a_layout_trains(layout: str, task: str, encoded: dict, tmp_path: Path, 
 
 
 def test_both_versions_of_the_questions_are_read_apart(encoded: dict, tmp_path: Path) -> None:
-    from tasks.avqa.data import MusicAvqaFolder
+    from tasks.datasets.music_avqa import MusicAvqaFolder
 
     root = lay_out("music_avqa_update", encoded, tmp_path / "data")
     first, second = MusicAvqaFolder(root), MusicAvqaFolder(root, version="v1u")

@@ -13,16 +13,16 @@ import pytest
 import torch
 from mmengine.registry import Registry
 
-from backbones.clip import clip
-from backbones.vit import vit
+from backbones.families.clip import clip
+from backbones.families.vit import vit
 from benchmark.__main__ import main
-from benchmark.checkpoints import Checkpoints, save
-from benchmark.grid import Grid
-from benchmark.plan import Plan, read_plan
-from benchmark.runner import _QuietRunner
+from benchmark.grid.grid import Grid
+from benchmark.launch.plan import Plan, read_plan
+from benchmark.train.checkpoint import Checkpoints, save
+from benchmark.train.runner import _QuietRunner
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError, look_up
-from results.serialise import RecordError, from_json
-from results.store import Store
+from results.store.serialise import RecordError, from_json
+from results.store.store import Store
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("registry", "backbones", "adapters", "tasks", "results", "benchmark")
@@ -173,7 +173,7 @@ FORBIDDEN = {
     "Config.fromstring", "os.system", "os.popen", "joblib.load", "dill.loads",
 }  # fmt: skip
 # Bytes that a cell packs itself for the processes of its loader; nothing of them lies in a file.
-OWN_BYTES = {"benchmark/loading.py pickle.loads"}
+OWN_BYTES = {"benchmark/data/loader.py pickle.loads"}
 
 
 def test_the_sources_call_nothing_that_executes_what_it_reads() -> None:

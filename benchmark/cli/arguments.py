@@ -74,7 +74,7 @@ def checked_cell(arguments: argparse.Namespace) -> tuple[Component, Component, C
     Raises:
         UserError: an unknown name or option.
     """
-    from benchmark.options import checked
+    from benchmark.grid.check import checked
     from registry import ADAPTERS, BACKBONES, TASKS, Component
 
     return (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cli.arguments import Verbs, add_output, add_verb, warn
 
 if TYPE_CHECKING:
-    from results.compare import Paired
+    from results.table.compare import Paired
 
 DETAILS = """\
 A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
@@ -34,10 +34,10 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     from benchmark.cli.screen import screen
-    from results import console
-    from results.compare import compare_rows
     from results.leaderboard import gather
-    from results.merged import Merged, open_store
+    from results.render import console
+    from results.store.merged import Merged, open_store
+    from results.table.compare import compare_rows
 
     source = Merged([open_store(place) for place in (arguments.store or arguments.output, *arguments.merge)])
     board = gather(source)

@@ -12,8 +12,8 @@ from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load
 from registry.errors import UserError
 
 if TYPE_CHECKING:
+    from tasks.datasets.source import Source
     from tasks.media.verify import Verification
-    from tasks.source import Source
 
 SHOWN = 10
 FAULTY = 1
@@ -122,9 +122,9 @@ def act_verify(arguments: argparse.Namespace) -> int:
 def act_prepare(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
     from benchmark.launch.server import keep_freed_memory
+    from tasks.datasets.sample import pass_on_note
     from tasks.media.parallel import cores
     from tasks.media.prepare import prepare
-    from tasks.media.sample import pass_on_note
 
     source, store = _source(arguments), arguments.store
     keep_freed_memory()
@@ -161,8 +161,8 @@ def act_sample(arguments: argparse.Namespace) -> int:
 def _source(arguments: argparse.Namespace) -> Source:
     """Where the task's clips come from, with `--data`."""
     load_requested(arguments)
-    from benchmark.expansion import build_task
-    from benchmark.options import checked
+    from benchmark.grid.check import checked
+    from benchmark.grid.expand import build_task
     from registry import TASKS, Component
 
     task = checked(TASKS, Component.parse(arguments.task).with_options(data=arguments.data))

@@ -22,7 +22,7 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     load_requested(arguments)
-    from benchmark.describe import describe
+    from benchmark.cost.describe import describe
 
     described = describe(*checked_cell(arguments))
     if arguments.json:

@@ -12,10 +12,10 @@ from rich.table import Column
 from rich.text import Text
 
 from benchmark.launch.launcher import Observer
-from benchmark.plan import Cell, outcome
-from benchmark.progress import Progress as CellProgress
-from results.readable import duration
+from benchmark.launch.plan import Cell, outcome
+from benchmark.runtime.progress import Progress as CellProgress
 from results.record import RunRecord
+from results.render.format import duration
 
 SECONDS_BETWEEN_LINES = 60.0
 

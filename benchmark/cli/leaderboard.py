@@ -62,9 +62,10 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
         UserError: a place that cannot be read, or an output that cannot be written.
     """
     from benchmark.cli.screen import screen
-    from results import console, leaderboard
-    from results.merged import Merged, open_store
-    from results.store import Store
+    from results import leaderboard
+    from results.render import console
+    from results.store.merged import Merged, open_store
+    from results.store.store import Store
 
     stores = [open_store(place) for place in places] or [Store(output)]
     board = leaderboard.write(output, Merged(stores), command)
@@ -92,9 +93,9 @@ def _import_all() -> None:
 
 def _show_coverage(places: Sequence[str]) -> int:
     from benchmark.cli.screen import screen
-    from results import console
-    from results.coverage import coverage
-    from results.merged import Merged, open_store
+    from results.render import console
+    from results.store.merged import Merged, open_store
+    from results.table.coverage import coverage
 
     records = Merged([open_store(place) for place in places]).load()
     if not records:

@@ -26,8 +26,8 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     from backbones import tiny
     from backbones.tiny.architectures import BUILDERS
-    from benchmark.pretraining import pretrain
-    from results.files import write_atomically
+    from benchmark.pretrain.pretrain import pretrain
+    from results.store.files import write_atomically
 
     if arguments.name not in (None, *BUILDERS):
         raise unknown("tiny backbone", arguments.name, BUILDERS)

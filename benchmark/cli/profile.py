@@ -51,8 +51,8 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     load_requested(arguments)
     components = checked_cell(arguments)
-    from benchmark.cli.launching import chosen_device
-    from benchmark.profiling import Asked, profile
+    from benchmark.cli.run_options import chosen_device
+    from benchmark.cost.profile import Asked, profile
 
     asked = Asked(
         *components,

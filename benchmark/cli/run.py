@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.cli import launching
+from benchmark.cli import run_options as launching
 from benchmark.cli.arguments import (
     Verbs,
     add_cell,
@@ -21,11 +21,11 @@ from benchmark.cli.arguments import (
 from registry.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.grid import Grid, RunSpec
+    from benchmark.grid.grid import Grid, RunSpec
     from benchmark.launch.launcher import Launcher, Observer
     from benchmark.launch.placement import Placement
-    from benchmark.plan import Cell
-    from results.store import Store
+    from benchmark.launch.plan import Cell
+    from results.store.store import Store
 
 INTERRUPTED = 130
 EMBEDDED = "the embedded grid"
@@ -88,8 +88,8 @@ def act(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         launching.get_ready(arguments)
     load_requested(arguments)
-    from benchmark.plan import identify
-    from results.store import Store
+    from benchmark.launch.plan import identify
+    from results.store.store import Store
 
     specs = _specs(grid, arguments)
     if not arguments.dry_run:
@@ -99,7 +99,7 @@ def act(arguments: argparse.Namespace) -> int:
     _check(specs)
     store = Store(arguments.output)
     if arguments.dry_run:
-        from benchmark.cli.planned import show_plan
+        from benchmark.cli.dry_run import show_plan
 
         show_plan(cells, store)
         return 0
@@ -108,15 +108,15 @@ def act(arguments: argparse.Namespace) -> int:
 
 def _refuse_out_of_reach(grid: Grid, arguments: argparse.Namespace) -> None:
     """Tell of weights that cannot come, before the seconds that registered classes take to import."""
-    from backbones.reach import refuse_out_of_reach
-    from benchmark.grid import narrow
+    from backbones.families.hub import refuse_out_of_reach
+    from benchmark.grid.grid import narrow
 
     for backbone in narrow(grid.backbones, arguments.backbones):
         refuse_out_of_reach(backbone)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
-    from benchmark.grid import Grid
+    from benchmark.grid.grid import Grid
     from registry import Component
 
     single = {role: getattr(arguments, role) for role in ("backbone", "adapter", "task")}
@@ -133,7 +133,7 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
 
 
 def _specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
-    from benchmark.expansion import expand
+    from benchmark.grid.expand import expand
 
     return expand(
         grid,
@@ -147,17 +147,17 @@ def _specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
 
 
 def _check(specs: Sequence[RunSpec]) -> None:
-    from benchmark.checks import check_builds
+    from benchmark.model.checks import check_builds
 
     check_builds(specs)
 
 
 def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
     from benchmark.cli.leaderboard import show_leaderboard
-    from benchmark.plan import write_plan
+    from benchmark.launch.plan import write_plan
 
     if arguments.log:
-        from benchmark.export import check_installed
+        from benchmark.launch.export import check_installed
 
         check_installed(arguments.log)
     store.prepare()
@@ -182,7 +182,7 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, ret
 def _prepare_data(missing: Sequence[Cell]) -> None:
     """What every cell would wait for: clips rendered, media found."""
     from benchmark.cli.display import preparation
-    from benchmark.expansion import build_task
+    from benchmark.grid.expand import build_task
 
     for task in dict.fromkeys(cell.spec.task for cell in missing):
         built = build_task(task)
@@ -209,9 +209,9 @@ def _train(
 ) -> int:
     from benchmark.cli.display import display
     from benchmark.cli.leaderboard import import_meanwhile
-    from benchmark.expected import expected_work, longest_first
-    from benchmark.extractions import in_words
-    from benchmark.plan import write_plan
+    from benchmark.data.cache_key import in_words
+    from benchmark.launch.plan import write_plan
+    from benchmark.launch.schedule import expected_work, longest_first
 
     # One cell needs no order, and looking at the others takes a moment.
     work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
@@ -240,7 +240,7 @@ def _train(
 def _logged(observer: Observer, kind: str | None, store: Store) -> Observer:
     if not kind:
         return observer
-    from benchmark.export import Exporter
+    from benchmark.launch.export import Exporter
 
     return Exporter(observer, kind, store.output, warn)
 

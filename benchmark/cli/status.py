@@ -22,9 +22,9 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.plan import read_plan, seconds_left, standing
-    from results.readable import duration
-    from results.store import Store
+    from benchmark.launch.plan import read_plan, seconds_left, standing
+    from results.render.format import duration
+    from results.store.store import Store
 
     output = existing_output(arguments.output)
     plan = read_plan(output)

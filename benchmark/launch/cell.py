@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.grid import RunSpec
+from benchmark.grid.grid import RunSpec
 from benchmark.launch.lease import Lease
-from benchmark.plan import Cell, Marker
-from benchmark.progress import Progress
+from benchmark.launch.plan import Cell, Marker
+from benchmark.runtime.progress import Progress
 from registry.errors import UserError
-from results.files import OutputError
 from results.record import Failure, RunRecord
-from results.serialise import RecordError
-from results.store import ScoredItem, Store
+from results.store.files import OutputError
+from results.store.serialise import RecordError
+from results.store.store import ScoredItem, Store
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
@@ -191,9 +191,9 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
     load_plugins(job.plugins, report=print)
     if job.train:
         return job.train, pieces or 1
-    from benchmark.checkpoints import Checkpoints
-    from benchmark.resume import pieces_of
-    from benchmark.training import train
+    from benchmark.train.checkpoint import Checkpoints
+    from benchmark.train.resume import pieces_of
+    from benchmark.train.train import train
 
     pieces = pieces or pieces_of(Checkpoints(job.checkpoints))
     if job.processes == 1:
@@ -217,7 +217,7 @@ def _forget(job: Job) -> None:
 
 
 def _classified(error: Exception, log: Path) -> Failure:
-    from benchmark.failures import classify
+    from benchmark.train.failures import classify
 
     return classify(error, last_lines(log))
 

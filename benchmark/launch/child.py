@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 from benchmark.launch.cell import Ended, Job, run_cell
-from benchmark.progress import Progress
+from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 
 SECONDS_BETWEEN_REPORTS = 0.2

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmark.plan import Cell
-from benchmark.progress import Progress
+from benchmark.launch.plan import Cell
+from benchmark.runtime.progress import Progress
 from results.record import RunRecord
-from results.store import Store
+from results.store.store import Store
 
 
 class Observer(Protocol):

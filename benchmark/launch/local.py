@@ -14,18 +14,18 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from benchmark.extractions import Underway
+from benchmark.data.cache_key import Underway
 from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.child import Message, Unwritable, work
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
+from benchmark.launch.plan import Cell
+from benchmark.launch.queue import Waiting
 from benchmark.launch.server import start_method
-from benchmark.launch.waiting import Waiting
-from benchmark.plan import Cell
-from benchmark.progress import Progress
+from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import Failure, RunRecord
-from results.store import Store
+from results.store.store import Store
 
 SECONDS_TO_END = 10.0
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.launch.cell import Job, Train
-from benchmark.plan import Cell
+from benchmark.launch.plan import Cell
 from registry.errors import UserError
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from benchmark.launch.cell import Ended, Job, now, record_failure, run_cell
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
-from benchmark.launch.waiting import Waiting
-from benchmark.plan import Cell
+from benchmark.launch.plan import Cell
+from benchmark.launch.queue import Waiting
 from registry.errors import UserError
 from results.record import Failure, RunRecord
-from results.store import Store
+from results.store.store import Store
 
 RETRIES = 3
 """Of a cell whose process or node died; it goes on from its last epoch."""

@@ -17,7 +17,7 @@ from multiprocessing import forkserver
 from typing import Any
 
 # A child runs the command's main module again, which imports the parser. The worker is last: it freezes what is there.
-HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.worker"]
+HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.launch.preload"]
 # glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
 # is a large part of a small one. Children keep them instead. Its lists of small free pieces hold on to what is left
 # over in front of and behind each aligned tensor, so that a freed tensor's place does not fit the next one of the same

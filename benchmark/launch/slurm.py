@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from benchmark.launch.cell import Job, run_cell
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
-from benchmark.plan import Cell
+from benchmark.launch.plan import Cell
 from registry.errors import UserError
-from results.store import Store
+from results.store.store import Store
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission

@@ -13,14 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from benchmark.grid import RunSpec
-from benchmark.progress import Progress
+from benchmark.grid.grid import RunSpec
+from benchmark.runtime.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from results.record import RunRecord
-    from results.store import ScoredItem
+    from results.store.store import ScoredItem
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, at validation for example."""
@@ -48,7 +48,7 @@ def train_together(
         UserError: a batch that cannot be shared equally, or whatever the training raises.
     """
     from benchmark.launch.server import start_method
-    from benchmark.training import train
+    from benchmark.train.train import train
 
     context = start_method(device)
     with TemporaryDirectory() as folder:
@@ -85,7 +85,7 @@ def _follow(
     threading.Thread(target=_end_with_the_leader, args=(leader,), daemon=True).start()
     import torch
 
-    from benchmark.training import train
+    from benchmark.train.train import train
     from registry.plugins import load_plugins
 
     torch.set_num_threads(threads)

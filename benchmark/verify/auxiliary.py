@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from backbones.pictures import SoundPicture
 from backbones.positions import Positions
 from backbones.stem import PatchStem
-from benchmark.model import Precision
-from benchmark.optimizer import build_schedule
+from benchmark.model.model import Precision
+from benchmark.train.optimizer import build_schedule
 from benchmark.verify.comparison import Report, Tolerance
 from benchmark.verify.golden import Golden
 from tasks.event_localisation.paper_heads import StgCmaClassifier

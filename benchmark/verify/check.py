@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.model import Precision
+from benchmark.model.model import Precision
 from benchmark.verify import auxiliary, front_ends, lavish, stg_cma, stg_cma_models
 from benchmark.verify.comparison import Report
 from benchmark.verify.golden import Golden, read

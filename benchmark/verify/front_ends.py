@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from backbones.families.swin_v2 import SOUND_MEAN, SOUND_STD
 from backbones.pictures import VIT_SOUND, PictureSpec, SoundPicture, square_sound
-from backbones.swin_v2 import SOUND_MEAN, SOUND_STD
-from benchmark.front_end import INT16_SCALE, FrontEnd
-from benchmark.model import Precision
+from benchmark.model.front_end import INT16_SCALE, FrontEnd
+from benchmark.model.model import Precision
 from benchmark.verify.comparison import Report, Tolerance
 from benchmark.verify.golden import Golden
 from registry.vocabulary import SAMPLE_RATE

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from adapters.cross_attention import attention_weights
 from adapters.lavish import LatentAdapter, LatentReader, Lavish
 from backbones.backbone import Backbone
-from benchmark.encoder import Encoder
-from benchmark.model import Precision
+from benchmark.model.encoder import Encoder
+from benchmark.model.model import Precision
 from benchmark.verify.comparison import Kind, Report, Tolerance, Tolerances
 from benchmark.verify.golden import Golden
 from benchmark.verify.lavish_models import (

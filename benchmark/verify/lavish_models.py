@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from adapters.lavish import LatentAdapter, Lavish
 from backbones.backbone import Backbone
+from backbones.families.swin_v2 import read_swin_v2
+from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, SoundPicture
-from backbones.swin_v2 import read_swin_v2
-from backbones.vit import read_vit
 from benchmark.verify.golden import Golden
 from benchmark.verify.loading import Names, Problems, fill, translate
 from registry.vocabulary import Modality

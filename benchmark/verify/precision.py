@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.backbone import hold_projections_in
-from benchmark.model import Precision
+from benchmark.model.model import Precision
 from benchmark.verify.comparison import Kind, Tolerance
 
 BF16_FORWARD = 0.2

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmark.encoder import Encoder
-from benchmark.model import Precision
+from benchmark.model.encoder import Encoder
+from benchmark.model.model import Precision
 from benchmark.verify.comparison import Kind, Report, Tolerance
 from benchmark.verify.golden import Golden
 from benchmark.verify.precision import Bf16Bounds, autocast, hold_weights

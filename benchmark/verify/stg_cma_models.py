@@ -12,11 +12,11 @@ from torch import Tensor
 from adapters.stg_cma import StgCma
 from backbones.backbone import Backbone
 from backbones.block import Block
-from backbones.clip import read_block, read_clip
+from backbones.families.clip import read_block, read_clip
+from backbones.families.swin import read_block as read_swin_block
+from backbones.families.swin import read_swin
+from backbones.families.swin_common import read_blocks
 from backbones.pictures import PictureSpec, SoundPicture, square_sound
-from backbones.stages import read_blocks
-from backbones.swin import read_block as read_swin_block
-from backbones.swin import read_swin
 from benchmark.verify.loading import Problems, fill
 from benchmark.verify.stg_cma_names import PICTURES, Recorded
 from registry.vocabulary import MODALITIES

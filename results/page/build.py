@@ -12,10 +12,10 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from results.aggregate import mean_ranks, volumes
-from results.columns import PRESENTED
-from results.row import Row, shared_labels
-from results.spreadsheet import COLUMNS, decimals
+from results.render.csv import COLUMNS, decimals
+from results.table.aggregate import mean_ranks, volumes
+from results.table.columns import PRESENTED
+from results.table.row import Row, shared_labels
 
 if TYPE_CHECKING:
     from results.leaderboard import Leaderboard

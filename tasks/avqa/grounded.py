@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Targets
 from tasks.avqa.answers import answer_loss, answer_predictions
+from tasks.lstm import run_lstm
 from tasks.task import Head
 
 NEGATIVE = "negative"
@@ -48,7 +49,7 @@ class QuestionReader(nn.Module):
 
     def forward(self, questions: Tensor) -> Tensor:
         """Word numbers (N, W) -> (N, width). Padding is read like a word, as in the published code."""
-        _, (hidden, cell) = self.lstm(torch.tanh(self.embed(questions)))
+        _, (hidden, cell) = run_lstm(self.lstm, torch.tanh(self.embed(questions)))
         return self.project(torch.tanh(torch.cat([hidden[-1], cell[-1]], dim=-1)))
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
 from tasks.avqa.answers import answer_loss, answer_predictions
-from tasks.features import joined
+from tasks.heads import joined
+from tasks.lstm import run_lstm
 from tasks.task import Head
 
 READING_RATE = 0.1
@@ -32,7 +33,7 @@ class QuestionEncoder(nn.Module):
         """Word numbers (N, W), 0 for padding -> (N, width), the state after the last word."""
         # Questions come from few templates, so a batch repeats most of them: each is read once.
         distinct, position = torch.unique(questions, dim=0, return_inverse=True)
-        states, _ = self.lstm(self.embed(distinct))
+        states, _ = run_lstm(self.lstm, self.embed(distinct))
         last = (distinct > 0).sum(1).clamp(min=1) - 1
         return states[torch.arange(len(distinct), device=states.device), last][position]
 

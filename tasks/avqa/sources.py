@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.source import Outline, require_default
+from tasks.datasets.source import Outline, require_default
 from tasks.synthetic import questions as world
 from tasks.synthetic.dataset import QUESTIONS, SyntheticQuestions
 from tasks.synthetic.source import SyntheticSource
 
 if TYPE_CHECKING:
-    from tasks.avqa.data import MusicAvqaFolder
+    from tasks.datasets.music_avqa import MusicAvqaFolder
 
 OFFICIAL = "music_avqa"
 
@@ -54,6 +54,6 @@ def open_questions(
         )
         return SyntheticQuestionSource() if data == "synthetic" else MusicAvqaOutline()
     # The decoder behind it takes a moment to import, and nothing else needs it.
-    from tasks.avqa.data import MusicAvqaFolder
+    from tasks.datasets.music_avqa import MusicAvqaFolder
 
     return MusicAvqaFolder(data, version=version, subset=subset, sampling=sampling, allow_missing=allow_missing)

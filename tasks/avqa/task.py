@@ -15,7 +15,7 @@ from tasks.avqa.head import QuestionReadout
 from tasks.avqa.kinds import KINDS
 from tasks.avqa.negatives import WithNegatives
 from tasks.avqa.sources import open_questions
-from tasks.features import modalities_of
+from tasks.heads import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask

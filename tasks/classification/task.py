@@ -10,17 +10,17 @@ from registry.errors import UserError
 from registry.registries import register_task
 from registry.vocabulary import Prediction
 from tasks.classification.head import ClipClassifier
-from tasks.features import modalities_of
+from tasks.datasets.source import require_default
+from tasks.heads import modalities_of
 from tasks.metrics import average_precision, percent
 from tasks.recipe import Recipe
-from tasks.source import require_default
 from tasks.synthetic.dataset import SyntheticEvents
 from tasks.synthetic.scene import CLASSES
 from tasks.synthetic.source import SyntheticSource
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 if TYPE_CHECKING:
-    from tasks.media.manifest_clips import ManifestClips
+    from tasks.datasets.manifest_clips import ManifestClips
 
 
 class SyntheticClasses(SyntheticSource):
@@ -76,8 +76,8 @@ def _open(data: str, segments: int | None, allow_missing: bool) -> SyntheticClas
         require_default(data, segments=(segments, None), allow_missing=(allow_missing, False))
         return SyntheticClasses()
     # The decoder behind real data takes a moment to import, and the procedural world does not need it.
-    from tasks.media.manifest import find_manifest
-    from tasks.media.manifest_clips import ManifestClips
+    from tasks.datasets.manifest import find_manifest
+    from tasks.datasets.manifest_clips import ManifestClips
 
     manifest = find_manifest(data)
     if manifest is None:

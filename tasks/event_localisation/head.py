@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
-from tasks.features import joined
+from tasks.heads import joined
 from tasks.task import Head
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Targets
 from tasks.event_localisation.head import SegmentHead
-from tasks.features import side_by_side
+from tasks.heads import side_by_side
 
 HIDDEN = 512
 """Width of the layer between features and classes in both papers."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.source import Outline, require_default
+from tasks.datasets.source import Outline, require_default
 from tasks.synthetic.dataset import SyntheticEvents
 from tasks.synthetic.scene import CLASSES
 from tasks.synthetic.source import SyntheticSource
 
 if TYPE_CHECKING:
-    from tasks.event_localisation.data import AveFolder
-    from tasks.event_localisation.manifest import ManifestEvents
+    from tasks.datasets.ave import AveFolder
+    from tasks.datasets.manifest_events import ManifestEvents
 
 OFFICIAL = "ave"
 SEGMENTS = 10
@@ -64,9 +64,9 @@ def open_events(
         )
         return SyntheticEventSource() if data == "synthetic" else AveOutline()
     # The decoder behind real data takes a moment to import, and nothing else needs it.
-    from tasks.event_localisation.data import AveFolder
-    from tasks.event_localisation.manifest import ManifestEvents
-    from tasks.media.manifest import find_manifest
+    from tasks.datasets.ave import AveFolder
+    from tasks.datasets.manifest import find_manifest
+    from tasks.datasets.manifest_events import ManifestEvents
 
     if manifest := find_manifest(data):
         require_default(data, split=(split, "official"), sampling=(sampling, "middle"), background=(background, False))

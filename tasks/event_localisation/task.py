@@ -13,7 +13,7 @@ from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.sources import open_events
 from tasks.event_localisation.weak import WeakSupervision
-from tasks.features import modalities_of
+from tasks.heads import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask

@@ -20,6 +20,7 @@ import av
 from filelock import FileLock, Timeout
 
 from registry.errors import UserError
+from tasks.datasets.source import Report, Source
 from tasks.media.errors import shortened
 from tasks.media.files import write_text
 from tasks.media.parallel import run_all
@@ -36,7 +37,6 @@ from tasks.media.store import (
     shard_path,
     unpack_entries,
 )
-from tasks.source import Report, Source
 
 SHARD_BYTES = 128 * 2**20
 """Of one shard, about; what one process has in hand, and what a kill loses of its work."""

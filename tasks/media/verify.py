@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
+from tasks.datasets.source import Report, Source
 from tasks.media.inspect import CRASHED, Problem, inspect_decoded, inspect_headers
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording
 from tasks.media.sampling import Sampling
-from tasks.source import Report, Source
 
 FAULTS = ("missing", "unreadable")
 Mode = Literal["full", "quick"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch.utils.data import Dataset
 
 from registry.vocabulary import Split
-from tasks.source import Outline, Report, Source, require_default
+from tasks.datasets.source import Outline, Report, Source, require_default
 from tasks.synthetic.dataset import SyntheticPairs
 from tasks.synthetic.source import SyntheticSource
 
@@ -28,9 +28,9 @@ def open_pairs(data: str, segments: int | None, allow_missing: bool = False) -> 
         require_default(data, segments=(segments, None), allow_missing=(allow_missing, False))
         return SyntheticSource(SyntheticPairs) if data == "synthetic" else Outline(data)
     # The decoder behind real data takes a moment to import, and nothing else needs it.
-    from tasks.media.manifest import find_manifest
-    from tasks.media.manifest_clips import ManifestClips
-    from tasks.retrieval.vggsound import VggSoundFolder
+    from tasks.datasets.manifest import find_manifest
+    from tasks.datasets.manifest_clips import ManifestClips
+    from tasks.datasets.vggsound import VggSoundFolder
 
     if manifest := find_manifest(data):
         return ManifestClips(manifest, segments, allow_missing=allow_missing)
@@ -44,7 +44,7 @@ class AvePairs(Source):
     """AVE's clips, each once, and none that an earlier split has; see `AveFolder.pairs`."""
 
     def __init__(self, data: str, allow_missing: bool = False) -> None:
-        from tasks.event_localisation.data import AveFolder
+        from tasks.datasets.ave import AveFolder
 
         self._folder = AveFolder(data, allow_missing=allow_missing)
         self.left_out, self.official = self._folder.left_out, self._folder.official

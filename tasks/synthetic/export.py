@@ -19,9 +19,9 @@ from rich.progress import track
 
 from registry.errors import UserError, unknown
 from registry.vocabulary import SAMPLE_RATE, SPLITS
+from tasks.datasets.sample import FIRST_LINE, NOTE, has_note
 from tasks.media.encode import encode_clip
 from tasks.media.files import write_text
-from tasks.media.sample import FIRST_LINE, NOTE, has_note
 from tasks.synthetic.layouts import LAYOUTS, Layout, Media, SampleClip, can_be_asked
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import make_scene

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from registry.vocabulary import SPLITS, Split
-from tasks.avqa.data import tokenise
+from tasks.datasets.music_avqa import tokenise
 from tasks.media.files import write_text
 from tasks.synthetic.questions import Question, ask
 from tasks.synthetic.scene import CLASSES, Kind, Scene

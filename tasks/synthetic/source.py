@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.vocabulary import Split
-from tasks.source import Report, Source
+from tasks.datasets.source import Report, Source
 from tasks.synthetic import store
 from tasks.synthetic.dataset import SyntheticClips
 

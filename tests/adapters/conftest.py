@@ -8,11 +8,11 @@ from torch import nn
 
 from adapters.toy import ToyBackbone
 from backbones.backbone import Backbone
-from backbones.clip import read_clip
+from backbones.families.clip import read_clip
+from backbones.families.swin import read_swin
+from backbones.families.swin_v2 import read_swin_v2
+from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, square_sound
-from backbones.swin import read_swin
-from backbones.swin_v2 import read_swin_v2
-from backbones.vit import read_vit
 
 
 def tiny_vit() -> Backbone:

@@ -9,8 +9,8 @@ from timm.models.vision_transformer import VisionTransformer
 from adapters.contract import encode, perturbed
 from adapters.lora import Lora
 from adapters.toy import ToyBackbone
+from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, square_sound
-from backbones.vit import read_vit
 from registry.errors import UserError
 
 SITES = {"qkv": "attn.qkv", "proj": "attn.proj", "fc1": "mlp.fc1", "fc2": "mlp.fc2"}

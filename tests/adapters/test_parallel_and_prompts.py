@@ -11,8 +11,8 @@ from adapters.adaptformer import AdaptFormer
 from adapters.contract import encode, perturbed
 from adapters.deep_prompts import DeepPrompts
 from adapters.toy import ToyBackbone
+from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, square_sound
-from backbones.vit import read_vit
 from registry.errors import UserError
 
 

@@ -10,8 +10,8 @@ import torch
 from library_models import FAMILIES, PICTURE, SOUND
 from timm.models.swin_transformer import SwinTransformer
 
+from backbones.families.swin import read_swin
 from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture, square_sound
-from backbones.swin import read_swin
 from registry import BACKBONES, look_up
 from registry.errors import UserError
 

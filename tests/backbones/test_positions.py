@@ -15,8 +15,8 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from backbones.backbone import Backbone
+from backbones.families.vit import read_vit
 from backbones.positions import Positions
-from backbones.vit import read_vit
 from registry.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden"

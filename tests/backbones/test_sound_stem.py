@@ -9,7 +9,7 @@ import pytest
 import torch
 from library_models import FAMILIES, PICTURE, SOUND, perturbed
 
-from benchmark.front_end import FrontEnd
+from benchmark.model.front_end import FrontEnd
 from registry import BACKBONES, look_up
 
 POSITIONS = {"vit": "linear", "clip_gelu": "crop", "swin": None, "swin_v2": None}

@@ -10,7 +10,7 @@ import pytest
 
 from registry import ADAPTERS, BACKBONES, TASKS, plugins
 
-PLUGIN = Path(__file__).with_name("fake_plugin.py")
+PLUGIN = Path(__file__).parents[1] / "helpers" / "fake_plugin.py"
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 
 from benchmark.launch.launcher import Outcome
 from benchmark.launch.placement import Placement
-from benchmark.plan import Cell, identify
-from benchmark.progress import Progress
+from benchmark.launch.plan import Cell, identify
+from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import RunRecord
-from results.store import Store
+from results.store.store import Store
 
 pytestmark = pytest.mark.ray
 LONG = 120
 """Epochs: seconds in all, so that both nodes are at work when one dies, however late the second has started."""
-PLUGIN = str(Path(__file__).parents[2] / "benchmarks" / "trivial.py")
+PLUGIN = str(Path(__file__).parents[2] / "measurements" / "trivial.py")
 
 
 class Silent:
@@ -43,8 +43,8 @@ def cluster() -> Iterator[Any]:
 
 
 def cells(epochs: int) -> list[Cell]:
-    from benchmark.expansion import expand
-    from benchmark.grid import Grid
+    from benchmark.grid.expand import expand
+    from benchmark.grid.grid import Grid
     from registry import Component
     from registry.plugins import load_plugins
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from backbones import few_tokens, kernel
-from benchmark.assembly import build_model, build_task
-from benchmark.describe import without_weights
-from benchmark.encoder import Encoder
-from benchmark.profiling import random_inputs, squared
-from benchmark.seeding import choose_repeatable_kernels
+from backbones.kernels import attention as kernel
+from backbones.kernels import few_tokens
+from benchmark.cost.describe import without_weights
+from benchmark.cost.profile import random_inputs, squared
+from benchmark.model.build import build_model, build_task
+from benchmark.model.encoder import Encoder
+from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.verify.golden import read
 from benchmark.verify.stg_cma_models import build
 from benchmark.verify.stg_cma_names import Recorded
@@ -126,7 +127,7 @@ def test_compiled_blocks_agree_with_those_as_written() -> None:
 
 
 def test_figures_of_a_profile_are_of_the_gpu() -> None:
-    from benchmark.profiling import Asked, measure
+    from benchmark.cost.profile import Asked, measure
 
     cell = [Component.parse(text) for text in ("vit_tiny_patch16_224", "stg_cma", TASK)]
     asked = Asked(*cell, device="cuda", steps=2, kernels=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from results.leaderboard import build, write
 from results.record import Failure, ItemResult, Parameters
-from results.spreadsheet import COLUMNS, to_csv
-from results.store import Store
+from results.render.csv import COLUMNS, to_csv
+from results.store.store import Store
 
 
 def scored(record, score: float, **changes):

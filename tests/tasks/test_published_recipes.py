@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.expansion import expand
-from benchmark.grid import Grid
+from benchmark.grid.expand import expand
+from benchmark.grid.grid import Grid
 from registry import Component
 from registry.errors import UserError
 from tasks.published_recipes import PRESETS

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.__main__ import main
 from results.record import ItemResult, Parameters, RunRecord
-from results.store import Store
+from results.store.store import Store
 
 
 def run_of(adapter: str, seed: int, right: int, **changes) -> tuple[RunRecord, list[ItemResult]]:

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from benchmark.cli import display as module
 from benchmark.cli.display import display
-from benchmark.grid import RunSpec
-from benchmark.plan import Cell
-from benchmark.progress import Progress
+from benchmark.grid.grid import RunSpec
+from benchmark.launch.plan import Cell
+from benchmark.runtime.progress import Progress
 from registry import Component
 from results.record import Failure, RunRecord
 from tasks.recipe import Recipe

@@ -14,7 +14,7 @@ import pytest
 from benchmark.__main__ import main
 from benchmark.launch import local
 from benchmark.launch.local import Outcome
-from results.store import Store
+from results.store.store import Store
 
 Run = Callable[..., int]
 CELL = ("--backbone", "fake_backbone", "--adapter", "fake_adapter", "--task", "fake_task")
@@ -90,7 +90,7 @@ def test_a_component_of_a_plugin_joins_the_embedded_grid(run: Run, capsys) -> No
 def test_a_dry_run_shows_the_plan_and_writes_nothing(
     run: Run, grid_file: str, capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark.cli import planned
+    from benchmark.cli import dry_run as planned
 
     facts = {"adapter": 1200, "head": 34, "trainable": 1234, "trainable_percent": 5.5}
     monkeypatch.setattr(planned, "_parameters", lambda backbone, adapter, task: facts)

@@ -92,7 +92,7 @@ class TestDescribe:
 
     @pytest.fixture(autouse=True)
     def _described(self, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from benchmark import describe
+        from benchmark.cost import describe
 
         facts = {"adapter": 1234567, "trainable_percent": 1.23456, "gflops": None, "asked": ""}
         monkeypatch.setattr(
@@ -122,7 +122,7 @@ class TestProfile:
 
     @pytest.fixture(autouse=True)
     def _profiled(self, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from benchmark import profiling
+        from benchmark.cost import profile as profiling
 
         self.asked: list[profiling.Asked] = []
         figures = {
@@ -223,7 +223,7 @@ def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pyte
 class TestPretrain:
     @pytest.fixture(autouse=True)
     def _pretended(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from benchmark import pretraining
+        from benchmark.pretrain import pretrain as pretraining
 
         def pretend(name, output, steps, seed, report):
             report(1, 1, 0.25)

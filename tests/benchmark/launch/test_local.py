@@ -11,23 +11,21 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import fake_train
 import pytest
+from queued_cells import cell
 
-from benchmark.grid import RunSpec
 from benchmark.launch import placement
 from benchmark.launch.launcher import Outcome
 from benchmark.launch.lease import Lease
 from benchmark.launch.local import launch
 from benchmark.launch.placement import Placement
-from benchmark.plan import Cell
-from benchmark.progress import Progress
-from registry import Component, UserError
+from benchmark.launch.plan import Cell
+from benchmark.runtime.progress import Progress
+from registry import UserError
 from results.record import RunRecord
-from results.store import Store
-from tasks.recipe import Recipe
+from results.store.store import Store
 
 
 @dataclass
@@ -51,12 +49,6 @@ class Watcher:
         self.starts.remove(cell.hash)
 
 
-def cell(name: str, mood: str = "well", **changes: Any) -> Cell:
-    adapter = Component("fake_adapter", {"mood": mood})
-    parts = {"seed": 0, "recipe": Recipe(), **changes}
-    return Cell(RunSpec(Component("fake_backbone"), adapter, Component("fake_task"), **parts), name, code="c0de")
-
-
 @dataclass
 class Launched:
     store: Store
@@ -70,7 +62,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     moods = ("raises", "shot", "well", "mistaken", "starved", "quits", "scoreless", "well", "hungry")
     cells = [cell(f"{i}-{mood}", mood, seed=i) for i, mood in enumerate(moods)]
     store, watcher = Store(tmp_path_factory.mktemp("output")), Watcher()
-    plugin = str(Path(__file__).parents[1] / "fake_plugin.py")
+    plugin = str(Path(__file__).parents[2] / "helpers" / "fake_plugin.py")
     outcome = launch(cells, store, Placement("cpu", 2, (plugin,)), watcher, train=fake_train.train)
     return Launched(store, watcher, outcome)
 
@@ -83,7 +75,7 @@ def test_every_cell_ends_and_is_counted(launched: Launched) -> None:
 def test_an_output_that_cannot_be_written_ends_the_grid_and_is_no_failure_of_its_cells(tmp_path: Path) -> None:
     store, watcher = Store(tmp_path), Watcher()
     cells = [cell("0-well"), cell("1-diskless", "diskless", seed=1), cell("2-well", seed=2)]
-    plugin = str(Path(__file__).parents[1] / "fake_plugin.py")
+    plugin = str(Path(__file__).parents[2] / "helpers" / "fake_plugin.py")
     with pytest.raises(UserError, match=r"cannot write .*epoch-000001.*: No space left on device"):
         launch(cells, store, Placement("cpu", 1, (plugin,)), watcher, train=fake_train.train)
     assert {record.hash: record.status for record in store.load()} == {"0-well": "completed"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_local import cell
+from queued_cells import cell
 
-from benchmark.cli.launching import kinds_to_retry
+from benchmark.cli.run_options import kinds_to_retry
 from benchmark.launch.placement import Placement
 from registry.errors import UserError
 

@@ -51,7 +51,7 @@ def test_the_command_line_is_read_without_torch() -> None:
 
 @pytest.mark.parametrize("words", [["--device", "cuda"], ["--launcher", "slurm"]])
 def test_none_starts_for_cells_that_need_none(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cli import launching
+    from benchmark.cli import run_options as launching
     from benchmark.launch import server
 
     started: list[str] = []

@@ -11,8 +11,8 @@ import pytest
 import adapters.stg_cma
 from adapters import cross_attention, lavish
 from adapters.stg_cma import StgCma
-from backbones import linear
-from backbones.groups import ShiftedWindows
+from backbones.kernels import linear
+from backbones.windows import ShiftedWindows
 from benchmark.__main__ import main
 from benchmark.verify import verify
 

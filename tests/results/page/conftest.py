@@ -9,7 +9,7 @@ import pytest
 
 from results.leaderboard import Leaderboard, write
 from results.record import ItemResult, RunRecord, SingleClip
-from results.store import Store
+from results.store.store import Store
 
 HOSTILE = "</script><script>window.bitten=1</script><img src=x onerror='window.bitten=2'><b>{{data}}"
 KINDS = ("Audio Counting", "Audio-Visual Location", "Visual Location")

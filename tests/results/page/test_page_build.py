@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from results.columns import PRESENTED
 from results.leaderboard import Leaderboard
 from results.page.build import content, to_html
-from results.spreadsheet import COLUMNS, to_csv
+from results.render.csv import COLUMNS, to_csv
+from results.table.columns import PRESENTED
 
 MEGABYTE = 10**6
 

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE
-from tasks.avqa.data import MusicAvqaFolder
-from tasks.event_localisation.data import AveFolder
-from tasks.media.manifest_clips import ManifestClips
+from tasks.datasets.ave import AveFolder
+from tasks.datasets.manifest_clips import ManifestClips
+from tasks.datasets.music_avqa import MusicAvqaFolder
+from tasks.datasets.source import Source
+from tasks.datasets.vggsound import VggSoundFolder
 from tasks.media.prepare import prepare
 from tasks.media.verify import verify
-from tasks.retrieval.vggsound import VggSoundFolder
-from tasks.source import Source
 
 ROW = {
     "question_id": 0,

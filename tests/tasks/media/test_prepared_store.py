@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS
-from tasks.event_localisation.data import AveFolder
+from tasks.datasets.ave import AveFolder
+from tasks.datasets.manifest_clips import ManifestClips
+from tasks.datasets.source import Source
 from tasks.media.errors import MediaError
-from tasks.media.manifest_clips import ManifestClips
 from tasks.media.prepare import prepare
 from tasks.media.store import INDEX, Store, read_index, shard_path
-from tasks.source import Source
 
 SIZE = 32
 CLIP_BYTES = 10 * (16_000 * 4 + 3 * SIZE**2)
@@ -162,7 +162,7 @@ def test_a_second_process_is_turned_away(ave: Path, tmp_path: Path) -> None:
 _KILLED = """
 import os, sys
 from pathlib import Path
-from tasks.event_localisation.data import AveFolder
+from tasks.datasets.ave import AveFolder
 from tasks.media import prepare as module
 from tests.tasks.media.test_prepared_store import make
 write, left = module.write_text, int(sys.argv[3])

@@ -11,7 +11,7 @@ import pytest
 
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE
-from tasks.event_localisation.data import AveFolder
+from tasks.datasets.ave import AveFolder
 from tasks.media.encode import encode_clip
 from tasks.media.prepare import prepare
 from tasks.media.store import shard_path

@@ -10,9 +10,9 @@ import pytest
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS
-from tasks.avqa.data import MusicAvqaFolder
-from tasks.event_localisation.data import AveFolder
-from tasks.media.manifest import read_manifest
+from tasks.datasets.ave import AveFolder
+from tasks.datasets.manifest import read_manifest
+from tasks.datasets.music_avqa import MusicAvqaFolder
 from tasks.synthetic.export import export_sample
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Scene, make_scene

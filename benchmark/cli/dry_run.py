@@ -1,0 +1,54 @@
+"""The plan of a grid on screen: what `run --dry-run` shows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.cli.screen import screen
+from benchmark.cost.describe import count as count_parameters
+from benchmark.data.cache_key import in_words
+from benchmark.launch.plan import Cell, standing
+from results.render.format import count, number
+from results.store.store import Store
+
+
+def show_plan(cells: Sequence[Cell], store: Store) -> None:
+    """Print every cell with its parameters by role and where it stands.
+
+    Raises:
+        UserError: an option that a part refuses.
+    """
+    console = screen()
+    table = Table(header_style="bold")
+    for name in ("backbone", "adapter", "task"):
+        table.add_column(name, overflow="fold")
+    for name in ("seed", "adapter", "head", "trainable", "%"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state")
+    standings, waiting = Counter[str](), list[Cell]()
+    for cell in cells:
+        at, note = standing(store, cell)
+        standings[at] += 1
+        waiting += [cell] if at == "waiting" else []
+        table.add_row(*map(Text, [*_facts(cell), " ".join(filter(None, [at, note]))]))
+    console.print(table)
+    console.print(f"{len(cells)} cells: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items())))
+    if extractions := in_words(waiting):
+        console.print(extractions)
+
+
+_parameters = cache(count_parameters)
+"""Whatever their seed, cells of the same components have the same."""
+
+
+def _facts(cell: Cell) -> list[str]:
+    spec = cell.spec
+    facts = _parameters(spec.backbone, spec.adapter, spec.task)
+    counts = [count(facts[role]) for role in ("adapter", "head", "trainable")]
+    components = [str(spec.backbone), str(spec.adapter), str(spec.task), str(spec.seed)]
+    return [*components, *counts, number(facts["trainable_percent"], 2)]

@@ -1,0 +1,232 @@
+"""Where cells run: the options of `run` about devices, time, repeats and launchers, and what they come to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.cli.arguments import at_least
+from registry.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from benchmark.launch.launcher import Launcher
+    from benchmark.launch.placement import Placement
+    from benchmark.launch.plan import Cell
+    from results.store.store import Store
+
+CELLS_ON_A_CLUSTER = 256
+LAUNCHERS = ("local", "slurm", "ray")
+KINDS = ("out_of_memory", "nan_loss", "missing_weights", "data", "killed", "timeout", "error")
+"""Of failures, see `results.record.Failure`."""
+OPTIONS_OF = {"slurm": ("partition", "time", "sbatch"), "ray": ("address",)}
+SHORT = {"oom": "out_of_memory", "nan": "nan_loss"}
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
+    )
+    parser.add_argument(
+        "--jobs", type=at_least(1), metavar="N",
+        help="cells at a time, the processor's cores divided among them (default: one per core, on cuda one per GPU)",
+    )  # fmt: skip
+    parser.add_argument("--gpus", metavar="0,1,3", help="the GPUs to use (default: all)")
+    parser.add_argument(
+        "--cells-per-gpu", type=at_least(1), default=1, metavar="N", help="cells that share a GPU (default: 1)"
+    )
+    parser.add_argument(
+        "--gpus-per-cell", type=at_least(1), default=1, metavar="K",
+        help="GPUs that train one cell together, the effective batch kept (default: 1)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="end a cell that takes longer")
+    parser.add_argument(
+        "--retry", default="failed", metavar="KINDS",
+        help=f"which failed cells run again: failed (all, the default), none, or some of oom, nan, {', '.join(KINDS)}",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-checkpoints", action="store_true", help="leave best.safetensors and checkpoints of completed cells"
+    )
+    parser.add_argument(
+        "--launcher", choices=LAUNCHERS, default="local",
+        help="local: this machine; slurm: submit an array and exit; ray: a Ray cluster (default: local)",
+    )  # fmt: skip
+    parser.add_argument("--partition", metavar="NAME", help="slurm: where the array goes")
+    parser.add_argument("--time", type=at_least(1), metavar="MINUTES", help="slurm: for one cell (default: 1440)")
+    parser.add_argument(
+        "--sbatch", action="append", default=[], metavar="KEY=VALUE", help="slurm: any other option, such as account=x"
+    )
+    parser.add_argument("--address", metavar="HOST:PORT", help="ray: the cluster (default: start one here)")
+
+
+def refuse_idle_options(arguments: argparse.Namespace) -> None:
+    """Options that the launcher would not heed.
+
+    Raises:
+        UserError: there is one.
+    """
+    chosen = arguments.launcher
+    for launcher, options in OPTIONS_OF.items():
+        given = [f"--{option}" for option in options if getattr(arguments, option)]
+        if given and chosen != launcher:
+            raise UserError(f"{given[0]} is for --launcher {launcher}, not for {chosen}; leave one of them out.")
+    if chosen != "local" and (arguments.gpus or arguments.timeout):
+        raise UserError("--gpus and --timeout are for this machine; a cluster chooses GPUs itself and has --time.")
+    if chosen == "slurm" and arguments.cells_per_gpu > 1:
+        raise UserError("--cells-per-gpu is for this machine and Ray; SLURM gives each cell GPUs of its own.")
+
+
+def kinds_to_retry(text: str) -> set[str]:
+    """The kinds of failure whose cells run again.
+
+    Raises:
+        UserError: an unknown kind.
+    """
+    asked = {SHORT.get(word, word) for word in text.replace(" ", "").split(",") if word}
+    if strange := sorted(asked - {"failed", "none", *KINDS}):
+        raise unknown("kind of failure", strange[0], ["failed", "none", *SHORT, *KINDS])
+    return set(KINDS) if "failed" in asked else asked - {"none"}
+
+
+def missing_cells(cells: Sequence[Cell], store: Store, retry: set[str]) -> tuple[list[Cell], list[Cell]]:
+    """The cells to run, and those that failed and are left as they are."""
+    from results.store.serialise import RecordError
+
+    run, left = [], []
+    for cell in cells:
+        try:
+            record = store.read(cell.hash)
+        except RecordError:
+            record = None
+        if record is None or (record.failure and record.failure.kind in retry):
+            run.append(cell)
+        elif record.failure:
+            left.append(cell)
+    return run, left
+
+
+def placement(arguments: argparse.Namespace) -> Placement:
+    """Devices and how many cells at a time.
+
+    Raises:
+        UserError: a GPU that is not there.
+    """
+    from benchmark.launch.placement import Placement, cores
+
+    on_cluster = arguments.launcher != "local"
+    device = _device_of_cluster(arguments.device) if on_cluster else chosen_device(arguments.device)
+    gpus = () if on_cluster else _gpus(arguments.gpus, device)
+    if device == "cpu" and arguments.cells_per_gpu > 1:
+        raise UserError("--cells-per-gpu needs a GPU, but the cells run on the processor; use --jobs.")
+    room = (
+        len(gpus) // arguments.gpus_per_cell * arguments.cells_per_gpu
+        if gpus
+        else CELLS_ON_A_CLUSTER
+        if on_cluster
+        else cores()
+    )
+    jobs = min(arguments.jobs or room, room) if gpus else arguments.jobs or room
+    return Placement(
+        device,
+        max(1, jobs),
+        tuple(arguments.plugin),
+        gpus,
+        arguments.cells_per_gpu,
+        arguments.gpus_per_cell,
+        arguments.timeout,
+        arguments.keep_checkpoints,
+    )
+
+
+def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
+    """The launcher that was asked for.
+
+    Raises:
+        UserError: its extra is not installed.
+    """
+    if arguments.launcher == "slurm":
+        from benchmark.launch.slurm import Slurm
+
+        return Slurm(where, where.jobs, arguments.partition, arguments.time or 1440, tuple(arguments.sbatch))
+    if arguments.launcher == "ray":
+        from benchmark.launch.ray import Ray
+
+        return Ray(where, arguments.address)
+    from benchmark.launch.local import Local
+
+    return Local(where)
+
+
+def get_ready(arguments: argparse.Namespace) -> None:
+    """Let the server of cells import its heavy parts while this process looks at what to run.
+
+    That does not wait for torch to say whether there is a GPU: a server that turns out to be of no use does no harm.
+    """
+    if arguments.launcher == "local" and (arguments.device == "cpu" or not _has_driver_of_a_gpu()):
+        from benchmark.launch.server import get_ready
+
+        get_ready()
+
+
+def check_device(arguments: argparse.Namespace) -> None:
+    """Refuse a GPU that this machine has not, if the cells are to run here.
+
+    Raises:
+        UserError: `--device cuda` without a GPU.
+    """
+    if arguments.launcher == "local":
+        chosen_device(arguments.device)
+
+
+def chosen_device(asked: str) -> str:
+    """Where torch computes on this machine.
+
+    Raises:
+        UserError: a GPU that is not there.
+    """
+    import torch
+
+    has_cuda = torch.cuda.is_available()
+    if asked == "cuda" and not has_cuda:
+        raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
+    return "cuda" if asked != "cpu" and has_cuda else "cpu"
+
+
+def _has_driver_of_a_gpu() -> bool:
+    """NVIDIA's, on a board of its own or Tegra's, AMD's, or Windows' under Linux."""
+    return any(path for pattern in ("nvidia*", "nvhost*", "kfd", "dxg") for path in Path("/dev").glob(pattern))
+
+
+def _device_of_cluster(asked: str) -> str:
+    """Its nodes have GPUs unless the user says otherwise; the machine that submits need not."""
+    return "cpu" if asked == "cpu" else "cuda"
+
+
+def _gpus(asked: str | None, device: str) -> tuple[str, ...]:
+    """By the names that CUDA_VISIBLE_DEVICES takes."""
+    if device == "cpu":
+        if asked:
+            raise UserError(f"--gpus {asked}, but the cells run on the processor; leave it out or use --device cuda.")
+        return ()
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    if asked is None:
+        return tuple(names)
+    try:
+        return tuple(names[int(number)] for number in dict.fromkeys(asked.split(",")))
+    except (ValueError, IndexError):
+        raise UserError(f"--gpus {asked} is not a list of GPUs from 0 to {len(names) - 1}, such as 0,1.") from None
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds") from None
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0 seconds")
+    return seconds

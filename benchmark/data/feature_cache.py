@@ -1,0 +1,192 @@
+"""Clips as their run needs them, made once and kept: pictures, or what an untouched backbone says of them.
+
+Kept items lie under `prepared/` in the folder of `tasks.cache`, and every run that would compute the same shares them.
+AVBENCH_PREPARED=none keeps nothing; the numbers of a run do not depend on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+import torch
+from torch.utils.data import Dataset, Subset
+
+from benchmark.cost.clocks import clips_in
+from benchmark.data.cache_key import is_keeping
+from benchmark.data.loader import clip_loader
+from benchmark.data.record_file import KeptItems, UnevenItemsError, keep, leaves_of
+from benchmark.grid.grid import RunSpec
+from benchmark.grid.identity import sources_of
+from benchmark.model.model import AudioVisualModel
+from benchmark.runtime.source_digest import digest
+from registry import BACKBONES, TASKS, look_up
+from registry.vocabulary import Item, Split
+from tasks.cache import cache_folder
+from tasks.task import Task
+
+PICTURE_BYTES = 512 * 2**20
+"""The most that the pictures of one split may take on disk; larger ones are made anew each time."""
+FEATURE_BYTES = 64 * 2**30
+"""The most that the frozen features of one split may take."""
+
+PICTURES = "benchmark.model.front_end"
+"""The module whose sources decide what pictures of a task's clips look like."""
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to the clips of a cell before anything that trains sees them.
+
+    Args:
+        spec: of the cell.
+        model: on its device.
+        report: is told how many clips of how many are done while they are made.
+    """
+
+    spec: RunSpec
+    task: Task
+    model: AudioVisualModel
+    report: Report = lambda done, total: None
+
+    @property
+    def keeps_features(self) -> bool:
+        """Whether the scheme leaves features alone, so that runs can share them; pictures alone are shared else."""
+        return self.model.encoder.scheme.untouched and is_keeping()
+
+    def clips(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
+        """The items of a split with features or pictures for inputs, or as they are where these cannot be kept."""
+        if not is_keeping() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
+            return clips
+        if self.keeps_features:
+            make = partial(self._features, clips, split)
+            kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
+            if kept is not None:
+                return Kept(kept, clips)
+        # A GPU makes pictures faster than it reads them.
+        on_cpu = self._device.type == "cpu"
+        make = partial(self._pictures, clips)
+        pictures = self._kept(clips, split, "pictures", make, PICTURE_BYTES) if on_cpu else None
+        return clips if pictures is None else pictures
+
+    def _kept(
+        self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
+    ) -> KeptItems | None:
+        count, folder = len(cast(Sized, clips)), self._folder(clips, split, kind)
+        try:
+            if not folder.exists() and not self._fits(next(make(1, 0)), count, limit, kind, split):
+                return None
+            return keep(folder, count, partial(self._counted, make, count))
+        except UnevenItemsError as error:
+            logger.info("%s of the %s split are made anew each time: %s", kind, split, error)
+        except OSError as error:
+            logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
+        return None
+
+    def _folder(self, clips: Dataset[Item], split: Split, kind: str) -> Path:
+        return cache_folder() / "prepared" / f"{kind}-{self._identity(kind, split, len(cast(Sized, clips)))}"
+
+    def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
+        """The pictures of the clips where another run has left them."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return KeptItems(self._folder(clips, split, "pictures"))
+        return clips
+
+    def _fits(self, item: Item, count: int, limit: int, kind: str, split: Split) -> bool:
+        size = count * sum(leaf.bytes for leaf in leaves_of(item)[0])
+        room = shutil.disk_usage(_existing(cache_folder())).free // 2
+        if size <= min(limit, room):
+            return True
+        logger.info("%s of the %s split would take %.1f GB and are made anew each time", kind, split, size / 1e9)
+        return False
+
+    def _counted(self, make: Callable[..., Iterator[Item]], count: int, start: int) -> Iterable[Item]:
+        for done, item in enumerate(make(self.spec.recipe.batch_size, start), start=start + 1):
+            yield item
+            self.report(done, count)
+
+    def _features(self, clips: Dataset[Item], split: Split, batch_size: int, start: int) -> Iterator[Item]:
+        rest = Subset(self._pictured_before(clips, split), range(start, len(cast(Sized, clips))))
+        for batch in clip_loader(rest, batch_size=batch_size, workers=self.spec.recipe.workers):
+            inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
+            yield from _items({"inputs": inputs, "targets": batch["targets"]})
+
+    def _pictures(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
+        front_end = self.model.data_preprocessor.front_end
+        for index in range(start, len(cast(Sized, clips))):
+            item = clips[index]
+            inputs = front_end({name: value.unsqueeze(0) for name, value in item["inputs"].items()})
+            yield {**item, "inputs": {name: value.squeeze(0) for name, value in inputs.items()}}
+
+    def _identity(self, kind: str, split: Split, count: int) -> str:
+        """Of everything that decides what the items hold."""
+        backbone, task = self.spec.backbone, self.spec.task
+        options = {name: value for name, value in task.options.items() if name not in self.task.head_options}
+        facts: dict[str, Any] = {
+            "data": [self.task.data_identity(), task.name, repr(sorted(options.items())), split, count],
+            "picture": repr(self.model.encoder.backbone.picture),
+            "code": digest(sources_of(look_up(TASKS, task.name)), [PICTURES]),
+            "libraries": [torch.__version__, timm.__version__],
+            "device": self._device.type,
+        }
+        if kind == "features":
+            weights = self.model.encoder.backbone.weight_files
+            facts["backbone"] = [str(backbone), weights or f"random, seed {self.spec.seed}"]
+            facts["backbone_code"] = digest(sources_of(look_up(BACKBONES, backbone.name)), ["benchmark.model.model"])
+            facts["precision"] = self.spec.recipe.precision
+            facts["tokens"] = self.model.head.reads_tokens
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+
+class Kept(Dataset[Item]):
+    """Frozen features of clips, and the clips themselves for those who measure what features cost."""
+
+    def __init__(self, features: KeptItems, clips: Dataset[Item]) -> None:
+        self.features, self.clips = features, clips
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.features[index]
+
+    def __getitems__(self, indices: list[int]) -> list[Item]:
+        return self.features.__getitems__(indices)
+
+
+def changes_by_epoch(clips: Dataset[Item]) -> bool:
+    """Whether the items of a data set differ from epoch to epoch, so that none may be kept."""
+    return hasattr(clips, "begin_epoch")
+
+
+def _items(batch: Any) -> Iterator[Item]:
+    """The items of a collated batch."""
+    for index in range(clips_in(batch["inputs"])):
+        yield cast(Item, _at(batch, index))
+
+
+def _at(value: Any, index: int) -> Any:
+    if isinstance(value, dict):
+        return {name: _at(inner, index) for name, inner in value.items()}
+    return value[index]
+
+
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() else _existing(folder.parent)

@@ -1,0 +1,189 @@
+"""Cells and grids: what is run, and with which recipe.
+
+A grid file is TOML with the keys `backbones`, `adapters`, `tasks`, `seeds`, a `[recipe]` table and any number of
+`[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, or a list of names)
+choose the cells that its recipe fields apply to. Later tables win over earlier ones. `recipe = "stg_cma_ave"`, or the
+key `preset` in a table, takes every field from a paper's recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from registry import Component, UserError
+from registry.errors import unknown
+from tasks.recipe import PRESET, Recipe
+
+ROLES = ("backbone", "adapter", "task")
+_LISTS = ("backbones", "adapters", "tasks")
+_KEYS = (*_LISTS, "seeds", "recipe", "override")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell of the grid: everything that is asked of one run."""
+
+    backbone: Component
+    adapter: Component
+    task: Component
+    seed: int
+    recipe: Recipe
+    protocol: str = "validation"
+
+    @property
+    def slug(self) -> str:
+        """File-safe, unique and stable: the names for people, and a digest of the whole cell for uniqueness."""
+        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.backbone.name}-{self.adapter.name}-{self.task.name}-s{self.seed}-{digest}"
+
+    @property
+    def title(self) -> str:
+        """For screens: `tiny_vit × lavish(latents=4) × avqa, seed 0`."""
+        return f"{self.backbone} × {self.adapter} × {self.task}, seed {self.seed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, components as their one-line text."""
+        components = {role: str(getattr(self, role)) for role in ROLES}
+        return {**components, "seed": self.seed, "recipe": self.recipe.as_dict(), "protocol": self.protocol}
+
+
+@dataclass(frozen=True)
+class Override:
+    """Recipe fields for the cells whose components have these names."""
+
+    recipe: Mapping[str, Any]
+    matchers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By role; a role that is left out matches every name."""
+
+    def applies_to(self, components: Mapping[str, Component]) -> bool:
+        return all(components[role].name in allowed for role, allowed in self.matchers.items())
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Components and seeds to combine, and changes to the recipes of the cells."""
+
+    backbones: tuple[Component, ...] = ()
+    adapters: tuple[Component, ...] = ()
+    tasks: tuple[Component, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    overrides: tuple[Override, ...] = ()
+    """In order of application; the `[recipe]` table is the first and matches every cell."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Grid:
+        """Read a grid file.
+
+        Raises:
+            UserError: a file that cannot be read or is not TOML, an unknown key, or a value of the wrong type.
+        """
+        try:
+            return cls._from_tables(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UserError(f"cannot read grid file {path}: {error.strerror}.") from None
+        except (ValueError, RecursionError) as error:
+            # Not only what tomllib calls malformed: a number of five thousand digits, a thousand nested lists.
+            raise UserError(f"grid file {path} is not TOML: {error}.") from None
+        except UserError as error:
+            raise UserError(f"grid file {path}: {error}") from None
+
+    @classmethod
+    def embedded(cls) -> Grid:
+        """The default grid, which ships with the package."""
+        with resources.as_file(resources.files("benchmark") / "grid" / "embedded.toml") as path:
+            return cls.load(path)
+
+    @classmethod
+    def _from_tables(cls, tables: dict[str, Any]) -> Grid:
+        for key in tables:
+            if key not in _KEYS:
+                raise unknown("key", key, _KEYS)
+        recipe = tables.get("recipe", {})
+        overrides = [Override(_recipe_fields({PRESET: recipe} if isinstance(recipe, str) else recipe))]
+        overrides += [_read_override(table) for table in _tables(tables.get("override", []))]
+        components = {key: _components(key, tables.get(key, [])) for key in _LISTS}
+        return cls(**components, seeds=read_seeds(tables.get("seeds", [0])), overrides=tuple(overrides))
+
+    def apply(self, recipe: Recipe, components: Mapping[str, Component]) -> Recipe:
+        """The recipe after this grid's tables, for the cell of these components."""
+        for override in self.overrides:
+            if override.applies_to(components):
+                recipe = recipe.override(override.recipe)
+        return recipe
+
+
+def read_seeds(values: Any) -> tuple[int, ...]:
+    """Seeds in order, each once.
+
+    Raises:
+        UserError: not a list of whole numbers that are 0 or more.
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | Mapping):
+        raise UserError(f"seeds = {values!r} is not a list of whole numbers; write seeds = [0, 1, 2].")
+    seeds = list(values)
+    for seed in seeds:
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+            raise UserError(f"seed {seed!r} is not a whole number from 0 to 4294967295.")
+    return tuple(dict.fromkeys(seeds))
+
+
+def narrow(components: Sequence[Component], text: str | None) -> list[Component]:
+    """The components that `text` asks for, separated by commas.
+
+    A bare name selects every component of the grid with that name, options included. Anything else, a name that the
+    grid does not have or a component with options, is taken as it is written.
+    """
+    if text is None:
+        return list(components)
+    picked: list[Component] = []
+    for asked in Component.parse_list(text):
+        same_name = [c for c in components if c.name == asked.name] if not asked.options else []
+        picked += same_name or [asked]
+    return unique(picked)
+
+
+def unique(components: Iterable[Component]) -> list[Component]:
+    """Each once, in order."""
+    return list(dict.fromkeys(components))
+
+
+def _components(key: str, texts: Any) -> tuple[Component, ...]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f'{key} = {texts!r} is not a list of components; write {key} = ["name", "name(option=value)"].')
+    return tuple(dict.fromkeys(Component.parse(text) for text in texts))
+
+
+def _tables(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(table, dict) for table in value):
+        raise UserError("override is not a list of tables; write [[override]] above each.")
+    return value
+
+
+def _read_override(table: dict[str, Any]) -> Override:
+    matchers = {role: _matched_names(role, table[role]) for role in ROLES if role in table}
+    return Override(_recipe_fields({key: value for key, value in table.items() if key not in ROLES}, ROLES), matchers)
+
+
+def _matched_names(role: str, value: Any) -> tuple[str, ...]:
+    allowed = [value] if isinstance(value, str) else value
+    if not isinstance(allowed, list) or not all(isinstance(name, str) for name in allowed):
+        raise UserError(f"override {role} = {value!r} is not a registered name or a list of them.")
+    return tuple(allowed)
+
+
+def _recipe_fields(table: Any, also_known: Iterable[str] = ()) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise UserError("recipe is not a table; write [recipe] above its fields.")
+    fields = [*Recipe().as_dict(), PRESET]
+    for key in table:
+        if key not in fields:
+            raise unknown("recipe field", key, [*fields, *also_known])
+    Recipe().override(table)
+    return table

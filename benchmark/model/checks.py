@@ -1,0 +1,42 @@
+"""What can be refused before anything trains: options that no name or type gives away."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from benchmark.grid.grid import RunSpec
+from benchmark.model.build import build_backbone, build_scheme, build_task
+from registry import UserError
+
+
+def check_builds(specs: Sequence[RunSpec]) -> None:
+    """Build every backbone with its adapters once on the meta device, without weights.
+
+    Whatever else goes wrong in a constructor is that component's fault and fails its cells alone.
+
+    Raises:
+        UserError: an option that a backbone or an adapter refuses.
+    """
+    segments = {task: build_task(task).segments for task in dict.fromkeys(spec.task for spec in specs)}
+    pairs = dict.fromkeys((spec.backbone, spec.adapter, segments[spec.task]) for spec in specs)
+    with torch.device("meta"):
+        for backbone, same_backbone in itertools.groupby(pairs, key=lambda pair: pair[0]):
+            with _faults_left_for_later():
+                frozen = build_backbone(backbone)
+                for _, adapter, count in same_backbone:
+                    with _faults_left_for_later():
+                        build_scheme(adapter, frozen, count)
+
+
+@contextmanager
+def _faults_left_for_later() -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception:
+        return

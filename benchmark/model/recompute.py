@@ -1,0 +1,137 @@
+"""Activation checkpointing of blocks: their activations are computed again in the backward pass instead of kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
+
+from backbones.backbone import Backbone
+from backbones.block import Block
+from backbones.kernels.attention import short_lived_weights
+from registry.vocabulary import Streams
+from tasks.recipe import Checkpointing
+
+LEAST = 2**24
+"""Numbers in the tokens between blocks, all blocks together, below which a step is small and `auto` keeps everything:
+activations of about half a gigabyte in bfloat16."""
+
+PORTION = 4
+"""`auto` computes blocks again that hold one part in this many, at least."""
+
+MOST = 35 * 10**6
+"""Numbers in the tokens of blocks that `auto` keeps everything of, at most: activations of about 1.5 gigabytes."""
+
+FUSED = frozenset(
+    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}").default
+    for kernel in ("flash_attention_for_cpu", "flash_attention", "efficient_attention", "cudnn_attention")
+)
+"""What `scaled_dot_product_attention` becomes."""
+
+
+def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
+    """Which blocks are computed again.
+
+    What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
+    those with the largest product are chosen, the earliest of equals, until they hold a quarter of the whole and the
+    others no more than `MOST`.
+
+    Args:
+        sizes: tokens x width of each block, streams, clips and segments together.
+    """
+    if checkpointing == "blocks":
+        return frozenset(range(len(sizes)))
+    if checkpointing == "none" or sum(sizes) < LEAST:
+        return frozenset()
+    chosen: set[int] = set()
+    for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        again = sum(sizes[i] for i in chosen)
+        if PORTION * again >= sum(sizes) and sum(sizes) - again <= MOST:
+            break
+        chosen.add(index)
+    return frozenset(chosen)
+
+
+@torch.no_grad()
+def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
+    """Tokens x width of each block, all pictures together: {m: (B, T, 3, S, S')} -> a number for each block.
+
+    One picture of each modality goes through the embedding and the starts of stages, which decide both.
+    """
+    sizes = [0] * len(backbone.blocks)
+    for picture in pictures.values():
+        x = backbone.embed(picture[:1, :1])
+        for index, block in enumerate(cast(Iterable[Block], backbone.blocks)):
+            x = block.enter(x)
+            sizes[index] += x.numel() * picture.shape[:2].numel()
+    return sizes
+
+
+def computed_again(
+    step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, fused: list[Any] | None = None
+) -> Streams:
+    """`step(streams)` that keeps only its input and what `fused` takes.
+
+    Outputs, gradients and what `scheme` remembers are as without it. Dropout draws the same both times (torch restores
+    the random state), and buffers of the scheme, such as the running statistics of batch norms, move once.
+
+    Args:
+        step: without side effects other than on buffers of `scheme`.
+        fused: takes what fused attention puts out, which takes long and is small. Without it that is computed again
+            too. Looking for it takes a fiftieth of a step, and torch's compiler refuses steps that are looked through.
+    """
+
+    def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+        keep, reuse = (nullcontext() if fused is None else _Fused(fused, again=again) for again in (False, True))
+        # Weights are kept both times, since torch counts what is.
+        return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
+
+    if not torch.is_grad_enabled():
+        return step(streams)
+    result: Streams = checkpoint(step, streams, use_reentrant=False, context_fn=contexts)
+    return result
+
+
+class _Fused(TorchDispatchMode):
+    """Within, what fused attention puts out is kept, in order; when computed `again`, it is taken from there instead.
+
+    Torch's own selective checkpointing can do so too and looks at every operation for nearly twice as long.
+    """
+
+    def __init__(self, kept: list[Any], *, again: bool) -> None:
+        super().__init__()
+        self._kept, self._again = kept, again
+
+    def __torch_dispatch__(self, operation: Any, types: Any, inputs: Any = (), options: Any = None) -> Any:
+        if operation in FUSED and self._again:
+            return self._kept.pop(0)
+        outputs = operation(*inputs, **(options or {}))
+        if operation in FUSED:
+            self._kept.append(outputs)
+        return outputs
+
+
+@contextmanager
+def _all(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield
+
+
+@contextmanager
+def _copied_buffers(module: nn.Module) -> Iterator[None]:
+    """Within, the module writes to copies of its buffers; afterwards it holds its own again, as they were."""
+    places = [(m, name, b) for m in module.modules() for name, b in m.named_buffers(recurse=False)]
+    try:
+        for owner, name, buffer in places:
+            setattr(owner, name, buffer.clone())
+        yield
+    finally:
+        for owner, name, buffer in places:
+            setattr(owner, name, buffer)

@@ -1,0 +1,74 @@
+"""Rows as CSV: stable bytes, fixed decimals, and no text that a spreadsheet would run as a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import fields
+
+from results.table.columns import MEASUREMENTS
+from results.table.row import Row
+
+COLUMNS = tuple(field.name for field in fields(Row) if field.metadata.get("column", True))
+
+DECIMALS = {
+    "peak_memory_mb": 1,
+    "train_seconds": 1,
+    "ms_per_clip": 3,
+    "gflops": 6,
+    "gain_p_value": 6,
+    "behind_best_p_value": 6,
+    "train_ms_per_clip": 3,
+    "single_peak_memory_mb": 1,
+    "single_train_ms": 3,
+    "single_inference_ms": 3,
+}
+_OTHER_DECIMALS = 4
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """A header and one line for each row, in the order given; unknown is empty, lines end in a line feed."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([_cell(name, getattr(row, name)) for name in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
+def without_measurements(text: str) -> str:
+    """A leaderboard as CSV with `results.table.columns.MEASUREMENTS` left empty: equal bytes for equal results."""
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    blanked = io.StringIO()
+    writer = csv.DictWriter(blanked, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, **dict.fromkeys(MEASUREMENTS, "")} for row in rows)
+    return blanked.getvalue()
+
+
+def decimals(name: str) -> int:
+    """Decimals of a column's fractional numbers."""
+    return DECIMALS.get(name, _OTHER_DECIMALS)
+
+
+def _cell(name: str, value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            # Adding 0.0 turns a rounded -0.0 into 0.0.
+            return f"{round(value, decimals(name)) + 0.0:.{decimals(name)}f}"
+        case tuple():
+            return harmless("; ".join(value))
+        case _:
+            return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """Text on one line that no spreadsheet takes for a formula: a leading = + - @ is kept behind an apostrophe."""
+    line = " ".join(text.split())
+    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line

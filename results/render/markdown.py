@@ -1,0 +1,219 @@
+"""Rows as a Markdown page: one table a board, failures and unreadable files below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from results.render import format as readable
+from results.store.store import Unreadable
+from results.table.aggregate import mean_ranks, volumes
+from results.table.row import Board, Row, by_board, shared_labels
+
+FRONT = "★"
+TIED = "≈"
+
+_HEADER = (
+    "",
+    "backbone",
+    "adapter",
+    "score",
+    "95 % interval",
+    "seeds",
+    "gain over linear probe",
+    "adapter",
+    "head",
+    "trainable",
+    "trainable %",
+    "total",
+    "GFLOPs",
+    "memory (MB)",
+    "ms per clip",
+    "training",
+    "PPT",
+    "behind the best",
+    "remarks",
+)
+_TEXT_COLUMNS = {0, 1, 2, len(_HEADER) - 1}
+
+_LEGEND = (
+    "Score: mean ± standard deviation over seeds, in percent. "
+    "95 % interval: bootstrap over test items and seeds; with one seed over items only. "
+    "Gain: over the linear probe of the same backbone and data, ± its paired 95 % interval. "
+    "Adapter, head, trainable and total are numbers of parameters. "
+    "PPT: score weighed by trainable parameters as in V-PETL Bench (C = 10 M, without the head); it favours the probe. "
+    "Behind the best: paired difference with its p-value, corrected for all rows of the table (Holm). "
+    f"{TIED}: cannot be told apart from the best at 5 %; a row that shares fewer than two seeds with it has no mark. "
+    f"{FRONT}: no other row of the table has as high a score with as few trainable parameters; "
+    f"({FRONT}): nor by more than its interval."
+)
+
+
+def to_markdown(
+    rows: Sequence[Row],
+    command: str,
+    unreadable: Iterable[Unreadable] = (),
+    published: Sequence[Row] = (),
+    apart: Sequence[str] = (),
+) -> str:
+    """The whole page; `command` is shown as the way to make it again."""
+    shared = shared_labels([row for row in rows if row.mean is not None])
+    parts = ["# Leaderboard", f"Made by `{command}`."]
+    if shared:
+        parts.append(f"**All rows: {_escape(', '.join(shared))}.**")
+    parts.append(_LEGEND)
+    if not rows:
+        parts.append("No runs yet.")
+    for board, members in by_board(rows).items():
+        parts += [f"## {_escape(board.task)}", _board_line(board), _table(members, shared)]
+    parts += _mean_ranks(rows) + _volumes(rows) + _published(published)
+    parts += _listed("Kept in rows of their own", apart) + _failures(rows)
+    parts += _listed("Files that could not be read", [file.reason for file in unreadable])
+    return "\n\n".join(parts) + "\n"
+
+
+def _board_line(board: Board) -> str:
+    data, metric, protocol = (f"`{part or 'unknown'}`" for part in (board.data, board.metric, board.protocol))
+    return f"Data {data} · metric {metric} · selected on {protocol}"
+
+
+def _table(rows: Sequence[Row], shared: Sequence[str]) -> str:
+    rule = ["---" if i in _TEXT_COLUMNS else "---:" for i in range(len(_HEADER))]
+    return "\n".join(_line(cells) for cells in (_HEADER, rule, *(_cells(row, rows, shared) for row in rows)))
+
+
+def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
+    return [
+        marks(row),
+        _escape(row.backbone),
+        _escape(row.adapter),
+        readable.score(row.mean, row.std),
+        readable.UNKNOWN if row.interval is None else f"± {row.interval:.2f}",
+        str(row.seeds),
+        readable.gain(row.gain_over_linear_probe, row.gain_interval),
+        readable.count(row.adapter_parameters),
+        readable.count(row.head_parameters),
+        readable.count(row.trainable_parameters),
+        readable.number(row.trainable_percent, 2),
+        readable.count(row.total_parameters),
+        readable.significant(row.gflops),
+        readable.number(row.peak_memory_mb, 0),
+        readable.significant(row.ms_per_clip),
+        readable.duration(row.train_seconds),
+        readable.number(row.ppt, 3),
+        behind_best(row),
+        _escape("; ".join(remarks(row, board, shared))),
+    ]
+
+
+def marks(row: Row) -> str:
+    """Stars for the front, and whether the row may be as good as the best."""
+    front = FRONT if row.pareto else f"({FRONT})" if row.pareto_within_interval else ""
+    return " ".join(filter(None, (front, TIED if row.tied_with_best and row.behind_best_p_value is not None else "")))
+
+
+def behind_best(row: Row) -> str:
+    """`3.10 ± 0.92 (p = 0.004)`; `best` for the best itself."""
+    if not row.behind_best:
+        return "best" if row.behind_best == 0 else readable.UNKNOWN
+    text = f"{row.behind_best:.2f}" + ("" if row.behind_best_interval is None else f" ± {row.behind_best_interval:.2f}")
+    return text if row.behind_best_p_value is None else f"{text} ({readable.p_value(row.behind_best_p_value)})"
+
+
+def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
+    """What a reader must know beside the numbers: own labels, failed seeds, and what tells apart rows of one name."""
+    twins = [other for other in board if (other.backbone, other.adapter) == (row.backbone, row.adapter)]
+    differing = [part for part in ("recipe", "weights", "code") if len({getattr(twin, part) for twin in twins}) > 1]
+    own = [label for label in row.labels if label not in shared]
+    failed = [] if row.status == "completed" else [row.status]
+    return own + failed + [f"{part} {getattr(row, part) or 'unknown'}" for part in differing]
+
+
+def _failures(rows: Iterable[Row]) -> list[str]:
+    lines = [
+        _line([_escape(text) for text in (row.task, row.backbone, row.adapter, failure)])
+        for row in rows
+        for failure in row.failures
+    ]
+    if not lines:
+        return []
+    head = [_line(("task", "backbone", "adapter", "failure")), _line(["---"] * 4)]
+    return ["## Failed runs", "They enter no number above.", "\n".join(head + lines)]
+
+
+def _mean_ranks(rows: Sequence[Row]) -> list[str]:
+    standing = mean_ranks(rows)
+    if not standing:
+        return []
+    boards = sorted(standing[0].ranks)
+    intro = (
+        f"Over {len(boards)} boards, among the {len(standing)} combinations that have a score on every one of them; "
+        "1 is best. Ranks of scores that cannot be told apart differ by chance."
+    )
+    header = ("backbone", "adapter", "mean rank", *(_escape(board.task) for board in boards))
+    lines = [
+        (_escape(one.backbone), _escape(one.adapter), f"{one.mean:.2f}", *(f"{one.ranks[b]:g}" for b in boards))
+        for one in standing
+    ]
+    return ["## Mean rank", intro, _simple_table(header, lines)]
+
+
+def _volumes(rows: Sequence[Row]) -> list[str]:
+    swept = [one for one in volumes(rows) if one.sizes > 1]
+    if not swept:
+        return []
+    intro = "Hypervolume of (parameters saved, score gained) over the sizes of a family: 0 the linear probe, 1 ideal."
+    lines = [
+        (
+            _escape(one.circumstances.board.task),
+            _escape(one.circumstances.backbone),
+            one.family,
+            str(one.sizes),
+            f"{one.value:.3f}",
+        )
+        for one in swept
+    ]
+    return ["## Size sweeps", intro, _simple_table(("task", "backbone", "family", "sizes", "hypervolume"), lines)]
+
+
+def _published(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    intro = (
+        "**From papers and their repositories, not measured here**: other data and protocols, mostly one seed; never "
+        "part of a mean or a front above. `test-selected`: the best epoch was chosen on the test split."
+    )
+    header = ("task", "data", "method", "backbone", "score", "trainable", "total as published", "protocol", "source")
+    lines = [
+        (
+            _escape(row.task),
+            _escape(row.data),
+            _escape(row.adapter),
+            _escape(row.backbone),
+            f"{row.mean:g}",
+            readable.count(row.trainable_parameters),
+            readable.count(row.total_as_published),
+            row.protocol,
+            _escape(row.source),
+        )
+        for row in rows
+    ]
+    return ["## Published numbers", intro, _simple_table(header, lines)]
+
+
+def _simple_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return "\n".join([_line(header), _line(["---"] * len(header)), *map(_line, lines)])
+
+
+def _listed(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "\n".join(f"- {_escape(line)}" for line in lines)] if lines else []
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escape(text: str) -> str:
+    line = " ".join(text.split())
+    for char in "\\|`*<":
+        line = line.replace(char, f"\\{char}")
+    return line

@@ -1,0 +1,92 @@
+"""Several stores as one: folders from several machines, and folders that lie elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from registry.errors import UserError
+from results.record import ItemResult, RunRecord
+from results.store.store import Records, Store, Unreadable
+
+
+class NamedSource(Protocol):
+    """A store that says where it is."""
+
+    @property
+    def place(self) -> str: ...
+    def load(self) -> Records: ...
+    def items(self, run_hash: str) -> list[ItemResult]: ...
+
+
+class Merged:
+    """The records of several stores. A run that lies in several counts once: a completed copy, and of several the last.
+
+    Nothing is averaged across stores that may not be: `results.table.cells` keeps runs apart that differ in data,
+    recipe, protocol, weights or code, wherever they lie.
+    """
+
+    def __init__(self, sources: Sequence[NamedSource]) -> None:
+        self._sources = sources
+        self._home: dict[str, NamedSource] = {}
+
+    def load(self) -> Records:
+        """The records of all stores, with a note for each run whose copies have different scores."""
+        chosen: dict[str, RunRecord] = {}
+        unreadable: list[Unreadable] = []
+        notes: list[str] = []
+        for source in self._sources:
+            found = source.load()
+            unreadable += found.unreadable
+            for record in found:
+                other = chosen.get(record.hash)
+                if (
+                    other is not None
+                    and _score(other) != _score(record)
+                    and "completed" in (other.status, record.status)
+                ):
+                    notes.append(_conflict(other, record, self._home[record.hash].place, source.place))
+                if other is None or _standing(record) > _standing(other):
+                    chosen[record.hash], self._home[record.hash] = record, source
+        return Records([chosen[key] for key in sorted(chosen)], unreadable, notes)
+
+    def items(self, run_hash: str) -> list[ItemResult]:
+        """The items of the store whose record counts; `load` comes first."""
+        home = self._home.get(run_hash)
+        return home.items(run_hash) if home else []
+
+
+def open_store(place: str | Path) -> NamedSource:
+    """The store at a folder or at an fsspec URL such as `s3://bucket/runs`.
+
+    Raises:
+        UserError: there is no such folder, or the URL's protocol is unknown or lacks its package.
+    """
+    if "://" in str(place):
+        from results.store.remote import RemoteStore
+
+        return RemoteStore(str(place))
+    if not Path(place).is_dir():
+        raise UserError(
+            f"there is no folder {place}; give a folder that holds records/, or a URL such as s3://bucket/runs."
+        )
+    return Store(Path(place))
+
+
+def _standing(record: RunRecord) -> tuple[bool, str]:
+    return record.status == "completed", record.finished
+
+
+def _score(record: RunRecord) -> tuple[str, float | None]:
+    return record.status, record.scores.get(record.primary_metric)
+
+
+def _conflict(first: RunRecord, second: RunRecord, first_place: str, second_place: str) -> str:
+    told = " and ".join(
+        f"{record.status} {record.scores.get(record.primary_metric, '')} in {place}".replace("  ", " ")
+        for record, place in ((first, first_place), (second, second_place))
+    )
+    counts = second if _standing(second) > _standing(first) else first
+    place = second_place if counts is second else first_place
+    return f"{first.slug}: {told}; the one in {place} counts, the other enters no number"

@@ -1,0 +1,52 @@
+"""Records that lie elsewhere, read through fsspec."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fsspec.core import url_to_fs
+
+from registry.errors import UserError
+from results.record import ItemResult
+from results.store.serialise import RecordError
+from results.store.store import Records, Unreadable, items_from_bytes, record_from_bytes
+
+
+class RemoteStore:
+    """Records at a URL, read through fsspec: `s3://…`, `gs://…`, `hf://…`, `ssh://…`, `memory://…`; never written.
+
+    Raises:
+        UserError: an unknown protocol, one whose package is not installed, or a place that cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.place = url.rstrip("/")
+        try:
+            self._files, self._root = url_to_fs(self.place)
+            if not self._files.isdir(f"{self._root}/records"):
+                raise UserError(f"{url} has no folder records/; give the URL of an output folder of `run`.")
+        except UserError:
+            raise
+        # Every protocol has errors of its own.
+        except Exception as error:
+            raise UserError(f"cannot read {url}: {' '.join(str(error).split()) or type(error).__name__}.") from None
+
+    def load(self) -> Records:
+        """As `Store.load`."""
+        records, unreadable = [], []
+        for path in sorted(self._files.glob(f"{self._root}/records/*.json")):
+            try:
+                records.append(record_from_bytes(self._files.cat_file(path), path))
+            except (RecordError, OSError) as error:
+                unreadable.append(Unreadable(Path(path), str(error)))
+        return Records(records, unreadable)
+
+    def items(self, run_hash: str) -> list[ItemResult]:
+        """As `Store.items`."""
+        path = f"{self._root}/items/{run_hash}.json.gz"
+        try:
+            return items_from_bytes(self._files.cat_file(path), path)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"{path}: {error}") from None

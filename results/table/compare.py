@@ -1,0 +1,101 @@
+"""Two rows side by side on every board that has both, over all items and by kind of item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from registry.errors import UserError
+from results.statistics.paired import Comparison, ItemsOf, Outcomes, compare, outcomes
+from results.statistics.significance import holm
+from results.table.differences import differences
+from results.table.naming import find, title
+from results.table.row import Board, Row
+
+OVERALL = "all items"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a comparison; scores in percent over the seeds and items that both rows have."""
+
+    kind: str
+    items: int
+    first: float
+    second: float
+    comparison: Comparison
+    corrected: float
+    """p-value, Holm-corrected among the kinds of the board, or among the boards for all items."""
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two rows on one board."""
+
+    board: Board
+    first: Row
+    second: Row
+    lines: list[Line]
+    """All items first; empty where the rows share no items and seeds."""
+    differ_in: list[str]
+    """Beside the components: recipe, weights, code."""
+
+    @property
+    def seeds(self) -> int:
+        return self.lines[0].comparison.seeds if self.lines else 0
+
+
+def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -> list[Paired]:
+    """The paired comparison of two rows, given by their names, on every board that has both.
+
+    Raises:
+        UserError: a name that is unknown or ambiguous, the same row twice, or no board in common.
+    """
+    ours, theirs = find(rows, first), find(rows, second)
+    common = sorted(ours.keys() & theirs.keys())
+    if not common:
+        raise UserError(
+            f"{first} and {second} share no task, data and protocol: {_boards(ours)} against {_boards(theirs)}."
+        )
+    if all(ours[board] is theirs[board] for board in common):
+        raise UserError(f"{first} and {second} are the same row; name two.")
+    paired = [_paired(board, ours[board], theirs[board], items) for board in common]
+    overall = [pair for pair in paired if pair.lines]
+    corrected = holm([pair.lines[0].comparison.p_value for pair in overall])
+    for pair, p in zip(overall, corrected, strict=True):
+        pair.lines[0] = replace(pair.lines[0], corrected=p)
+    return paired
+
+
+def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> Paired:
+    a, b = outcomes(first.runs, items), outcomes(second.runs, items)
+    differ_in = [line for line in differences([first, second]) if not line.startswith(_expected(first, second))]
+    overall = _line(OVERALL, a, b)
+    if a is None or b is None or overall is None:
+        return Paired(board, first, second, [], differ_in)
+    kinds = sorted({kind for _, kind in a.items if kind})
+    by_kind = (
+        [line for kind in kinds if (line := _line(kind, a.of_kind(kind), b.of_kind(kind)))] if len(kinds) > 1 else []
+    )
+    corrected = holm([line.comparison.p_value for line in by_kind])
+    lines = [replace(line, corrected=p) for line, p in zip(by_kind, corrected, strict=True)]
+    return Paired(board, first, second, [overall, *lines], differ_in)
+
+
+def _expected(first: Row, second: Row) -> tuple[str, ...]:
+    """Parts that differ because the components do: other weights with another backbone, other code with either."""
+    weights = () if first.backbone == second.backbone else ("weights ",)
+    return weights if (first.backbone, first.adapter) == (second.backbone, second.adapter) else (*weights, "code ")
+
+
+def _line(kind: str, first: Outcomes | None, second: Outcomes | None) -> Line | None:
+    comparison = compare(first, second)
+    if first is None or second is None or comparison is None:
+        return None
+    seeds = sorted(set(first.seeds) & set(second.seeds))
+    ours, theirs = (100 * float(known.of_seeds(seeds).mean()) for known in (first, second))
+    return Line(kind, comparison.items, ours, theirs, comparison, comparison.p_value)
+
+
+def _boards(found: dict[Board, Row]) -> str:
+    return "; ".join(f"{title(row)} on {board.task} ({board.data}, {board.protocol})" for board, row in found.items())

@@ -1,0 +1,67 @@
+"""Numbers from papers and their repositories, shown beside ours and never mixed with them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from functools import cache
+from importlib import resources
+
+from results.table.row import PUBLISHED, Row
+
+
+@cache
+def published() -> tuple[Row, ...]:
+    """Every row of `published.csv`: figures with a primary source (mark V, read there; mark C, computed from it).
+
+    `protocol` is `test-selected` where the best epoch was chosen on the test split, `zero-shot`, or `unknown`.
+    """
+    with (resources.files("results") / "published.csv").open(encoding="utf-8") as file:
+        rows = [_row(line) for line in csv.DictReader(file)]
+    return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.mean or 0.0), row.adapter)))
+
+
+def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """The published rows of the tasks that occur among our rows, whatever their options."""
+    tasks = {row.task.partition("(")[0] for row in rows}
+    return tuple(row for row in published() if row.task in tasks)
+
+
+def _row(line: dict[str, str]) -> Row:
+    note = f" ({line['note']})" if line["note"] else ""
+    return Row(
+        task=line["task"],
+        data=line["data"],
+        backbone=line["backbone"],
+        adapter=line["method"],
+        metric=line["metric"],
+        mean=float(line["score"]),
+        std=None,
+        seeds=0,
+        interval=None,
+        gain_over_linear_probe=None,
+        adapter_parameters=None,
+        head_parameters=None,
+        trainable_parameters=_count(line["trainable_parameters"]),
+        total_parameters=None,
+        trainable_percent=None,
+        gflops=None,
+        peak_memory_mb=None,
+        ms_per_clip=None,
+        train_seconds=None,
+        pareto=None,
+        status="not measured here",
+        labels=("published",),
+        protocol=line["protocol"],
+        recipe="",
+        gain_interval=None,
+        weights="",
+        code="",
+        total_as_published=_count(line["total_parameters"]),
+        kind=PUBLISHED,
+        source=f"[{line['mark']}] {line['source']}{note}",
+    )
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text else None

@@ -1,0 +1,247 @@
+"""Where weights come from, and what is said when they are missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import pytest
+import safetensors.torch
+import timm
+import torch
+
+from backbones.families import hub as reach
+from backbones.families.hub import OPENAI
+from backbones.kernels.activation import QuickGelu
+from registry import BACKBONES, look_up
+from registry.component import option_defaults
+from registry.errors import UserError
+
+SMALL_VIT = "test_vit.r160_in1k"
+FAMILIES = ("vision_transformer", "deit", "swin_transformer", "swin_transformer_v2")
+
+
+def build(name: str, **options: Any) -> Any:
+    return look_up(BACKBONES, name)(**options)
+
+
+@pytest.fixture
+def vit_file(tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    path = tmp_path / "small.safetensors"
+    safetensors.torch.save_file(timm.create_model("test_vit").state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def small_clip(tmp_path: Path) -> str:
+    """The name of an open_clip model small enough for a test."""
+    text = {"context_length": 8, "vocab_size": 16, "width": 16, "heads": 2, "layers": 1}
+    vision = {"image_size": 32, "layers": 2, "width": 64, "head_width": 16, "patch_size": 8}
+    path = tmp_path / "small-clip-for-tests.json"
+    path.write_text(json.dumps({"embed_dim": 16, "quick_gelu": True, "vision_cfg": vision, "text_cfg": text}))
+    open_clip.add_model_config(path)
+    return path.stem
+
+
+@pytest.fixture
+def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+
+
+def test_a_file_initialises_the_backbone_and_is_named_with_its_hash(vit_file: Path) -> None:
+    backbone = build("vit", model=SMALL_VIT, weights=str(vit_file))
+    saved = safetensors.torch.load_file(vit_file)
+    assert torch.equal(backbone.blocks[0].attention.qkv.weight, saved["blocks.0.attn.qkv.weight"])
+    assert backbone.weight_files == {"small.safetensors": hashlib.sha256(vit_file.read_bytes()).hexdigest()}
+    assert not backbone.random_weights
+
+
+def test_a_clip_file_initialises_the_tower(small_clip: str, tmp_path: Path) -> None:
+    path = tmp_path / "clip.pt"
+    torch.manual_seed(5)
+    state = open_clip.create_model(small_clip).state_dict()
+    torch.save(state, path)
+    backbone = build("clip", model=small_clip, weights=str(path))
+    expected = state["visual.transformer.resblocks.1.attn.in_proj_weight"]
+    assert torch.equal(backbone.blocks[1].attention.qkv.weight, expected)
+    assert list(backbone.weight_files) == ["clip.pt"]
+
+
+def test_no_weights_is_flagged_as_random(small_clip: str, capfd: pytest.CaptureFixture[str]) -> None:
+    for backbone in (build("vit", model=SMALL_VIT, weights="none"), build("clip", model=small_clip, weights="none")):
+        assert backbone.random_weights
+        assert backbone.weight_files == {}
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "quick"),
+    [
+        ("clip", {"model": "ViT-B-32"}, False),
+        ("clip", {"model": "ViT-B-32-quickgelu"}, True),
+        ("clip_vit_base", {}, True),
+    ],
+)
+def test_without_weights_the_name_decides_the_activation(name: str, options: dict[str, str], quick: bool) -> None:
+    with torch.device("meta"):
+        backbone = build(name, **options, weights="none")
+    assert isinstance(backbone.blocks[0].mlp.activation, QuickGelu) is quick
+
+
+@pytest.mark.usefixtures("nothing_cached")
+@pytest.mark.parametrize(("name", "model"), [("vit", SMALL_VIT), ("clip_vit_large", "ViT-L-14-quickgelu")])
+def test_without_a_network_one_line_comes_quickly(
+    name: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The probe is made to hang as a broken name look-up does."""
+    monkeypatch.setattr(reach, "_answers", lambda _: time.sleep(20) or True)
+    options = {"model": model} if name == "vit" else {}
+    start = time.monotonic()
+    with pytest.raises(UserError) as refusal:
+        build(name, **options)
+    assert time.monotonic() - start < 3
+    message = str(refusal.value)
+    for part in (model, str(tmp_path / "cache"), "weights='FILE'", "weights='none'"):
+        assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("backbone", "cached"),
+    [
+        ("vit_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip_vit_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("swin_v2_base", "models--timm--vit_tiny_patch16_224.other"),
+        ("vit(model='deit_base_patch16_224.fb_in1k')", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip(model='ViT-B-16', weights='laion2b_s34b_b88k')", "models--timm--vit_tiny_patch16_224.other"),
+        ("clip(model='ViT-B-16-SigLIP', weights='webli')", ""),
+    ],
+)
+def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, cached: str, tmp_path: Path) -> None:
+    """Imports take longer than the refusal should; another model's cached weights do not bring them in."""
+    (tmp_path / cached).mkdir(exist_ok=True)
+    words = ["run", "--backbone", backbone, "--adapter", "linear_probe", "--task", "event_localisation"]
+    program = (
+        f"import sys; from benchmark.__main__ import main; status = main({words}); "
+        "print(status, [name for name in ('torch', 'timm', 'open_clip') if name in sys.modules])"
+    )
+    # Nothing listens on that port. Offline mode would refuse without a look at the network.
+    surroundings = {**os.environ, "HF_HUB_CACHE": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    surroundings.pop("HF_HUB_OFFLINE", None)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=surroundings, capture_output=True, text=True, check=True
+    )
+    assert (ran.stdout, ran.stderr.count("\n")) == ("2 []\n", 1)
+    assert str(tmp_path) in ran.stderr
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_a_misspelled_model_is_told_as_such_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "_answers", lambda _: False)
+    with pytest.raises(UserError, match="Did you mean vit_base_patch16_224"):
+        build("vit", model="vit_bose_patch16_224")
+
+
+def test_every_repository_is_named_after_its_tag() -> None:
+    """What `refuse_out_of_reach` takes for granted of the cached repositories that it looks for."""
+    models = [m for family in FAMILIES for m in timm.list_models(module=family)]
+    tagged = {name: timm.get_pretrained_cfg(name) for model in models for name in timm.list_pretrained(f"{model}.*")}
+    assert len(tagged) > 300
+    for name, published in tagged.items():
+        assert not published.hf_hub_id or name.partition(".")[2] in published.hf_hub_id.rpartition("/")[2]
+    for model, tag in open_clip.list_pretrained():
+        repository = open_clip.get_pretrained_cfg(model, tag)["hf_hub"].rpartition("/")[0]
+        found = reach._open_clip_names(model, "hub" if tag == OPENAI else tag)
+        assert not found or repository in found
+    assert len(reach._open_clip_names("ViT-B-16", "laion2b_s34b_b88k")) > 1
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_a_failed_download_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise OSError("gateway\ntimeout")
+
+    monkeypatch.setattr(reach, "_answers", lambda _: True)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(UserError, match=r"cannot be downloaded \(gateway timeout\)"):
+        build("vit", model=SMALL_VIT)
+
+
+def test_a_cached_file_needs_no_network(vit_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / f"models--timm--{SMALL_VIT}").mkdir()
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(vit_file))
+    monkeypatch.setattr(reach, "_answers", lambda _: pytest.fail("the network was asked"))
+    backbone = build("vit", model=SMALL_VIT)
+    assert list(backbone.weight_files) == ["timm/test_vit.r160_in1k/model.safetensors"]
+
+
+def test_the_meta_device_needs_no_weights() -> None:
+    with torch.device("meta"):
+        backbone = build("vit", model=SMALL_VIT)
+    assert next(backbone.parameters()).is_meta
+    assert backbone.random_weights
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "vit",
+            {"model": SMALL_VIT, "weights": "gone/weights.bin"},
+            "weights file 'gone/weights.bin' .* does not exist",
+        ),
+        ("vit", {"model": "vit_bose_patch16_224"}, "timm has no model 'vit_bose.* Did you mean vit_base_patch16_224"),
+        ("vit", {"model": "vit_base_patch16_224.augreg_in21q"}, "Did you mean vit_base_patch16_224.augreg_in21k"),
+        ("clip", {"model": "ViT-B-61"}, "open_clip has no model 'ViT-B-61'. Did you mean ViT-B-16"),
+        ("clip", {"weights": "openia"}, "unknown weights of ViT-B-16-quickgelu 'openia'. Did you mean openai"),
+        (
+            "swin",
+            {"model": SMALL_VIT, "weights": "none"},
+            "swin reader takes SwinTransformer, but this model has Vision",
+        ),
+    ],
+)
+def test_mistakes_are_told_in_one_line(name: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build(name, **options)
+
+
+def test_damaged_and_foreign_files_are_told_in_one_line(vit_file: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(vit_file.read_bytes()[:1000])
+    foreign = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"something": torch.zeros(1)}, foreign)
+    for path in (damaged, foreign):
+        with pytest.raises(UserError, match=rf"{path.name}' cannot be loaded into {SMALL_VIT}: [^\n]*$"):
+            build("vit", model=SMALL_VIT, weights=str(path))
+
+
+def test_a_file_of_weights_is_never_executed(tmp_path: Path) -> None:
+    marker = tmp_path / "executed"
+
+    class Payload:
+        def __reduce__(self) -> tuple[Any, tuple[str]]:
+            return Path.touch, (marker,)  # type: ignore[return-value]
+
+    path = tmp_path / "payload.pth"
+    torch.save({"state_dict": Payload()}, path)
+    for name, model in (("vit", SMALL_VIT), ("clip", "ViT-B-32")):
+        with torch.device("cpu"), pytest.raises(UserError, match="cannot be loaded"):
+            build(name, model=model, weights=str(path))
+    assert not marker.exists()
+
+
+def test_presets_offer_every_option_but_the_model() -> None:
+    for name, family in (("vit_large", "vit"), ("clip_vit_base", "clip"), ("swin_v2_base", "swin_v2")):
+        offered, all_options = (option_defaults(look_up(BACKBONES, n)) for n in (name, family))
+        assert offered == {option: default for option, default in all_options.items() if option != "model"}

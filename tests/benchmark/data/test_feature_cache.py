@@ -1,0 +1,209 @@
+"""What is kept changes no number, is computed once, and is shared by exactly the runs that would compute the same."""
+
+import dataclasses
+import logging
+import shutil
+
+import pytest
+from training_fakes import FakeTask, registered
+
+from backbones.kernels.linear import Linear
+from benchmark.cost.clocks import TrainingClock
+from benchmark.data import feature_cache as module
+from benchmark.data.feature_cache import Preparation
+from benchmark.grid.grid import RunSpec
+from benchmark.model.build import build_model, build_task
+from benchmark.train.hooks import InferenceClock
+from benchmark.train.train import train
+from registry import Component
+from tasks.recipe import Recipe
+
+RECIPE = Recipe(epochs=2, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="bf16", workers=0)
+
+
+@pytest.fixture(autouse=True)
+def _fakes():
+    with registered():
+        yield
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path))
+    monkeypatch.delenv("AVBENCH_PREPARED")
+    return tmp_path / "prepared"
+
+
+def spec(adapter: str, seed: int = 0, backbone: str = "fake_backbone", task: str = "fake_task", **recipe) -> RunSpec:
+    components = (Component.parse(text) for text in (backbone, adapter, task))
+    return RunSpec(*components, seed=seed, recipe=RECIPE.override(recipe))
+
+
+def run(cell: RunSpec):
+    record, items = train(cell, run_hash="0123", device="cpu", report=lambda progress: None)
+    history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
+    return record, (record.scores, record.validation, history, items)
+
+
+def reads() -> dict[str, int]:
+    """How often clips of each split were read for the latest task."""
+    return {split: clips.reads for split, clips in FakeTask.made.items()}
+
+
+@pytest.mark.parametrize("adapter", ["fake_adapter", "linear_probe"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_kept_or_not_the_numbers_are_the_same(cache, monkeypatch, adapter, precision):
+    first = run(spec(adapter, precision=precision))[1]
+    second = run(spec(adapter, precision=precision))[1]
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    assert first == second == run(spec(adapter, precision=precision))[1]
+
+
+def test_features_come_from_pictures_that_another_run_left(cache):
+    from_clips = run(spec("linear_probe"))[1]
+    alone = reads()["train"]
+    shutil.rmtree(cache)
+    run(spec("fake_adapter"))
+    assert run(spec("linear_probe"))[1] == from_clips
+    # Those whose costs are measured.
+    assert reads()["train"] == RECIPE.batch_size < alone
+
+
+def test_pictures_are_made_once_for_all_epochs_adapters_and_seeds(cache):
+    run(spec("fake_adapter", epochs=3))
+    assert reads()["train"] == 72 + 1, "one more for the size"
+    run(spec("fake_adapter(dead=4)", seed=1))
+    assert (reads()["train"], reads()["validation"]) == (0, 0)
+    assert reads()["test"] == 20, "the test pass times what a clip costs"
+
+
+def test_features_are_computed_once_for_all_rates(cache):
+    record, _ = run(spec("linear_probe"))
+    assert "features" in record.environment
+    assert reads()["test"] >= 20
+    run(spec("linear_probe", head_lr=1e-3))
+    # Left are clips whose costs are measured: all 20 in three batches, and the first batch of each split for one clip.
+    assert reads() == {"train": 8, "validation": 0, "test": 20 + 8}
+
+
+def test_kept_features_are_read_without_processes_of_their_own(cache, monkeypatch):
+    first = run(spec("linear_probe", workers=2))[1]
+
+    def refuse(*arguments):
+        raise AssertionError("a loader of kept features started processes")
+
+    monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter", refuse)
+    assert run(spec("linear_probe", workers=2))[1] == first
+    with pytest.raises(AssertionError, match="started processes"):
+        run(spec("fake_adapter", workers=2))
+
+
+def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
+    seen = []
+    forward = Linear.forward
+
+    def watching(self, x):
+        if self.in_features == 3 * 4 * 4:
+            seen.append(len(x))
+        return forward(self, x)
+
+    run(spec("linear_probe"))
+    monkeypatch.setattr(Linear, "forward", watching)
+    record, _ = run(spec("linear_probe"))
+    assert record.ms_per_clip > 0
+    assert record.single is not None
+    assert seen[:4] == [8] * 4, "three batches of the test split, the last cut short, go through the backbone"
+
+
+def test_costs_are_those_of_the_whole_model_where_clips_change_in_training(cache, monkeypatch):
+    """Then the splits that do not change are kept, and the test among them."""
+    timed, time_batches = [], InferenceClock.time
+
+    def watching(self, runner, batches):
+        batches = list(batches)
+        timed.append(batches)
+        time_batches(self, runner, batches)
+
+    monkeypatch.setattr(InferenceClock, "time", watching)
+    taken = []
+    monkeypatch.setattr(TrainingClock, "take_clips", lambda self, *clips: taken.append(clips))
+    record, _ = run(spec("linear_probe", flip=0.5))
+    assert "features" not in record.environment
+    pictures = {"frames", "waveform"}
+    assert [set(batch["inputs"]) >= pictures for batch in timed[0]] == [True] * 3
+    assert [set(clip["inputs"]) >= pictures for clip in taken[0]] == [True, True]
+
+
+def test_a_scheme_that_adapts_trains_on_pictures(cache):
+    record, _ = run(spec("fake_adapter"))
+    assert "features" not in record.environment
+
+
+def identity(cell: RunSpec, kind: str) -> str:
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=cell.seed, precision=cell.recipe.precision)
+    return Preparation(cell, task, model)._identity(kind, "train", 72)
+
+
+TINY = {"adapter": "linear_probe", "backbone": "tiny_vit", "task": "event_localisation"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 1}, {"head_lr": 1e-4}, {"task": "event_localisation(head='stg_cma', label_smoothing=0.1)"}]
+)
+def test_runs_that_share_features(changes):
+    assert identity(spec(**TINY), "features") == identity(spec(**{**TINY, **changes}), "features")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"backbone": "tiny_clip"}, {"precision": "fp32"}, {"task": "retrieval"}, {"backbone": "tiny_vit(weights='none')"}],
+)
+def test_runs_that_do_not_share_features(changes):
+    assert identity(spec(**TINY), "features") != identity(spec(**{**TINY, **changes}), "features")
+
+
+def test_random_backbones_share_features_within_a_seed_only():
+    cells = [spec("linear_probe", seed=seed) for seed in (0, 1)]
+    assert identity(cells[0], "features") != identity(cells[1], "features")
+    assert identity(cells[0], "pictures") == identity(cells[1], "pictures")
+
+
+def test_pictures_do_not_depend_on_the_weights():
+    assert identity(spec(**TINY), "pictures") == identity(spec(**{**TINY, "backbone": "tiny_clip"}), "pictures")
+
+
+def test_large_splits_are_not_kept(cache, monkeypatch):
+    monkeypatch.setattr(module, "PICTURE_BYTES", 0)
+    run(spec("fake_adapter"))
+    assert reads()["train"] == 2 * 72 + 1
+    assert not list(cache.glob("pictures-*"))
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("AVBENCH_PREPARED")
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path / "file"))
+    with caplog.at_level(logging.WARNING):
+        record, _ = run(spec("linear_probe"))
+    assert record.status == "completed"
+    assert "cannot be kept" in caplog.text
+
+
+def test_changing_clips_are_never_kept(cache):
+    cell = spec("fake_adapter")
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
+    clips = task.dataset("train")
+    clips.begin_epoch = lambda seed: None
+    assert Preparation(cell, task, model).clips(clips, "train") is clips
+
+
+def test_tokens_are_kept_for_heads_that_read_them(cache):
+    cell = dataclasses.replace(spec("linear_probe"))
+    task = build_task(cell.task)
+    model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
+    preparation = Preparation(cell, task, model)
+    assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled", "tokens"}
+    model.head.reads_tokens = False
+    assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled"}

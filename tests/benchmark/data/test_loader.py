@@ -1,0 +1,93 @@
+"""Processes behind a loader: as many as threads at most, with the same items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from benchmark.data.loader import clip_loader
+from benchmark.runtime.seeding import EpochOrder, derive_seed
+from benchmark.train.hooks import EpochSeeds
+
+
+class Where(Dataset[tuple[int, int, int]]):
+    """Each item with the process that made it and that process's parent."""
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> tuple[int, int, int]:
+        return index, os.getpid(), os.getppid()
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(("asked", "given"), [(0, 0), (1, 1), (2, 2), (8, 2)])
+def test_no_more_processes_than_threads(asked: int, given: int) -> None:
+    assert clip_loader(Where(), workers=asked).num_workers == given
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_items_come_in_order_from_processes_of_a_server() -> None:
+    items = list(clip_loader(Where(), workers=8, batch_size=None))
+    assert [index for index, _, _ in items] == list(range(6))
+    assert len({process for _, process, _ in items}) == 2
+    assert {parent for _, _, parent in items}.isdisjoint({os.getpid()}), "they were forked from this process"
+
+
+class ManyTensors(Dataset[torch.Tensor]):
+    """More than a process takes open files."""
+
+    def __init__(self) -> None:
+        self.held = [torch.tensor(i) for i in range(1000)]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.held[index]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_data_set_may_hold_many_tensors() -> None:
+    (batch,) = clip_loader(ManyTensors(), workers=1, batch_size=1000)
+    assert torch.equal(batch, torch.arange(1000))
+
+
+class Changing(Dataset[int]):
+    """Items that say which epoch has begun."""
+
+    seed = -1
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        return self.seed
+
+    def begin_epoch(self, seed: int) -> None:
+        self.seed = seed
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_epochs_seed_reaches_the_processes(workers: int) -> None:
+    clips = Changing()
+    loader = clip_loader(clips, workers=workers, batch_size=None, sampler=EpochOrder(clips, 0))
+    seen = []
+    for epoch in (0, 1):
+        EpochSeeds(seed=3).before_train_epoch(SimpleNamespace(train_dataloader=loader, epoch=epoch))
+        seen.append(list(loader))
+    assert seen == [[derive_seed(3, "items", epoch)] * 2 for epoch in (0, 1)]

@@ -1,0 +1,113 @@
+"""The last plan, what runs now, and where each cell stands."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.grid.grid import RunSpec
+from benchmark.launch.lease import Lease
+from benchmark.launch.plan import Cell, Marker, Plan, PlannedCell, read_plan, seconds_left, standing, write_plan
+from benchmark.runtime.progress import Progress
+from registry import Component
+from results.record import Failure, RunRecord
+from results.store.store import Store
+from tasks.recipe import Recipe
+
+SPEC = RunSpec(Component("b"), Component("a"), Component("t"), 0, Recipe())
+CELL = Cell(SPEC, "abc", "code")
+
+
+def record(**changes: object) -> RunRecord:
+    asked = {**SPEC.as_dict(), "hash": "abc", "slug": SPEC.slug}
+    return RunRecord(**{**asked, **changes})  # type: ignore[arg-type]
+
+
+def test_a_plan_is_read_back(tmp_path: Path) -> None:
+    write_plan(tmp_path, [CELL], {"abc": 2.5}, jobs=3)
+    assert read_plan(tmp_path) == Plan((PlannedCell("abc", SPEC.slug, SPEC.title, 2.5),), 3)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"cells": [{"hash": "x"}]}'])
+def test_no_readable_plan_is_no_plan(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "plan.json").write_text(content)
+    assert read_plan(tmp_path) == Plan()
+
+
+class TestStanding:
+    def test_waiting(self, tmp_path: Path) -> None:
+        assert standing(Store(tmp_path), CELL) == ("waiting", "")
+
+    def test_done(self, tmp_path: Path) -> None:
+        Store(tmp_path).write(record(status="completed", primary_metric="accuracy", scores={"accuracy": 51.23}))
+        assert standing(Store(tmp_path), CELL) == ("done", "accuracy 51.2")
+
+    def test_failed(self, tmp_path: Path) -> None:
+        Store(tmp_path).write(record(status="failed", failure=Failure("data", "clip 7 is cut short")))
+        assert standing(Store(tmp_path), CELL) == ("failed", "data: clip 7 is cut short")
+
+    def test_running_even_where_it_failed_before(self, tmp_path: Path) -> None:
+        Store(tmp_path).write(record(status="failed", failure=Failure("data", "clip 7 is cut short")))
+        lease = Lease(tmp_path, "abc")
+        assert lease.take()
+        Marker(tmp_path, "abc").write(os.getpid(), Progress("x", "train", 2, 4))
+        assert standing(Store(tmp_path), CELL) == ("running", f"train, epoch 2 of 4 on {socket.gethostname()}")
+        lease.give_back()
+
+    def test_an_unreadable_record_waits_and_says_so(self, tmp_path: Path) -> None:
+        Store(tmp_path).prepare()
+        (tmp_path / "records" / "abc.json").write_text("{")
+        at, note = standing(Store(tmp_path), CELL)
+        assert at == "waiting"
+        assert "abc.json" in note
+
+
+class TestMarker:
+    def test_comes_and_goes(self, tmp_path: Path) -> None:
+        marker, lease = Marker(tmp_path, "abc"), Lease(tmp_path, "abc")
+        assert marker.read() is None
+        assert lease.take()
+        assert marker.read() == ("starting", 0.0)
+        marker.write(os.getpid(), Progress("x", "train", 2, 4))
+        assert marker.read() == (f"train, epoch 2 of 4 on {socket.gethostname()}", 0.25)
+        marker.remove()
+        marker.remove()
+        lease.give_back()
+        assert marker.read() is None
+
+    def test_a_marker_that_a_killed_process_left_does_not_run(self, tmp_path: Path) -> None:
+        script = (
+            "import os, sys; from pathlib import Path; from benchmark.launch.plan import Marker;"
+            "from benchmark.launch.lease import Lease; lease = Lease(Path(sys.argv[1]), 'abc'); lease.take();"
+            "Marker(Path(sys.argv[1]), 'abc').write(os.getpid()); print('ready', flush=True); sys.stdin.read()"
+        )
+        held = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert held.stdout is not None
+        held.stdout.readline()
+        assert Marker(tmp_path, "abc").read() == (f"starting on {socket.gethostname()}", 0.0)
+        held.kill()
+        held.wait()
+        assert Marker(tmp_path, "abc").read() is None
+
+
+def test_time_left_is_judged_by_what_is_done(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    cells = [Cell(SPEC, name, "code") for name in ("done", "a", "b", "c")]
+    write_plan(tmp_path, cells, {"done": 1.0, "a": 2.0, "b": 2.0, "c": 1.0}, jobs=2)
+    assert seconds_left(read_plan(tmp_path), store) is None
+    scores = {"accuracy": 50.0}
+    store.write(record(hash="done", status="completed", primary_metric="accuracy", scores=scores, train_seconds=10.0))
+    assert seconds_left(read_plan(tmp_path), store) == 25.0
+    lease = Lease(tmp_path, "a")
+    assert lease.take()
+    Marker(tmp_path, "a").write(os.getpid(), Progress("x", "train", 3, 4))
+    assert seconds_left(read_plan(tmp_path), store) == 20.0
+    lease.give_back()

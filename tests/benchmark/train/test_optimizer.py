@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.train.optimizer import Steps, build_schedule
+from benchmark.train.runner import alone
+from tasks.recipe import Recipe
+
+
+def rates(recipe: Recipe, iterations: int, base: float = 2.0) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=base)
+    schedule = build_schedule(optimizer, recipe, iterations)
+    told = []
+    for _ in range(recipe.epochs * iterations):
+        told.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        for part in schedule:
+            part.step()
+    return told
+
+
+def test_warm_up_then_cosine():
+    told = rates(Recipe(epochs=5, warmup_epochs=1.0), iterations=10)
+    assert told[:10] == pytest.approx([2.0 * (i + 1) / 10 for i in range(10)])
+    assert told[10:] == pytest.approx([1 + math.cos(math.pi * i / 40) for i in range(40)])
+
+
+def test_the_cosine_ends_where_asked():
+    told = rates(Recipe(epochs=4, warmup_epochs=0.0, final_lr_ratio=0.25), iterations=50)
+    assert told[0] == 2.0
+    assert told[-1] == pytest.approx(0.5, rel=1e-2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(epochs=st.integers(1, 5), iterations=st.integers(1, 7), warmup=st.floats(0, 20), ratio=st.floats(0, 1))
+def test_any_recipe_rises_once_and_falls_once(epochs, iterations, warmup, ratio):
+    told = rates(Recipe(epochs=epochs, warmup_epochs=warmup, final_lr_ratio=ratio), iterations)
+    top = told.index(max(told))
+    assert told[: top + 1] == sorted(told[: top + 1])
+    assert all(later <= earlier + 1e-9 for earlier, later in zip(told[top:], told[top + 1 :], strict=False))
+    assert 0 < max(told) <= 2.0 + 1e-9
+    assert min(told) >= 0
+
+
+def step_with(accumulate: int, clip_norm: float, gradients: list[float], total: int) -> list[float]:
+    weight = torch.zeros(1, requires_grad=True)
+    with alone("test"):
+        steps = Steps(torch.optim.SGD([weight], lr=1.0), accumulate, clip_norm)
+    steps.initialize_count_status(torch.nn.Identity(), 0, total)
+    seen = []
+    for gradient in gradients:
+        steps.update_params((weight * gradient).sum())
+        seen.append(round(weight.item(), 6))
+    return seen
+
+
+def test_accumulation_averages_and_loses_no_last_step():
+    assert step_with(2, 0.0, [1.0, 3.0, 5.0], total=3) == [0.0, -2.0, -7.0]
+
+
+def test_clipping_bounds_the_gradient():
+    assert step_with(1, 0.5, [4.0, 0.25], total=2) == [-0.5, -0.75]

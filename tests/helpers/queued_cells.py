@@ -1,0 +1,16 @@
+"""Cells for queues, which nothing trains for real."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmark.grid.grid import RunSpec
+from benchmark.launch.plan import Cell
+from registry import Component
+from tasks.recipe import Recipe
+
+
+def cell(name: str, mood: str = "well", **changes: Any) -> Cell:
+    adapter = Component("fake_adapter", {"mood": mood})
+    parts = {"seed": 0, "recipe": Recipe(), **changes}
+    return Cell(RunSpec(Component("fake_backbone"), adapter, Component("fake_task"), **parts), name, code="c0de")

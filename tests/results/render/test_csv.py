@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from results.leaderboard import build
+from results.record import SingleClip
+from results.render.csv import COLUMNS, harmless, to_csv, without_measurements
+from results.table.columns import MEASUREMENTS
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_columns_and_their_order_are_stable() -> None:
+    assert COLUMNS == (
+        "task",
+        "data",
+        "backbone",
+        "adapter",
+        "metric",
+        "mean",
+        "std",
+        "seeds",
+        "interval",
+        "gain_over_linear_probe",
+        "adapter_parameters",
+        "head_parameters",
+        "trainable_parameters",
+        "total_parameters",
+        "trainable_percent",
+        "gflops",
+        "peak_memory_mb",
+        "ms_per_clip",
+        "train_seconds",
+        "pareto",
+        "status",
+        "labels",
+        "protocol",
+        "recipe",
+        "gain_interval",
+        "weights",
+        "code",
+        "gain_p_value",
+        "behind_best",
+        "behind_best_interval",
+        "behind_best_p_value",
+        "tied_with_best",
+        "total_as_published",
+        "train_ms_per_clip",
+        "single_peak_memory_mb",
+        "single_train_ms",
+        "single_inference_ms",
+        "checkpoint_bytes",
+        "ppt",
+        "pareto_memory",
+        "pareto_within_interval",
+        "pareto_memory_within_interval",
+        "hypervolume",
+        "mean_rank",
+        "kind",
+        "source",
+    )
+
+
+def test_a_row_in_text(record) -> None:
+    single = SingleClip(250.04, 7.0, 3.0)
+    run = record(
+        labels=["synthetic data", "random weights"], single=single, train_ms_per_clip=5.5, checkpoint_bytes=8_192
+    )
+    (line,) = read(to_csv(build([run])))
+    assert line | {"recipe": ""} == {
+        "task": "avqa",
+        "data": "synthetic@1",
+        "backbone": "tiny_vit",
+        "adapter": "linear_probe",
+        "metric": "accuracy",
+        "mean": "50.0000",
+        "std": "",
+        "seeds": "1",
+        "interval": "",
+        "gain_over_linear_probe": "",
+        "adapter_parameters": "0",
+        "head_parameters": "2000",
+        "trainable_parameters": "2000",
+        "total_parameters": "1002000",
+        "trainable_percent": "0.1996",
+        "gflops": "0.250000",
+        "peak_memory_mb": "300.0",
+        "ms_per_clip": "4.000",
+        "train_seconds": "20.0",
+        "pareto": "true",
+        "status": "completed",
+        "labels": "random weights; synthetic data",
+        "protocol": "validation",
+        "recipe": "",
+        "gain_interval": "",
+        "weights": "",
+        "code": "",
+        "gain_p_value": "",
+        "behind_best": "0.0000",
+        "behind_best_interval": "",
+        "behind_best_p_value": "",
+        "tied_with_best": "true",
+        "total_as_published": "",
+        "train_ms_per_clip": "5.500",
+        "single_peak_memory_mb": "250.0",
+        "single_train_ms": "7.000",
+        "single_inference_ms": "3.000",
+        "checkpoint_bytes": "8192",
+        "ppt": "0.5000",
+        "pareto_memory": "true",
+        "pareto_within_interval": "true",
+        "pareto_memory_within_interval": "true",
+        "hypervolume": "0.0000",
+        "mean_rank": "",
+        "kind": "measured",
+        "source": "",
+    }
+    assert len(line["recipe"]) == 8
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n@x", "  =cmd|'/c calc'!A0"])
+def test_no_text_starts_a_formula(record, text) -> None:
+    assert harmless(text)[0] == "'"
+    (line,) = read(to_csv(build([record(adapter=text, data=text, labels=[text], hash="a")])))
+    assert all(line[name][0] == "'" for name in ("adapter", "data", "labels"))
+
+
+def test_a_loss_stays_a_number_and_text_stays_on_its_line(record) -> None:
+    rows = build([record(), record(adapter="a,b\nc", scores={"accuracy": 48.0}, hash="a")])
+    text = to_csv(rows)
+    assert text.count("\n") == 3
+    assert "\r" not in text
+    assert [line["gain_over_linear_probe"] for line in read(text)] == ["", "-2.0000"]
+    assert read(text)[1]["adapter"] == "a,b c"
+
+
+def test_runs_of_one_cell_have_equal_bytes_without_what_the_machine_measured(record) -> None:
+    here = record(labels=["=x"], peak_memory_mb=300.0, ms_per_clip=4.0, train_seconds=20.0, train_ms_per_clip=5.0)
+    there = record(
+        labels=["=x"], peak_memory_mb=310.0, ms_per_clip=9.0, train_seconds=90.0, train_ms_per_clip=7.0,
+        single=SingleClip(250.04, 7.0, 3.0),
+    )  # fmt: skip
+    first, second = to_csv(build([here])), to_csv(build([there]))
+    assert first != second
+    assert without_measurements(first) == without_measurements(second)
+    (before,), (after,) = read(first), read(without_measurements(first))
+    assert after == {**before, **dict.fromkeys(MEASUREMENTS, "")}
+
+
+def test_a_score_is_not_among_what_is_left_out(record) -> None:
+    texts = {without_measurements(to_csv(build([record(scores={"accuracy": score})]))) for score in (50.0, 50.001)}
+    assert len(texts) == 2

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.leaderboard import build
+from results.record import SCHEMA
+from results.store.migration import STEPS
+from results.store.serialise import RecordError, from_json, to_json
+
+OLD = Path(__file__).with_name("old")
+"""One record of each older schema, as a run of that time wrote it."""
+
+
+def test_every_older_schema_has_a_stored_record() -> None:
+    assert sorted(path.stem for path in OLD.glob("*.json")) == [f"schema_{number}" for number in range(1, SCHEMA)]
+    assert sorted(STEPS) == list(range(1, SCHEMA))
+
+
+@pytest.mark.parametrize("path", sorted(OLD.glob("*.json")), ids=lambda path: path.stem)
+def test_an_old_record_is_read_and_ranked(path: Path) -> None:
+    old = json.loads(path.read_bytes())
+    record = from_json(path.read_bytes(), path.name)
+    assert record.schema == SCHEMA
+    for name in ("hash", "backbone", "adapter", "seed", "scores", "history", "train_seconds"):
+        assert getattr(record, name) == old[name]
+    (row,) = build([record])
+    assert row.mean == record.scores[record.primary_metric]
+    assert from_json(to_json(record)) == record
+
+
+def test_what_schema_1_did_not_keep_is_unknown() -> None:
+    record = from_json((OLD / "schema_1.json").read_bytes())
+    (row,) = build([record])
+    assert (record.single, record.train_ms_per_clip, record.checkpoint_bytes) == (None, None, None)
+    assert (row.single_peak_memory_mb, row.train_ms_per_clip, row.checkpoint_bytes) == (None, None, None)
+
+
+def test_a_later_schema_or_none_is_refused(record) -> None:
+    content = json.loads(to_json(replace(record(), checkpoint_bytes=8)))
+    assert from_json(json.dumps(content)).checkpoint_bytes == 8
+    with pytest.raises(RecordError, match="reads 1 to"):
+        from_json(json.dumps(content | {"schema": SCHEMA + 1}))
+    with pytest.raises(RecordError, match="schema None"):
+        from_json(json.dumps({key: value for key, value in content.items() if key != "schema"}))

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from registry.errors import UserError
+from results.leaderboard import build
+from results.record import ItemResult
+from results.table.compare import OVERALL, compare_rows
+from results.table.naming import RowName, find
+
+
+def world(record):
+    """Two adapters with two seeds on avqa, one of them also on retrieval; right answers can be counted."""
+    runs, items = [], {}
+    for adapter, right in (("linear_probe", 2), ("stg_cma(ratio=0.25)", 6)):
+        for seed in (0, 1):
+            run = record(adapter=adapter, seed=seed, scores={"accuracy": 12.5 * right})
+            runs.append(run)
+            items[run.hash] = [ItemResult(f"q{i}", float(i < right), "sight" if i < 4 else "sound") for i in range(8)]
+    lone = record(task="retrieval", adapter="linear_probe")
+    return [*runs, lone], {**items, lone.hash: []}
+
+
+def test_a_comparison_by_hand(record) -> None:
+    runs, items = world(record)
+    (pair,) = compare_rows(build(runs), items.__getitem__, "tiny_vit/stg_cma(ratio=0.25)", "tiny_vit/linear_probe")
+    assert (pair.board.task, pair.seeds, pair.differ_in) == ("avqa", 2, [])
+    assert [(line.kind, line.items, line.first, line.second) for line in pair.lines] == [
+        (OVERALL, 8, 75.0, 25.0),
+        ("sight", 4, 100.0, 50.0),
+        ("sound", 4, 50.0, 0.0),
+    ]
+    overall, sight, sound = pair.lines
+    assert overall.comparison.difference.mean == 50.0
+    # Seeds agree, so it is the paired t-test over eight items of which four differ: t = 0.5 / 0.189 = 2.646, p = 0.033.
+    assert overall.comparison.p_value == pytest.approx(0.0331, abs=1e-4)
+    assert overall.corrected == overall.comparison.p_value
+    assert [line.corrected for line in (sight, sound)] == pytest.approx([2 * sight.comparison.p_value] * 2)
+
+
+def test_rows_that_differ_in_more_than_their_parts_say_so(record) -> None:
+    runs = [record(), record(adapter="lavish", recipe={"epochs": 9, "lr": 0.1}, code="c0de")]
+    (pair,) = compare_rows(build(runs), lambda run_hash: [], "tiny_vit/lavish", "tiny_vit/linear_probe")
+    # Another adapter is other code by itself.
+    assert pair.differ_in == ["recipe epochs 9 | 2", "recipe lr 0.1 | absent"]
+    assert pair.lines == []
+
+
+def test_two_rows_of_one_name_differ_in_their_code(record) -> None:
+    rows = build([record(code="a"), record(code="b", hash="other")])
+    names = [f"tiny_vit/linear_probe@{row.code}" for row in rows]
+    (pair,) = compare_rows(rows, lambda run_hash: [], *names)
+    assert pair.differ_in == [f"code {rows[0].code} | {rows[1].code}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("tiny_vit/lavish", RowName("tiny_vit", "lavish")),
+        (" tiny_vit / stg_cma( ratio = .25 ) ", RowName("tiny_vit", "stg_cma(ratio=0.25)")),
+        ("vit(model='a/b@c')/lavish/avqa@12ab", RowName("vit(model='a/b@c')", "lavish", "avqa", "12ab")),
+    ],
+)
+def test_names_are_read_in_canonical_form(text, name) -> None:
+    assert RowName.parse(text) == name
+
+
+@pytest.mark.parametrize("text", ["lavish", "a/b/c/d", "a/b@1@2", "tiny_vit/lavish(", ""])
+def test_what_is_no_name_is_refused(text) -> None:
+    with pytest.raises(UserError):
+        RowName.parse(text)
+
+
+def test_a_name_without_options_stands_for_the_only_row(record) -> None:
+    rows = build([record(adapter="stg_cma(ratio=0.25)"), record(adapter="stg_cma(ratio=0.5)", backbone="tiny_swin")])
+    (row,) = find(rows, "tiny_vit/stg_cma").values()
+    assert row.adapter == "stg_cma(ratio=0.25)"
+    rows = build([record(adapter="stg_cma(ratio=0.25)"), record(adapter="stg_cma(ratio=0.5)")])
+    with pytest.raises(UserError, match=r"give the options: tiny_vit/stg_cma\(ratio=0.25\), tiny_vit/stg_cma"):
+        find(rows, "tiny_vit/stg_cma")
+
+
+def test_rows_of_one_name_are_told_apart_by_digits(record) -> None:
+    rows = build([record(), record(recipe={"epochs": 9}, scores={"accuracy": 60.0}, hash="b")])
+    with pytest.raises(UserError, match="differ in recipe; add one of: @") as error:
+        find(rows, "tiny_vit/linear_probe")
+    better = next(row for row in rows if row.mean == 60.0)
+    assert f"@{better.recipe} (60.00)" in str(error.value)
+    assert list(find(rows, f"tiny_vit/linear_probe@{better.recipe}").values()) == [better]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "complaint"),
+    [
+        ("tiny_vit/linear_prob", "tiny_vit/stg_cma", "Did you mean tiny_vit/linear_probe"),
+        ("tiny_vit/linear_probe", "tiny_vit/linear_probe", "the same row"),
+        ("tiny_vit/linear_probe/retrieval", "tiny_vit/stg_cma", "share no task"),
+        ("tiny_vit/linear_probe/avq", "tiny_vit/stg_cma", "no row with a score"),
+    ],
+)
+def test_mistakes_are_one_line(record, first, second, complaint) -> None:
+    runs, items = world(record)
+    with pytest.raises(UserError, match=complaint) as error:
+        compare_rows(build(runs), items.__getitem__, first, second)
+    assert "\n" not in str(error.value)
