@@ -40,7 +40,7 @@ class ParallelBottleneck(nn.Module):
         return self.up(self.dropout(F.relu(self.down(x)))) * self.scale
 
 
-@register_adapter("adaptformer")
+@register_adapter("adaptformer", version=1)
 class AdaptFormer(AdapterScheme):
     """A bottleneck of each modality beside the MLP, on the same tokens; the modalities do not meet.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backbones.backbone import Backbone
 
 
-@register_adapter("bitfit")
+@register_adapter("bitfit", version=1)
 class BitFit(AdapterScheme):
     """Biases of projections and norms trained as float32 copies, shared by both modalities as one backbone would be.
 

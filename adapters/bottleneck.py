@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from backbones.backbone import Backbone
 
 
-@register_adapter("bottleneck")
+@register_adapter("bottleneck", version=1)
 class UnimodalBottleneck(StgCma):
     """STG-CMA's bottlenecks over time, space and MLP, without any exchange between the modalities.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backbones.block import Block
 
 
-@register_adapter("deep_prompts")
+@register_adapter("deep_prompts", version=1)
 class DeepPrompts(AdapterScheme):
     """Learned prompt tokens of each modality in each block; the modalities do not meet.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backbones.backbone import Backbone
 
 
-@register_adapter("full_finetune")
+@register_adapter("full_finetune", version=1)
 class FullFinetune(AdapterScheme):
     """Every parameter of the backbone trained as a float32 copy; the frozen original stays as it was for other cells.
 

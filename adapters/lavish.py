@@ -110,7 +110,7 @@ class BesideBranch(nn.Module):
         return {m: x + update[m] + self.adapters[m](x, streams.get(PARTNER[m])) for m, x in streams.items()}
 
 
-@register_adapter("lavish")
+@register_adapter("lavish", version=1)
 class Lavish(AdapterScheme):
     """Adapters beside attention and MLP that read the partner modality through a few latent tokens.
 

@@ -8,7 +8,7 @@ from adapters.scheme import AdapterScheme
 from registry import register_adapter
 
 
-@register_adapter("linear_probe")
+@register_adapter("linear_probe", version=1)
 class LinearProbe(AdapterScheme):
     """Nothing is added; only the task head learns. The floor that every adapter has to beat."""
 

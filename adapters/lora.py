@@ -40,7 +40,7 @@ class LowRank(nn.Module):
         return self.up(self.down(x)) * self.scale
 
 
-@register_adapter("lora")
+@register_adapter("lora", version=1)
 class Lora(AdapterScheme):
     """Low-rank changes of the frozen projections, for each modality its own; the modalities do not meet.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backbones.backbone import Backbone
 
 
-@register_adapter("norm_tuning")
+@register_adapter("norm_tuning", version=1)
 class NormTuning(AdapterScheme):
     """Scale and shift of every norm trained as float32 copies, shared by both modalities as one backbone would be.
 

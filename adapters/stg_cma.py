@@ -129,7 +129,7 @@ class BlockAdapter(nn.Module):
         return {m: drop_path(PARALLEL_SCALE * x, self.drop, self.training, PER_FRAME) for m, x in adapted.items()}
 
 
-@register_adapter("stg_cma")
+@register_adapter("stg_cma", version=1)
 class StgCma(AdapterScheme):
     """Bottlenecks over time, space and MLP; audio and sight exchange their hidden codes inside them.
 

@@ -82,7 +82,7 @@ def _clips(folder: Path, count: int) -> Path:
 
 def _words(backbone: str, data: Path, batch: int, epochs: int, output: Path) -> list[str]:
     cell = ["--backbone", backbone, "--adapter", "linear_probe", "--task", f"event_localisation(data={str(data)!r})"]
-    recipe = ["--set", f"batch_size={batch}", "--set", f"epochs={epochs}", "--set", "patience=0", "--set", "workers=0"]
+    recipe = ["--set", f"batch_size={batch}", "--set", f"epochs={epochs}", "--set", "patience=0"]
     return ["run", *cell, *recipe, "--output", str(output)]
 
 

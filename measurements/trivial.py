@@ -97,7 +97,7 @@ class Brightness(Task):
 
     primary_metric = "accuracy"
     published_recipe = Recipe(
-        epochs=3, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="fp32", workers=0
+        epochs=3, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="fp32"
     )
     segments = SEGMENTS
 

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from mmengine.registry import Registry
@@ -20,22 +23,25 @@ TASKS = Registry("task", scope="benchmark", locations=["tasks.builtin"])
 # A dot would be read by mmengine as a scope, and the look-up would return None without a word.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
+_versions: dict[tuple[str, str], int] = {}
+"""By registry and name."""
+
 Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
-def register_backbone(name: str) -> Callable[[Registered], Registered]:
-    """Register a `Backbone` subclass, or a function that returns a `Backbone`, under a snake_case name."""
-    return _register(BACKBONES, name)
+def register_backbone(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
+    """Register a `Backbone` subclass, or a function that returns one, under a snake_case name; see `version_of`."""
+    return _register(BACKBONES, name, version)
 
 
-def register_adapter(name: str) -> Callable[[Registered], Registered]:
-    """Register an `AdapterScheme` subclass under a snake_case name."""
-    return _register(ADAPTERS, name)
+def register_adapter(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
+    """Register an `AdapterScheme` subclass under a snake_case name; see `version_of`."""
+    return _register(ADAPTERS, name, version)
 
 
-def register_task(name: str) -> Callable[[Registered], Registered]:
-    """Register a `Task` subclass under a snake_case name."""
-    return _register(TASKS, name)
+def register_task(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
+    """Register a `Task` subclass under a snake_case name; see `version_of`."""
+    return _register(TASKS, name, version)
 
 
 def look_up(registry: Registry, name: str) -> Callable[..., object]:
@@ -56,12 +62,32 @@ def names(registry: Registry) -> list[str]:
     return sorted(registry.module_dict)
 
 
-def _register(registry: Registry, name: str) -> Callable[[Registered], Registered]:
+def version_of(registry: Registry, name: str) -> str:
+    """What stands for the numbers of a component in the hash of its cells: its version, or `file:<digest>`.
+
+    Whoever registers a component with `version=1` says by raising it that its numbers have changed, and may otherwise
+    edit as they like. Without a version, any change of the file that defines it makes its cells new.
+
+    Raises:
+        UserError: no such name.
+    """
+    build = look_up(registry, name)
+    version = _versions.get((registry.name, name))
+    if version is not None:
+        return str(version)
+    return f"file:{hashlib.sha256(Path(inspect.getfile(build)).read_bytes()).hexdigest()[:12]}"
+
+
+def _register(registry: Registry, name: str, version: int | None) -> Callable[[Registered], Registered]:
     if not _NAME.fullmatch(name):
         raise UserError(f"{registry.name} name {name!r} is not snake_case (small letters, digits, underscores).")
 
     def decorate(build: Registered) -> Registered:
         registry.register_module(name=name, module=build)
+        if version is None:
+            _versions.pop((registry.name, name), None)
+        else:
+            _versions[registry.name, name] = version
         return build
 
     return decorate

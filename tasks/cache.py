@@ -12,3 +12,8 @@ def cache_folder() -> Path:
     What lies in it can be deleted at any time; it is made again when it is needed.
     """
     return Path(os.environ.get("AVBENCH_CACHE") or Path.home() / ".cache" / "av-adapter-bench")
+
+
+def keeps_prepared() -> bool:
+    """Whether prepared clips are kept on disk for other runs; AVBENCH_PREPARED=none switches it off."""
+    return os.environ.get("AVBENCH_PREPARED") != "none"

@@ -85,7 +85,6 @@ class Recipe:
     compile: Literal["none", "blocks"] = "none"
     """`blocks`: `torch.compile` fuses what each block does in training, where batches are full. Faster on GPUs, behind
     a first step of a minute or so; other last bits than without."""
-    workers: int = 8
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "step_epochs"):
@@ -115,6 +114,8 @@ class Recipe:
             UserError: an unknown field or preset, or a value that is not of the field's type.
         """
         hints = _fields()
+        if "workers" in values:
+            raise UserError("workers is no field of the recipe, since no number depends on it; give run --workers N.")
         for name in values:
             if name not in (*hints, PRESET):
                 raise unknown("recipe field", name, [*hints, PRESET])

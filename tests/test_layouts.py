@@ -62,7 +62,7 @@ def lay_out(layout: str, encoded: dict[Kind, tuple[list[SampleClip], Path]], roo
 def train(task: str, data: Path, **more: object) -> RunRecord:
     """One epoch in this process."""
     cell = Grid(*((Component.parse(text),) for text in ("tiny_vit(weights='none')", "linear_probe", task)))
-    options = {"data": data, "epochs": 1, "batch_size": 1, "workers": 0, "precision": "fp32", **more}
+    options = {"data": data, "epochs": 1, "batch_size": 1, "precision": "fp32", **more}
     (spec,) = expand(cell, settings=[f"{name}={value}" for name, value in options.items()], seeds=[0])
     return train_cell(spec, run_hash="0", device="cpu", report=lambda progress: None)[0]
 
@@ -102,7 +102,7 @@ def test_missing_clips_stop_a_run_or_are_counted_and_recorded(encoded: dict, tmp
     (root / "videos" / "syn00000001.mp4").unlink()
     (root / "videos" / "syn00000005.mp4").write_bytes(b"")
     words = [*CELL, "--task", "event_localisation", "--output", str(tmp_path / "runs")]
-    words += ["--set", f"data={root}", "--set", "epochs=1", "--set", "workers=0"]
+    words += ["--set", f"data={root}", "--set", "epochs=1", "--workers", "0"]
     assert main(words) == 2
     assert "2 of 6 clips are missing" in capsys.readouterr().err
 

@@ -34,7 +34,7 @@ from registry.errors import UserError, unknown
 from registry.registries import register_backbone
 
 
-@register_backbone("clip")
+@register_backbone("clip", version=1)
 def clip(
     model: str = "ViT-B-16-quickgelu",
     weights: str = "hub",
@@ -186,4 +186,4 @@ def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
     return hub_file(repository, names, model), published
 
 
-register_presets(clip)
+register_presets(clip, version=1)

@@ -45,14 +45,14 @@ PRESETS = {
 }
 
 
-def register_presets(build: Callable[..., Backbone]) -> None:
-    """Register the presets of the family whose reader this is."""
+def register_presets(build: Callable[..., Backbone], version: int) -> None:
+    """Register the presets of the family whose reader this is, under the version of that reader."""
     # Whoever only reads names is spared torch.
     from registry import register_backbone
 
     for name, preset in PRESETS.items():
         if preset.family == build.__name__:
-            register_backbone(name)(_of_one_model(build, preset.model, preset.doc))
+            register_backbone(name, version)(_of_one_model(build, preset.model, preset.doc))
 
 
 def _of_one_model(build: Callable[..., Backbone], model: str, doc: str) -> Callable[..., Backbone]:

@@ -20,7 +20,7 @@ from backbones.windows import ShiftedWindows
 from registry.registries import register_backbone
 
 
-@register_backbone("swin")
+@register_backbone("swin", version=1)
 def swin(
     model: str = "swin_base_patch4_window7_224.ms_in22k",
     weights: str = "hub",
@@ -86,4 +86,4 @@ def read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) 
     )
 
 
-register_presets(swin)
+register_presets(swin, version=1)

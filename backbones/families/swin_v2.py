@@ -23,7 +23,7 @@ SOUND_MEAN, SOUND_STD = -4.984795570373535, 3.7079780101776123
 """Log-mel statistics with which LAVISH normalises sound of 192 mel bands."""
 
 
-@register_backbone("swin_v2")
+@register_backbone("swin_v2", version=1)
 def swin_v2(
     model: str = "swinv2_base_window12_192.ms_in22k",
     weights: str = "hub",
@@ -89,4 +89,4 @@ def _read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None)
     )
 
 
-register_presets(swin_v2)
+register_presets(swin_v2, version=1)

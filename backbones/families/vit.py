@@ -21,7 +21,7 @@ from registry.errors import UserError
 from registry.registries import register_backbone
 
 
-@register_backbone("vit")
+@register_backbone("vit", version=1)
 def vit(
     model: str = "vit_base_patch16_224.augreg_in21k",
     weights: str = "hub",
@@ -138,4 +138,4 @@ def _read_pool(model: Any) -> nn.Module:
     raise UserError(f"the vit reader takes token, avg or map pooling, but this model has {model.global_pool!r}.")
 
 
-register_presets(vit)
+register_presets(vit, version=1)

@@ -28,19 +28,19 @@ PICTURE = PictureSpec(
 )
 
 
-@register_backbone("tiny_vit")
+@register_backbone("tiny_vit", version=1)
 def tiny_vit(weights: str = EMBEDDED) -> Backbone:
     """A timm ViT of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
     return _build("tiny_vit", read_vit, weights)
 
 
-@register_backbone("tiny_swin")
+@register_backbone("tiny_swin", version=1)
 def tiny_swin(weights: str = EMBEDDED) -> Backbone:
     """A timm Swin of 0.1 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
     return _build("tiny_swin", read_swin, weights)
 
 
-@register_backbone("tiny_clip")
+@register_backbone("tiny_clip", version=1)
 def tiny_clip(weights: str = EMBEDDED) -> Backbone:
     """An open_clip tower of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
     return _build("tiny_clip", read_clip, weights)

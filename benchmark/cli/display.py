@@ -11,8 +11,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Column
 from rich.text import Text
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.launcher import Observer
-from benchmark.launch.plan import Cell, outcome
+from benchmark.launch.plan import outcome
 from benchmark.runtime.progress import Progress as CellProgress
 from results.record import RunRecord
 from results.render.format import duration

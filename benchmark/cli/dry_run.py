@@ -11,8 +11,9 @@ from rich.text import Text
 
 from benchmark.cli.screen import screen
 from benchmark.cost.describe import count as count_parameters
-from benchmark.data.cache_key import in_words
-from benchmark.launch.plan import Cell, standing
+from benchmark.grid.cell import Cell
+from benchmark.launch.plan import standing
+from benchmark.launch.queue import extractions_in_words
 from results.render.format import count, number
 from results.store.store import Store
 
@@ -38,7 +39,7 @@ def show_plan(cells: Sequence[Cell], store: Store) -> None:
         table.add_row(*map(Text, [*_facts(cell), " ".join(filter(None, [at, note]))]))
     console.print(table)
     console.print(f"{len(cells)} cells: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items())))
-    if extractions := in_words(waiting):
+    if extractions := extractions_in_words(waiting):
         console.print(extractions)
 
 

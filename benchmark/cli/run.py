@@ -21,10 +21,11 @@ from benchmark.cli.arguments import (
 from registry.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.grid.grid import Grid, RunSpec
+    from benchmark.grid.cell import Cell
+    from benchmark.grid.grid import Grid
+    from benchmark.grid.spec import RunSpec
     from benchmark.launch.launcher import Launcher, Observer
     from benchmark.launch.placement import Placement
-    from benchmark.launch.plan import Cell
     from results.store.store import Store
 
 INTERRUPTED = 130
@@ -88,14 +89,14 @@ def act(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run:
         launching.get_ready(arguments)
     load_requested(arguments)
-    from benchmark.launch.plan import identify
+    from benchmark.grid.resolve import resolve
     from results.store.store import Store
 
     specs = _specs(grid, arguments)
     if not arguments.dry_run:
         launching.check_device(arguments)
     # Missing weights or data are told before the parts that build models are even imported.
-    cells = identify(specs)
+    cells = resolve(specs)
     _check(specs)
     store = Store(arguments.output)
     if arguments.dry_run:
@@ -154,7 +155,7 @@ def _check(specs: Sequence[RunSpec]) -> None:
 
 def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
     from benchmark.cli.leaderboard import show_leaderboard
-    from benchmark.launch.plan import write_plan
+    from benchmark.launch.plan import Plan, write_plan
 
     if arguments.log:
         from benchmark.launch.export import check_installed
@@ -171,7 +172,7 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, ret
         _prepare_data(missing)
         status = _train(cells, missing, done, store, where, launcher, arguments.log)
     else:
-        write_plan(store.output, cells)
+        write_plan(store.output, Plan(tuple(cells)))
         status = 0
         print(f"{_cells(len(cells))}: {done} done, nothing to train")
     if status != INTERRUPTED:
@@ -209,18 +210,18 @@ def _train(
 ) -> int:
     from benchmark.cli.display import display
     from benchmark.cli.leaderboard import import_meanwhile
-    from benchmark.data.cache_key import in_words
-    from benchmark.launch.plan import write_plan
+    from benchmark.launch.plan import Plan, write_plan
+    from benchmark.launch.queue import extractions_in_words
     from benchmark.launch.schedule import expected_work, longest_first
 
     # One cell needs no order, and looking at the others takes a moment.
     work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
-    write_plan(store.output, cells, work, where.jobs)
+    write_plan(store.output, Plan(tuple(cells), work, where.jobs))
     import_meanwhile()
     total = len(cells)
     at_a_time = min(where.jobs, len(missing))
     print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
-    if extractions := in_words(missing):
+    if extractions := extractions_in_words(missing):
         print(extractions)
     try:
         with display(total, done) as observer:

@@ -12,9 +12,9 @@ from benchmark.cli.arguments import at_least
 from registry.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from benchmark.grid.cell import Cell
     from benchmark.launch.launcher import Launcher
     from benchmark.launch.placement import Placement
-    from benchmark.launch.plan import Cell
     from results.store.store import Store
 
 CELLS_ON_A_CLUSTER = 256
@@ -32,6 +32,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=at_least(1), metavar="N",
         help="cells at a time, the processor's cores divided among them (default: one per core, on cuda one per GPU)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--workers", type=at_least(0), metavar="N",
+        help="processes that load the clips of a cell, at most one per thread (default: as many; embedded clips: none)",
     )  # fmt: skip
     parser.add_argument("--gpus", metavar="0,1,3", help="the GPUs to use (default: all)")
     parser.add_argument(
@@ -137,6 +141,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.gpus_per_cell,
         arguments.timeout,
         arguments.keep_checkpoints,
+        arguments.workers,
     )
 
 

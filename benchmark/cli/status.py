@@ -28,14 +28,14 @@ def act(arguments: argparse.Namespace) -> int:
 
     output = existing_output(arguments.output)
     plan = read_plan(output)
-    if not plan.cells:
+    if plan is None:
         raise UserError(f"{output} has no plan.json, so no grid was run there; see python -m benchmark run --help.")
     store = Store(output)
     rows = [(cell, *standing(store, cell)) for cell in plan.cells]
     left = seconds_left(plan, store)
     if arguments.json:
         cells = [
-            {"slug": cell.slug, "hash": cell.hash, "standing": at, "note": note, "log": _log(at, cell.slug)}
+            {"slug": cell.spec.slug, "hash": cell.hash, "standing": at, "note": note, "log": _log(at, cell.spec.slug)}
             for cell, at, note in rows
         ]
         print(json.dumps(cells, indent=2))
@@ -44,7 +44,7 @@ def act(arguments: argparse.Namespace) -> int:
     about = f"; about {duration(left)} left" if left else ""
     print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
-        print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _shown(_log(at, cell.slug))])))
+        print("  ".join(filter(None, [f"{at:<7}", cell.spec.title, note, _shown(_log(at, cell.spec.slug))])))
     print(f"logs: {output / 'logs'}")
     return 0
 

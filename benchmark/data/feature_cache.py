@@ -22,25 +22,20 @@ import torch
 from torch.utils.data import Dataset, Subset
 
 from benchmark.cost.clocks import clips_in
-from benchmark.data.cache_key import is_keeping
 from benchmark.data.loader import clip_loader
 from benchmark.data.record_file import KeptItems, UnevenItemsError, keep, leaves_of
-from benchmark.grid.grid import RunSpec
-from benchmark.grid.identity import sources_of
+from benchmark.grid.identity import feature_key, picture_key
+from benchmark.grid.resolve import versions_of
+from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
-from benchmark.runtime.source_digest import digest
-from registry import BACKBONES, TASKS, look_up
 from registry.vocabulary import Item, Split
-from tasks.cache import cache_folder
+from tasks.cache import cache_folder, keeps_prepared
 from tasks.task import Task
 
 PICTURE_BYTES = 512 * 2**20
 """The most that the pictures of one split may take on disk; larger ones are made anew each time."""
 FEATURE_BYTES = 64 * 2**30
 """The most that the frozen features of one split may take."""
-
-PICTURES = "benchmark.model.front_end"
-"""The module whose sources decide what pictures of a task's clips look like."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,22 +49,24 @@ class Preparation:
     Args:
         spec: of the cell.
         model: on its device.
+        workers: processes that load clips, see `clip_loader`.
         report: is told how many clips of how many are done while they are made.
     """
 
     spec: RunSpec
     task: Task
     model: AudioVisualModel
+    workers: int | None = 0
     report: Report = lambda done, total: None
 
     @property
     def keeps_features(self) -> bool:
         """Whether the scheme leaves features alone, so that runs can share them; pictures alone are shared else."""
-        return self.model.encoder.scheme.untouched and is_keeping()
+        return self.model.encoder.scheme.untouched and keeps_prepared()
 
     def clips(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The items of a split with features or pictures for inputs, or as they are where these cannot be kept."""
-        if not is_keeping() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
+        if not keeps_prepared() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
             return clips
         if self.keeps_features:
             make = partial(self._features, clips, split)
@@ -120,7 +117,7 @@ class Preparation:
 
     def _features(self, clips: Dataset[Item], split: Split, batch_size: int, start: int) -> Iterator[Item]:
         rest = Subset(self._pictured_before(clips, split), range(start, len(cast(Sized, clips))))
-        for batch in clip_loader(rest, batch_size=batch_size, workers=self.spec.recipe.workers):
+        for batch in clip_loader(rest, batch_size=batch_size, workers=self.workers):
             inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
             yield from _items({"inputs": inputs, "targets": batch["targets"]})
 
@@ -133,22 +130,17 @@ class Preparation:
 
     def _identity(self, kind: str, split: Split, count: int) -> str:
         """Of everything that decides what the items hold."""
-        backbone, task = self.spec.backbone, self.spec.task
-        options = {name: value for name, value in task.options.items() if name not in self.task.head_options}
-        facts: dict[str, Any] = {
-            "data": [self.task.data_identity(), task.name, repr(sorted(options.items())), split, count],
-            "picture": repr(self.model.encoder.backbone.picture),
-            "code": digest(sources_of(look_up(TASKS, task.name)), [PICTURES]),
-            "libraries": [torch.__version__, timm.__version__],
-            "device": self._device.type,
-        }
+        task, backbone = self.task, self.model.encoder.backbone
+        facts: dict[str, Any] = {"data": task.data_identity(), "versions": versions_of(self.spec)}
+        shared = feature_key(self.spec, **facts, weights=backbone.weight_files, head_options=task.head_options)
+        made_by: dict[str, Any] = {"libraries": [torch.__version__, timm.__version__], "device": self._device.type}
         if kind == "features":
-            weights = self.model.encoder.backbone.weight_files
-            facts["backbone"] = [str(backbone), weights or f"random, seed {self.spec.seed}"]
-            facts["backbone_code"] = digest(sources_of(look_up(BACKBONES, backbone.name)), ["benchmark.model.model"])
-            facts["precision"] = self.spec.recipe.precision
-            facts["tokens"] = self.model.head.reads_tokens
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+            made_by |= {"features": shared, "tokens": self.model.head.reads_tokens}
+        else:
+            picture = repr(backbone.picture)
+            pictures = picture_key(self.spec, **facts, picture=picture, head_options=task.head_options)
+            made_by |= {"pictures": pictures}
+        return hashlib.sha256(json.dumps([made_by, split, count], sort_keys=True).encode()).hexdigest()[:16]
 
     @property
     def _device(self) -> torch.device:

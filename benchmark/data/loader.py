@@ -14,15 +14,20 @@ PRELOADED = ["tasks.builtin", "tasks.media.recording", "torch.utils.data"]
 """What every such process needs; each would import it for itself, for seconds, in each epoch."""
 
 
-def clip_loader(clips: Dataset[Any], *, workers: int, **options: Any) -> DataLoader[Any]:
+MOST_WORKERS = 8
+"""Processes of one loader where nobody asks for a number."""
+
+
+def clip_loader(clips: Dataset[Any], *, workers: int | None, **options: Any) -> DataLoader[Any]:
     """A loader with as many processes as asked, but no more than this cell has threads.
 
     They are forked from a server that has the imports. They start anew in each epoch, so that its seed reaches them.
 
     Args:
+        workers: processes; None has as many as this cell has threads, at most `MOST_WORKERS`.
         options: further ones of `DataLoader`.
     """
-    workers = min(workers, torch.get_num_threads())
+    workers = min(MOST_WORKERS if workers is None else workers, torch.get_num_threads())
     if not workers:
         return DataLoader(clips, **options)
     context = multiprocessing.get_context("forkserver")

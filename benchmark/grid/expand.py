@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from benchmark.grid.check import checked
-from benchmark.grid.grid import Grid, RunSpec, narrow, unique
+from benchmark.grid.grid import Grid, narrow, unique
+from benchmark.grid.spec import RunSpec
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError, look_up
 from registry.component import option_defaults
 from registry.errors import unknown

@@ -1,4 +1,4 @@
-"""Cells and grids: what is run, and with which recipe.
+"""Grids: what is combined, and with which recipe.
 
 A grid file is TOML with the keys `backbones`, `adapters`, `tasks`, `seeds`, a `[recipe]` table and any number of
 `[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, or a list of names)
@@ -8,8 +8,6 @@ key `preset` in a table, takes every field from a paper's recipe.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,41 +15,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from benchmark.grid.spec import ROLES
 from registry import Component, UserError
 from registry.errors import unknown
 from tasks.recipe import PRESET, Recipe
 
-ROLES = ("backbone", "adapter", "task")
 _LISTS = ("backbones", "adapters", "tasks")
 _KEYS = (*_LISTS, "seeds", "recipe", "override")
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """One cell of the grid: everything that is asked of one run."""
-
-    backbone: Component
-    adapter: Component
-    task: Component
-    seed: int
-    recipe: Recipe
-    protocol: str = "validation"
-
-    @property
-    def slug(self) -> str:
-        """File-safe, unique and stable: the names for people, and a digest of the whole cell for uniqueness."""
-        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.backbone.name}-{self.adapter.name}-{self.task.name}-s{self.seed}-{digest}"
-
-    @property
-    def title(self) -> str:
-        """For screens: `tiny_vit × lavish(latents=4) × avqa, seed 0`."""
-        return f"{self.backbone} × {self.adapter} × {self.task}, seed {self.seed}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, components as their one-line text."""
-        components = {role: str(getattr(self, role)) for role in ROLES}
-        return {**components, "seed": self.seed, "recipe": self.recipe.as_dict(), "protocol": self.protocol}
 
 
 @dataclass(frozen=True)

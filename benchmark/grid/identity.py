@@ -1,94 +1,104 @@
-"""The hash of a cell: of everything that decides its numbers, so that a cell that is done is never run again.
+"""What decides the numbers of a cell, and its hash, so that a cell that is done is never run again.
 
-The code counts by meaning: sources are read as syntax trees without docstrings, so that comments, wording and layout
-may change. Versions of libraries and the device are written into the record instead, because a benchmark should not
-be trained again after each upgrade.
+Components, options, seed, the fields of the recipe that move numbers, the data's own identity, the digests of weight
+files and the declared versions of every part decide. Names and places of files, comments, the way the code is laid out,
+libraries, devices, threads and launchers do not; records keep those as provenance.
+
+Only the standard library is imported here, so that any interpreter can compute a hash from the facts.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.grid.check import callables_behind
-from benchmark.grid.expand import REGISTRIES, build_task
-from benchmark.grid.grid import ROLES, RunSpec
-from benchmark.runtime.source_digest import digest
-from registry import BACKBONES, Component, look_up
-from tasks.task import Task
+from benchmark.grid.spec import RunSpec
+from registry.component import Component
 
-TRAINING = "benchmark.train.train"
+SAME_NUMBERS = frozenset({"checkpointing"})
+"""Fields of the recipe that change what a step costs and no bit of what it computes."""
 
 
-class Identities:
-    """Hashes of many cells; what cells share (tasks, weights, sources) is looked at once."""
-
-    def __init__(self) -> None:
-        self._tasks: dict[Component, Task] = {}
-        self._weights: dict[Component, dict[str, str]] = {}
-        self._codes: dict[tuple[str, ...], str] = {}
-
-    def run_hash(self, spec: RunSpec) -> str:
-        """See the function `run_hash`.
-
-        Raises:
-            UserError: data or weights that are not there.
-        """
-        if spec.task not in self._tasks:
-            self._tasks[spec.task] = build_task(spec.task)
-        if spec.backbone not in self._weights:
-            self._weights[spec.backbone] = weight_identity(spec.backbone)
-        return run_hash(spec, self._tasks[spec.task], self._weights[spec.backbone], self.code(spec))
-
-    def code(self, spec: RunSpec) -> str:
-        """The code identity of a cell, see the function `code_identity`."""
-        names = tuple(getattr(spec, role).name for role in ROLES)
-        if names not in self._codes:
-            self._codes[names] = code_identity(spec)
-        return self._codes[names]
-
-
-def run_hash(spec: RunSpec, task: Task, weights: Mapping[str, str], code: str) -> str:
-    """16 hexadecimal digits of the components, recipe, seed, protocol, data, weight files and code of a cell.
+def cell_hash(spec: RunSpec, *, data: str, weights: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """16 hexadecimal digits of everything that decides the numbers of a cell.
 
     Args:
-        weights: sha256 by file name.
-        code: from `code_identity`.
+        data: identity of the data, `name@<version or digest>`.
+        weights: sha256 of each file that initialises the backbone, by file name; the names do not count.
+        versions: declared version of backbone, adapter, task and training.
     """
-    decisive = {**spec.as_dict(), "data": task.data_identity(), "weights": dict(weights), "code": code}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+    recipe = {name: value for name, value in spec.recipe.as_dict().items() if name not in SAME_NUMBERS}
+    return _digest(
+        backbone=_without_places(spec.backbone),
+        adapter=str(spec.adapter),
+        task=_without_data(spec.task),
+        seed=spec.seed,
+        recipe=recipe,
+        protocol=spec.protocol,
+        data=data,
+        weights=sorted(weights.values()),
+        versions=dict(versions),
+    )
 
 
-def weight_identity(backbone: Component) -> dict[str, str]:
-    """sha256 of each file that initialises a backbone, by file name; empty for random weights.
+def feature_key(
+    spec: RunSpec,
+    *,
+    data: str,
+    weights: Mapping[str, str],
+    versions: Mapping[str, str],
+    head_options: frozenset[str],
+) -> str:
+    """16 hexadecimal digits, equal for cells whose backbone says the same of the same clips while it stays frozen.
 
-    A registered backbone may say so without being built, through an attribute `weight_identity(**options)`; any other
-    is built and asked for its `weight_files`.
-
-    Raises:
-        UserError: a weight file that is not there.
+    Args:
+        data, weights, versions: see `cell_hash`; of the versions those of backbone and training count.
+        head_options: options of the task that only its head reads.
     """
-    build = look_up(BACKBONES, backbone.name)
-    if hasattr(build, "weight_identity"):
-        return dict(build.weight_identity(**backbone.options))
-    return dict(getattr(build(**backbone.options), "weight_files", {}))
+    return _digest(
+        backbone=_without_places(spec.backbone),
+        clips=_clips(spec.task, head_options),
+        data=data,
+        weights=sorted(weights.values()),
+        random=None if weights else spec.seed,
+        precision=spec.recipe.precision,
+        versions={part: versions.get(part) for part in ("backbone", "training")},
+    )
 
 
-def code_identity(spec: RunSpec) -> str:
-    """16 hexadecimal digits of the sources that a cell runs through.
+def picture_key(
+    spec: RunSpec, *, data: str, versions: Mapping[str, str], picture: str, head_options: frozenset[str]
+) -> str:
+    """16 hexadecimal digits, equal for cells whose front end makes the same pictures of the same clips.
 
-    These are the modules of its three registered classes and the training module, with every module of this project
-    (or of a plug-in's own package) that they import, directly or through others. What only decides which cells run and
-    where is left out, see `benchmark.runtime.source_digest`.
+    Args:
+        picture: what the backbone wants pictures to be, as text.
     """
-    registered = [look_up(registry, getattr(spec, role).name) for role, registry in REGISTRIES.items()]
-    return digest([source for build in registered for source in sources_of(build)], [TRAINING])
+    clips, training = _clips(spec.task, head_options), versions.get("training")
+    return _digest(clips=clips, data=data, picture=picture, training=training)
 
 
-def sources_of(build: Callable[..., Any]) -> list[tuple[str, Path]]:
-    """Modules and files of a registered callable and of what it closes over."""
-    return [(function.__module__, Path(inspect.getfile(function))) for function in callables_behind(build)]
+def _clips(task: Component, head_options: frozenset[str]) -> str:
+    """The text of what decides the clips of a task beside its data."""
+    return _without_data(
+        Component(task.name, {name: value for name, value in task.options.items() if name not in head_options})
+    )
+
+
+def _without_places(backbone: Component) -> str:
+    """A backbone's text, without the path of a weight file, whose digest counts in its place."""
+    weights = backbone.options.get("weights")
+    is_file = isinstance(weights, str) and Path(weights).expanduser().is_file()
+    return str(backbone.with_options(weights="file") if is_file else backbone)
+
+
+def _without_data(task: Component) -> str:
+    """A task's text, without the place of its data, whose identity counts in its place."""
+    return str(Component(task.name, {name: value for name, value in task.options.items() if name != "data"}))
+
+
+def _digest(**facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

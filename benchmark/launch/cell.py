@@ -8,15 +8,16 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.cell import Cell
+from benchmark.grid.spec import RunSpec
 from benchmark.launch.lease import Lease
-from benchmark.launch.plan import Cell, Marker
+from benchmark.launch.plan import Marker
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import Failure, RunRecord
@@ -33,10 +34,18 @@ Report = Callable[[Progress], None]
 
 
 class Train(Protocol):
-    """Train one cell and measure it, as `benchmark.training.train` does."""
+    """Train one cell and measure it, as `benchmark.train.train.train` does."""
 
     def __call__(
-        self, spec: RunSpec, *, run_hash: str, device: str, report: Report, work_dir: Path | None, pieces: int
+        self,
+        spec: RunSpec,
+        *,
+        run_hash: str,
+        device: str,
+        report: Report,
+        work_dir: Path | None,
+        pieces: int,
+        workers: int | None,
     ) -> tuple[RunRecord, Sequence[ScoredItem]]: ...
 
 
@@ -55,9 +64,11 @@ class Job:
     keep_checkpoints: bool = False
     """Whether the best state and the last checkpoints stay when the cell is completed."""
     train: Train | None = None
-    """None is `benchmark.training.train`."""
+    """None is `benchmark.train.train.train`."""
     processes: int = 1
     """Processes that train the cell together, each on a GPU of its own."""
+    workers: int | None = None
+    """Processes that load its clips, see `benchmark.train.train.train`."""
 
     @property
     def log(self) -> Path:
@@ -154,9 +165,8 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
     """
     try:
         train, pieces = _prepare(job, pieces)
-        facts: dict[str, Any] = {"work_dir": job.checkpoints, "pieces": pieces}
+        facts: dict[str, Any] = {"work_dir": job.checkpoints, "pieces": pieces, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
-        record = replace(record, code=job.cell.code)
         store.write(record, items)
     except OutputError:
         raise
@@ -231,7 +241,7 @@ def _free_memory() -> None:
 
 
 def _failed(cell: Cell, failure: Failure, started: str) -> RunRecord:
-    asked = {**cell.spec.as_dict(), "hash": cell.hash, "slug": cell.spec.slug, "code": cell.code}
+    asked = {**cell.spec.as_dict(), "hash": cell.hash, "slug": cell.spec.slug}
     return RunRecord(**asked, status="failed", started=started, finished=now(), failure=failure)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.launcher import Observer
-from benchmark.launch.plan import Cell
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import RunRecord

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from benchmark.launch.plan import Cell
+from benchmark.grid.cell import Cell
 from benchmark.runtime.progress import Progress
 from results.record import RunRecord
 from results.store.store import Store

@@ -14,13 +14,12 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from benchmark.data.cache_key import Underway
+from benchmark.grid.cell import Cell
 from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.child import Message, Unwritable, work
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
-from benchmark.launch.plan import Cell
-from benchmark.launch.queue import Waiting
+from benchmark.launch.queue import Extractions, Waiting
 from benchmark.launch.server import start_method
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
@@ -40,19 +39,17 @@ def launch(
     A cell that another grid on the same output trains is waited for.
 
     Args:
-        train: replaces `benchmark.training.train`; importable by name, since it travels to another process.
+        train: replaces `benchmark.train.train.train`; importable by name, since it travels to another process.
 
     Raises:
         UserError: the output cannot be written.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the children have ended by then.
     """
-    # A single cell waits for nobody, and asking what schemes leave alone imports them.
-    underway = Underway() if len(cells) > 1 else Underway(lambda spec: None)
-    queue, waiting = _Queue(store, placement, observer, train, underway), Waiting(cells, store)
+    queue, waiting = _Queue(store, placement, observer, train), Waiting(cells, store)
     with _terminated_as_interrupted():
         try:
             while waiting or queue.running:
-                while queue.has_room and (cell := waiting.next(queue.underway.must_wait)):
+                while queue.has_room and (cell := waiting.next(queue.extractions.must_wait)):
                     queue.start(cell)
                 for cell, record in waiting.done_elsewhere():
                     queue.count_elsewhere(cell, record)
@@ -88,14 +85,12 @@ class _Running:
 class _Queue:
     """The cells that run now."""
 
-    def __init__(
-        self, store: Store, placement: Placement, observer: Observer, train: Train | None, underway: Underway
-    ) -> None:
+    def __init__(self, store: Store, placement: Placement, observer: Observer, train: Train | None) -> None:
         self._store, self._placement, self._observer, self._train = store, placement, observer, train
         self._context = start_method(placement.device)
         self._free = list(placement.slots)
         self.running: list[_Running] = []
-        self.underway = underway
+        self.extractions = Extractions()
         self.outcome = Outcome()
 
     @property
@@ -111,7 +106,7 @@ class _Queue:
         theirs.close()
         until = time.monotonic() + (self._placement.timeout or float("inf"))
         self.running.append(_Running(job, slot, process, ours, now(), until))
-        self.underway.begins(cell)
+        self.extractions.begins(cell)
         self._observer.started(cell)
 
     def attend(self, seconds: float | None) -> list[Cell]:
@@ -153,7 +148,7 @@ class _Queue:
     def _hear(self, running: _Running, message: Message) -> None:
         if isinstance(message, Progress):
             if message.phase == "train":
-                self.underway.is_ready(running.job.cell)
+                self.extractions.is_ready(running.job.cell)
             self._observer.progressed(running.job.cell, message)
         else:
             running.last = message
@@ -164,7 +159,7 @@ class _Queue:
             running.process.kill()
         _end(running.process)
         self.running.remove(running)
-        self.underway.ends(running.job.cell)
+        self.extractions.ends(running.job.cell)
         self._free.append(running.slot)
         running.connection.close()
         if isinstance(running.last, Unwritable):

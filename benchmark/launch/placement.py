@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.cell import Job, Train
-from benchmark.launch.plan import Cell
 from registry.errors import UserError
 
 
@@ -41,6 +41,8 @@ class Placement:
     timeout: float | None = None
     """Seconds that a cell may take."""
     keep_checkpoints: bool = False
+    workers: int | None = None
+    """Processes that load the clips of a cell, see `benchmark.train.train.train`."""
 
     def __post_init__(self) -> None:
         if self.gpus and len(self.gpus) < self.gpus_per_cell:
@@ -64,7 +66,7 @@ class Placement:
         """What the process of a cell needs to know."""
         return Job(
             cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.keep_checkpoints, train,
-            processes=self.gpus_per_cell,
+            processes=self.gpus_per_cell, workers=self.workers,
         )  # fmt: skip
 
 

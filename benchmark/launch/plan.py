@@ -5,90 +5,61 @@ from __future__ import annotations
 import json
 import socket
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.lease import Lease
 from benchmark.runtime.progress import Progress
+from registry.errors import UserError
 from results.record import RunRecord
 from results.store.files import write_atomically
 from results.store.serialise import RecordError
 from results.store.store import Store
 
-if TYPE_CHECKING:
-    from benchmark.grid.grid import RunSpec
-
 Standing = Literal["done", "failed", "running", "waiting"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell with its identities."""
-
-    spec: RunSpec
-    hash: str
-    code: str
-    """Identity of the sources that decide its numbers."""
-
-
-@dataclass(frozen=True)
-class PlannedCell:
-    """A cell as the plan file keeps it."""
-
-    hash: str
-    slug: str
-    title: str
-    work: float = 0.0
-    """What it was expected to cost, in proportion to the others; 0 where nobody asked."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What an output folder was last asked for."""
 
-    cells: tuple[PlannedCell, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    work: Mapping[str, float] = field(default_factory=dict)
+    """What each cell was expected to cost, by hash, in proportion to the others; empty where nobody asked."""
     jobs: int = 1
     """Cells at a time."""
 
 
-def identify(specs: Iterable[RunSpec]) -> list[Cell]:
-    """The cells with their hashes.
-
-    Raises:
-        UserError: data or weights that are not there.
-    """
-    # Brings the registered classes along, which whoever only reads a plan is spared.
-    from benchmark.grid.identity import Identities
-
-    identities = Identities()
-    return [Cell(spec, identities.run_hash(spec), identities.code(spec)) for spec in specs]
-
-
-def write_plan(output: Path, cells: Iterable[Cell], work: Mapping[str, float] | None = None, jobs: int = 1) -> None:
+def write_plan(output: Path, plan: Plan) -> None:
     """Keep what was asked for last as `<output>/plan.json`.
-
-    Args:
-        work: from `benchmark.launch.schedule`, by hash.
-        jobs: cells at a time.
 
     Raises:
         UserError: the output cannot be written.
     """
-    amounts = work or {}
-    planned = [PlannedCell(c.hash, c.spec.slug, c.spec.title, amounts.get(c.hash, 0.0)) for c in cells]
-    content = {"jobs": jobs, "cells": [asdict(cell) for cell in planned]}
+    content = {"jobs": plan.jobs, "work": dict(plan.work), "cells": [cell.as_dict() for cell in plan.cells]}
     write_atomically(output / "plan.json", json.dumps(content, indent=1).encode())
 
 
-def read_plan(output: Path) -> Plan:
-    """What was asked for last; without cells where there is no readable plan."""
+def read_plan(output: Path) -> Plan | None:
+    """What was asked for last; None where nothing was.
+
+    Raises:
+        UserError: the plan cannot be read.
+    """
+    path = output / "plan.json"
     try:
-        content = json.loads((output / "plan.json").read_bytes())
-        return Plan(tuple(PlannedCell(**cell) for cell in content["cells"]), int(content["jobs"]))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Plan()
+        content = json.loads(path.read_bytes())
+        cells = tuple(Cell.from_dict(facts) for facts in content["cells"])
+        return Plan(cells, {str(k): float(v) for k, v in content["work"].items()}, int(content["jobs"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
+        raise UserError(
+            f"{path} is not a readable plan ({error or type(error).__name__}); run the grid again."
+        ) from None
 
 
 class Marker:
@@ -118,7 +89,7 @@ class Marker:
             return "starting", 0.0
 
 
-def standing(store: Store, cell: PlannedCell | Cell) -> tuple[Standing, str]:
+def standing(store: Store, cell: Cell) -> tuple[Standing, str]:
     """Where a cell stands, and a few words more: its score, its failure or its epoch."""
     if at := Marker(store.output, cell.hash).read():
         return "running", at[0]
@@ -136,11 +107,12 @@ def seconds_left(plan: Plan, store: Store) -> float | None:
     rates, rest = [], []
     for cell in plan.cells:
         at, _ = standing(store, cell)
-        if at == "done" and cell.work and (record := store.read(cell.hash)) and record.train_seconds:
-            rates.append(record.train_seconds / cell.work)
+        work = plan.work.get(cell.hash, 0.0)
+        if at == "done" and work and (record := store.read(cell.hash)) and record.train_seconds:
+            rates.append(record.train_seconds / work)
         elif at in ("waiting", "running"):
             running = Marker(store.output, cell.hash).read() if at == "running" else None
-            rest.append(cell.work * (1 - running[1] if running else 1))
+            rest.append(work * (1 - running[1] if running else 1))
     if not rates or not rest:
         return None
     return statistics.median(rates) * max(sum(rest) / plan.jobs, *rest)

@@ -16,16 +16,10 @@ def _import_heavy_parts() -> None:
     gc.disable()
     for library in ("timm", "open_clip", "benchmark.train.train"):
         import_module(library)
-    from benchmark.data.feature_cache import PICTURES
-    from benchmark.grid.identity import sources_of
-    from benchmark.runtime.source_digest import digest
     from registry.registries import ADAPTERS, BACKBONES, TASKS
 
     for registry in (BACKBONES, ADAPTERS, TASKS):
         registry.import_from_location()
-    # Every child asks for the digest of its task's sources, a third of a second of parsing.
-    for task in TASKS.module_dict.values():
-        digest(sources_of(task), [PICTURES])
     # One in a child would visit them too, and the page of each object that it visits is copied: a quarter of a second.
     gc.freeze()
     gc.enable()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.lease import Lease
-from benchmark.launch.plan import Cell
 from results.record import RunRecord
 from results.store.serialise import RecordError
 from results.store.store import Store
+from tasks.cache import keeps_prepared
 
 
 class Waiting:
@@ -61,3 +62,45 @@ class Waiting:
             return self._store.read(run_hash)
         except RecordError:
             return None
+
+
+def needed_features(cell: Cell) -> str:
+    """The key of the frozen features that a cell shares with others; empty where it needs none."""
+    return cell.features if keeps_prepared() else ""
+
+
+def extractions_in_words(cells: Iterable[Cell]) -> str:
+    """How many extractions of frozen features serve how many of these cells; empty where none is needed."""
+    needed = [features for cell in cells if (features := needed_features(cell))]
+    if not needed:
+        return ""
+    count = len(set(needed))
+    extractions = "1 extraction" if count == 1 else f"{count} extractions"
+    return f"{extractions} of frozen features at most for {len(needed)} of them, one for each backbone and data"
+
+
+class Extractions:
+    """The extractions that cells of this launch work on, so that no other cell waits for one while it could train."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, str] = {}
+        """Each that has begun, with the cell that does it; an empty text when it is done."""
+
+    def begins(self, cell: Cell) -> None:
+        """A cell has started; the first that needs an extraction does it."""
+        if features := needed_features(cell):
+            self._by.setdefault(features, cell.hash)
+
+    def is_ready(self, cell: Cell) -> None:
+        """A cell trains, so that its features are there."""
+        for features, by in self._by.items():
+            if by == cell.hash:
+                self._by[features] = ""
+
+    def ends(self, cell: Cell) -> None:
+        """A cell has ended; what it has not made ready is left to the next."""
+        self._by = {features: by for features, by in self._by.items() if by != cell.hash}
+
+    def must_wait(self, cell: Cell) -> bool:
+        """Whether the cell would only wait for another's extraction now."""
+        return bool(self._by.get(needed_features(cell)))

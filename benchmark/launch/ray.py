@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.cell import Ended, Job, now, record_failure, run_cell
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
-from benchmark.launch.plan import Cell
 from benchmark.launch.queue import Waiting
 from registry.errors import UserError
 from results.record import Failure, RunRecord

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence, Sized
 from typing import cast
 
-from benchmark.grid.grid import RunSpec
-from benchmark.launch.plan import Cell
+from benchmark.grid.cell import Cell
+from benchmark.grid.spec import RunSpec
 from registry import Component, UserError
 from results.record import RunRecord
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmark.grid.cell import Cell
 from benchmark.launch.cell import Job, run_cell
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
-from benchmark.launch.plan import Cell
 from registry.errors import UserError
 from results.store.store import Store
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.runtime.progress import Progress
 
 if TYPE_CHECKING:
@@ -35,11 +35,12 @@ def train_together(
     report: Callable[[Progress], None],
     work_dir: Path | None,
     pieces: int,
+    workers: int | None,
     processes: int,
     threads: int,
     plugins: Sequence[str] = (),
 ) -> tuple[RunRecord, Sequence[ScoredItem]]:
-    """`benchmark.training.train` with so many processes: NCCL with a GPU each, gloo on the processor.
+    """`benchmark.train.train.train` with so many processes: NCCL with a GPU each, gloo on the processor.
 
     Args:
         threads: of the processor, for each process.
@@ -54,7 +55,8 @@ def train_together(
     with TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
         ours, theirs = context.Pipe()
-        facts = (processes, meeting, spec, device, work_dir, pieces, threads, tuple(plugins))
+        how: dict[str, Any] = {"work_dir": work_dir, "pieces": pieces, "workers": workers}
+        facts = (processes, meeting, spec, device, how, threads, tuple(plugins))
         followers = [context.Process(target=_follow, args=(theirs, rank, *facts)) for rank in range(1, processes)]
         for follower in followers:
             follower.start()
@@ -62,7 +64,7 @@ def train_together(
         try:
             with _joined(0, processes, meeting, device):
                 place = _place(device, 0)
-                return train(spec, run_hash=run_hash, device=place, report=report, work_dir=work_dir, pieces=pieces)
+                return train(spec, run_hash=run_hash, device=place, report=report, **how)
         finally:
             for follower in followers:
                 follower.join(SECONDS_TO_END if follower.exitcode is None else 0)
@@ -77,8 +79,7 @@ def _follow(
     meeting: str,
     spec: RunSpec,
     device: str,
-    work_dir: Path | None,
-    pieces: int,
+    how: dict[str, Any],
     threads: int,
     plugins: tuple[str, ...],
 ) -> None:
@@ -92,7 +93,7 @@ def _follow(
     load_plugins(plugins)
     with _joined(rank, processes, meeting, device):
         place = _place(device, rank)
-        train(spec, run_hash="", device=place, report=lambda progress: None, work_dir=work_dir, pieces=pieces)
+        train(spec, run_hash="", device=place, report=lambda progress: None, **how)
 
 
 def _end_with_the_leader(leader: Connection) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.model.build import build_backbone, build_scheme, build_task
 from registry import UserError
 

@@ -36,8 +36,8 @@ class Resume(Hook):
     """Writes a checkpoint after each validated epoch, and starts training from the newest one that is whole.
 
     Args:
-        pieces: of a batch, see `benchmark.training.train`; a checkpoint made with another number is of no use, because
-            it counts other iterations.
+        pieces: of a batch, see `benchmark.train.train.train`; a checkpoint made with another number is of no use,
+            because it counts other iterations.
     """
 
     # After every other hook has seen the epoch.

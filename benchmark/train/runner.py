@@ -23,7 +23,7 @@ from benchmark.data.feature_cache import Kept, Preparation
 from benchmark.data.loader import clip_loader
 from benchmark.data.mixup import MixedSound
 from benchmark.data.record_file import KeptItems
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.seeding import EpochOrder
 from benchmark.train.distributed import Share, gathered, processes, rank, wrapped
@@ -65,6 +65,7 @@ def build_runner(
     *,
     name: str,
     folder: Path,
+    workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Runner, TaskMetric]:
     """A Runner that trains and validates a cell on `train()`, and the metric that holds the outcome of `test()`.
@@ -72,13 +73,14 @@ def build_runner(
     Args:
         name: from `alone`.
         folder: where mmengine may leave empty folders.
+        workers: processes that load clips, see `clip_loader`.
         report: is told how many clips of how many are prepared, where that is done once for many runs.
     """
     recipe, device = spec.recipe, next(model.parameters()).device
     metric = TaskMetric(task)
-    preparation = Preparation(spec, task, model, report)
+    preparation = Preparation(spec, task, model, workers, report)
     clips = {split: _clips(split, preparation) for split in ("train", _selected_on(spec), "test")}
-    loaders = {split: _loader(dataset, split, spec, device) for split, dataset in clips.items()}
+    loaders = {split: _loader(dataset, split, preparation, device) for split, dataset in clips.items()}
     optimizer = build_optimizer(model, recipe)
     runner = _QuietRunner(
         model=model,
@@ -188,12 +190,12 @@ def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
     return clips if split == "test" and not preparation.keeps_features else preparation.clips(clips, split)
 
 
-def _loader(dataset: Dataset[Any], split: Any, spec: RunSpec, device: torch.device) -> DataLoader[Any]:
+def _loader(dataset: Dataset[Any], split: Any, preparation: Preparation, device: torch.device) -> DataLoader[Any]:
     # What is kept is read in a fraction of the time that processes take to start, anew in each epoch.
-    is_kept = isinstance(dataset, Kept | KeptItems)
+    is_kept, spec = isinstance(dataset, Kept | KeptItems), preparation.spec
     return clip_loader(
         dataset,
-        workers=0 if is_kept else spec.recipe.workers,
+        workers=0 if is_kept else preparation.workers,
         batch_size=spec.recipe.batch_size // processes(),
         sampler=_order(dataset, split, spec),
         pin_memory=device.type == "cuda",

@@ -17,7 +17,7 @@ from benchmark.cost.clocks import TrainingClock, checkpoint_bytes, give_back_mem
 from benchmark.cost.describe import count_gflops, describe
 from benchmark.cost.measure import PeakMemory
 from benchmark.cost.parameters import count_with_idle
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.environment import environment
@@ -46,6 +46,7 @@ def train(
     report: Report,
     work_dir: Path | None = None,
     pieces: int = 1,
+    workers: int | None = None,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Run a cell and return its record and the outcome of every test item.
 
@@ -58,6 +59,8 @@ def train(
             call goes on after it was cut off; None keeps nothing.
         pieces: a divisor of the batch size. Batches are that much smaller and as many more are accumulated for a step,
             which needs less memory and keeps the effective batch; what was used stands in the record's environment.
+        workers: processes that load clips; None has one for each thread, and none for the embedded world, whose clips
+            are read faster than processes start. No number depends on it.
 
     Raises:
         UserError: a mistake in the spec, weights or data that are not there, or a batch that the processes which train
@@ -82,7 +85,8 @@ def train(
         checkpointing=spec.recipe.checkpointing,
         compiled=spec.recipe.compile == "blocks",
     ).to(device)
-    run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces)
+    workers = 0 if workers is None and task.is_synthetic else workers
+    run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces, workers)
     run.execute(device)
     record = RunRecord(
         hash=run_hash,
@@ -141,6 +145,7 @@ class _Run:
         reporter: Reporter,
         work_dir: Path | None,
         pieces: int,
+        workers: int | None,
     ) -> None:
         self._spec, self._task, self._model, self._reporter = spec, task, model, reporter
         self.story = EpochStory(reporter, task.primary_metric)
@@ -151,7 +156,7 @@ class _Run:
         batch = recipe.batch_size // processes()
         self.clock, self.training_clock = InferenceClock(batch), TrainingClock(batch)
         self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
-        self._pieces = pieces
+        self._pieces, self._workers = pieces, workers
 
     @property
     def circumstances(self) -> dict[str, Any]:
@@ -176,8 +181,9 @@ class _Run:
         hooks += [self.average] if self.average else []
         with alone(self._spec.slug) as name, TemporaryDirectory() as folder:
             runner, metric = build_runner(
-                self._spec, self._task, self._model, hooks, name=name, folder=Path(folder), report=self._preparing
-            )
+                self._spec, self._task, self._model, hooks, name=name, folder=Path(folder), workers=self._workers,
+                report=self._preparing,
+            )  # fmt: skip
             # What is prepared once for many runs is no cost of this one.
             give_back_memory()
             memory = PeakMemory(device)

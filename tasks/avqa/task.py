@@ -21,7 +21,7 @@ from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 
-@register_task("avqa")
+@register_task("avqa", version=1)
 class Avqa(SourceTask):
     """Questions about sound, sight and both; share of right answers over all questions (micro average).
 

@@ -32,7 +32,7 @@ class SyntheticClasses(SyntheticSource):
         super().__init__(SyntheticEvents)
 
 
-@register_task("classification")
+@register_task("classification", version=1)
 class Classification(SourceTask):
     """The class of a clip: accuracy, and mean average precision over the classes that occur.
 

@@ -22,7 +22,7 @@ SUPERVISION = ("full", "weak")
 HEADS = ("linear", "stg_cma", "lavish")
 
 
-@register_task("event_localisation")
+@register_task("event_localisation", version=1)
 class EventLocalisation(SourceTask):
     """Segment-wise events of a clip, or background; segment accuracy over all segments of all clips.
 

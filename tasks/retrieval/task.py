@@ -18,7 +18,7 @@ from tasks.task import Evaluation, Head, ItemScore, SourceTask
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
 
 
-@register_task("retrieval")
+@register_task("retrieval", version=1)
 class Retrieval(SourceTask):
     """Find a clip's sound among all sounds of the split, and its pictures among all pictures.
 

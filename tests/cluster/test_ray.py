@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from benchmark.grid.cell import Cell
+from benchmark.grid.resolve import resolve
 from benchmark.launch.launcher import Outcome
 from benchmark.launch.placement import Placement
-from benchmark.launch.plan import Cell, identify
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import RunRecord
@@ -51,7 +52,7 @@ def cells(epochs: int) -> list[Cell]:
     load_plugins([PLUGIN])
     adapters = (Component("linear_probe"), Component("lavish"))
     grid = Grid((Component("trivial"),), adapters, (Component("brightness"),), (0, 1))
-    return identify(expand(grid, settings=[f"epochs={epochs}"]))
+    return resolve(expand(grid, settings=[f"epochs={epochs}"]))
 
 
 def test_a_node_dies_and_all_cells_complete(cluster: Any, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.runtime.progress import Progress
 from registry import UserError, register_adapter, register_backbone, register_task
 from registry.vocabulary import Inputs, Prediction, Split

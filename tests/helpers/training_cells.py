@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.train.train import train
 from registry import Component
 from tasks.recipe import Recipe
 
-RECIPE = Recipe(epochs=4, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="fp32", workers=0)
+RECIPE = Recipe(epochs=4, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="fp32")
 
 
 def spec(seed: int = 0, adapter: str = "fake_adapter", task: str = "fake_task", **recipe: object) -> RunSpec:

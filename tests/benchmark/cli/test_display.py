@@ -10,15 +10,15 @@ from rich.console import Console
 
 from benchmark.cli import display as module
 from benchmark.cli.display import display
-from benchmark.grid.grid import RunSpec
-from benchmark.launch.plan import Cell
+from benchmark.grid.cell import Cell
+from benchmark.grid.spec import RunSpec
 from benchmark.runtime.progress import Progress
 from registry import Component
 from results.record import Failure, RunRecord
 from tasks.recipe import Recipe
 
 SPEC = RunSpec(Component("b"), Component("a", {"x": [1]}), Component("t"), 0, Recipe())
-CELL = Cell(SPEC, "abc", "code")
+CELL = Cell(SPEC, "abc", {"adapter": "1"})
 DONE = RunRecord(
     **SPEC.as_dict(), hash="abc", slug="s", status="completed", primary_metric="accuracy", scores={"accuracy": 51.23},
     train_seconds=12.0,

@@ -11,14 +11,14 @@ from backbones.kernels.linear import Linear
 from benchmark.cost.clocks import TrainingClock
 from benchmark.data import feature_cache as module
 from benchmark.data.feature_cache import Preparation
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.spec import RunSpec
 from benchmark.model.build import build_model, build_task
 from benchmark.train.hooks import InferenceClock
 from benchmark.train.train import train
 from registry import Component
 from tasks.recipe import Recipe
 
-RECIPE = Recipe(epochs=2, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="bf16", workers=0)
+RECIPE = Recipe(epochs=2, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="bf16")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmark.grid.grid import Grid, Override, RunSpec, read_seeds
+from benchmark.grid.grid import Grid, Override, read_seeds
+from benchmark.grid.spec import RunSpec
 from registry import Component, UserError
 from tasks.recipe import Recipe
 
@@ -45,7 +46,7 @@ def test_slugs_are_file_names_and_differ_where_specs_differ(first: RunSpec, seco
 
 def test_slug_does_not_depend_on_the_process() -> None:
     script = (
-        "from benchmark.grid.grid import *;"
+        "from benchmark.grid.spec import *;"
         "print(RunSpec(Component('a'), Component('b', {'y': 2, 'x': 1}), Component('c'), 3, Recipe(epochs=5)).slug)"
     )
     spec = RunSpec(Component("a"), Component("b", {"x": 1, "y": 2}), Component("c"), 3, Recipe(epochs=5))

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import shutil
 import subprocess
-import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from benchmark.grid.expand import build_task
-from benchmark.grid.grid import RunSpec
-from benchmark.grid.identity import Identities, code_identity, run_hash, weight_identity
-from benchmark.runtime import source_digest as sources
-from registry import BACKBONES, Component, UserError
+from benchmark.grid.identity import cell_hash, feature_key
+from benchmark.grid.spec import RunSpec
+from registry import Component
 from tasks.recipe import Recipe
 
-SPEC = RunSpec(Component("fake_backbone"), Component("fake_adapter"), Component("fake_task"), 0, Recipe())
+ROOT = Path(__file__).parents[3]
+SPEC = RunSpec(Component("tiny_vit"), Component("lavish", {"latents": 2}), Component("avqa"), 0, Recipe())
+FACTS = {"data": "synthetic@1", "weights": {"a.safetensors": "d1"}, "versions": {"backbone": "1", "adapter": "1"}}
 
 
-def hashed(spec: RunSpec = SPEC, weights: dict[str, str] | None = None, code: str = "c") -> str:
-    return run_hash(spec, build_task(spec.task), weights or {}, code)
+def hashed(spec: RunSpec = SPEC, **changes: object) -> str:
+    return cell_hash(spec, **{**FACTS, **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("fakes")
-class TestRunHash:
+def of(**changes: object) -> str:
+    return hashed(dataclasses.replace(SPEC, **changes))  # type: ignore[arg-type]
+
+
+class TestCellHash:
     def test_is_sixteen_hexadecimal_digits_and_repeats(self) -> None:
         assert hashed() == hashed()
         assert len(hashed()) == 16
@@ -33,99 +39,128 @@ class TestRunHash:
     @pytest.mark.parametrize(
         "change",
         [
-            {"backbone": Component("fake_backbone", {"depth": 3})},
-            {"adapter": Component("other_adapter")},
-            {"task": Component("fake_task", {"clips": 9})},
+            {"backbone": Component("tiny_swin")},
+            {"backbone": Component("tiny_vit", {"weights": "none"})},
+            {"adapter": Component("lavish", {"latents": 3})},
+            {"task": Component("avqa", {"head": "lavish"})},
             {"seed": 1},
             {"recipe": Recipe(epochs=3)},
+            {"recipe": Recipe(compile="blocks")},
             {"protocol": "paper"},
         ],
     )
     def test_changes_with_every_part_of_the_spec(self, change: dict[str, object]) -> None:
-        assert hashed(dataclasses.replace(SPEC, **change)) != hashed()  # type: ignore[arg-type]
+        assert of(**change) != hashed()
 
-    def test_changes_with_weights_and_code(self) -> None:
-        assert len({hashed(), hashed(weights={"f": "1"}), hashed(weights={"f": "2"}), hashed(code="d")}) == 4
-
-    def test_changes_with_the_data(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        before, task = hashed(), build_task(SPEC.task)
-        monkeypatch.setattr(task, "data_identity", lambda: "synthetic@2")
-        assert run_hash(SPEC, task, {}, "c") != before
-
-    def test_many_cells_agree_with_one_by_one(self) -> None:
-        assert Identities().run_hash(SPEC) == run_hash(SPEC, build_task(SPEC.task), {}, code_identity(SPEC))
-
-
-@pytest.mark.usefixtures("fakes")
-class TestWeights:
-    def test_a_backbone_is_built_and_asked(self) -> None:
-        assert weight_identity(Component("fake_backbone")) == {}
-        assert weight_identity(Component("fake_backbone", {"weights": "abc"})) == {"file": "abc"}
-
-    def test_a_backbone_may_tell_without_being_built(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        fake = BACKBONES.module_dict["fake_backbone"]
-        monkeypatch.setattr(fake, "weight_identity", staticmethod(lambda weights: {"told": weights}), raising=False)
-        assert weight_identity(Component("fake_backbone", {"weights": "lost"})) == {"told": "lost"}
-
-    def test_missing_weights_are_the_users_mistake(self) -> None:
-        with pytest.raises(UserError, match="missing"):
-            weight_identity(Component("fake_backbone", {"weights": "lost"}))
-
-
-class TestCode:
-    def identity(self, folder: Path, source: str, helper: str = "rate = 1") -> str:
-        """The code identity of a component in a package of its own, in a fresh interpreter as caches demand."""
-        package = folder / "toy_package"
-        package.mkdir(exist_ok=True)
-        (package / "__init__.py").touch()
-        (package / "helper.py").write_text(helper)
-        (package / "component.py").write_text(source)
-        script = (
-            "from pathlib import Path; import sys; sys.path.insert(0, sys.argv[1]);"
-            "from benchmark.runtime.source_digest import meaning, reached_from;"
-            "found = reached_from([('toy_package.component', Path(sys.argv[1], 'toy_package/component.py'))], []);"
-            "print(sorted((name, meaning(path)) for name, path in found.items()))"
-        )
-        return subprocess.run(
-            [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True
-        ).stdout
-
-    def test_comments_docstrings_and_layout_do_not_count(self, tmp_path: Path) -> None:
-        plain = self.identity(tmp_path, "def f(x):\n    return x + 1\n")
-        assert plain == self.identity(
-            tmp_path, '"""Doc."""\n\n\ndef f(x):\n    """Adds."""\n    return (x + 1)  # one\n'
-        )
-
-    def test_a_change_of_what_is_computed_counts_here_and_in_what_is_imported(self, tmp_path: Path) -> None:
-        source = "from toy_package.helper import rate\n"
-        outcomes = {
-            self.identity(tmp_path, source),
-            self.identity(tmp_path, source + "rate += 1\n"),
-            self.identity(tmp_path, source, helper="rate = 2"),
-            self.identity(tmp_path, source.replace("toy_package", ""), helper="rate = 3"),
-        }
-        assert len(outcomes) == 4
-
-
-def test_a_cell_reaches_its_own_sources_and_no_other_family() -> None:
-    reached = sources.reached_from([], ["adapters.lavish", "benchmark.train.train"])
-    assert {"adapters.lavish", "adapters.scheme", "benchmark.train.train", "benchmark.model.encoder"} <= reached.keys()
-    assert (
-        not {"adapters.stg_cma", "benchmark.grid.grid", "benchmark.cli.run", "backbones.families.vit"} & reached.keys()
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"data": "synthetic@2"},
+            {"weights": {"a.safetensors": "d2"}},
+            {"versions": {"backbone": "1", "adapter": "2"}},
+        ],
     )
+    def test_changes_with_data_weights_and_versions(self, change: dict[str, object]) -> None:
+        assert hashed(**change) != hashed()
+
+    def test_recomputing_activations_gives_the_same_numbers_and_so_the_same_cell(self) -> None:
+        assert of(recipe=Recipe(checkpointing="blocks")) == of(recipe=Recipe(checkpointing="none"))
+
+    def test_the_place_of_a_weight_file_does_not_count_but_its_digest_does(self, tmp_path: Path) -> None:
+        here, there = tmp_path / "a.pth", tmp_path / "elsewhere" / "b.pth"
+        there.parent.mkdir()
+        for path in (here, there):
+            path.write_bytes(b"weights")
+        one = of(backbone=Component("vit", {"weights": str(here)}))
+        spec = dataclasses.replace(SPEC, backbone=Component("vit", {"weights": str(there)}))
+        assert hashed(spec, weights={"b.pth": "d1"}) == one
+        assert hashed(spec, weights={"b.pth": "d2"}) != one
+        assert of(backbone=Component("vit", {"weights": "a_tag"})) != one
+
+    def test_the_place_of_data_does_not_count_but_their_identity_does(self) -> None:
+        relative, absolute = (Component("avqa", {"data": place}) for place in ("clips", "/home/x/clips"))
+        assert of(task=relative) == of(task=absolute)
+        assert hashed(dataclasses.replace(SPEC, task=absolute), data="clips@2") != of(task=relative)
 
 
-def test_looking_for_sources_imports_none_of_them() -> None:
-    script = (
-        "import sys; from benchmark.runtime.source_digest import reached_from;"
-        "found = reached_from([], ['benchmark.train.train']);"
-        "print(len(found) > 10, 'torch' in sys.modules, 'benchmark.train.hooks' in sys.modules)"
+PRINT = """
+import json, sys
+from benchmark.grid.identity import cell_hash, feature_key
+from benchmark.grid.spec import RunSpec
+facts = json.loads(sys.stdin.read())
+spec = RunSpec.from_dict(facts.pop("spec"))
+print(cell_hash(spec, **facts), feature_key(spec, **facts, head_options=frozenset({"head"})))
+"""
+
+
+def interpreters() -> dict[str, str]:
+    """Every interpreter of the supported versions on the PATH or under pyenv, by version; those not there as ''."""
+    found = {}
+    for minor in (11, 12, 13):
+        name = f"python3.{minor}"
+        pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
+        candidates = [*map(str, pyenv), *filter(None, [shutil.which(name)])]
+        found[name] = next((path for path in candidates if _runs(path)), "")
+    return found
+
+
+def _runs(path: str) -> bool:
+    # pyenv puts a name on the PATH for every version it knows, and refuses to run those that are not chosen.
+    return subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+def test_the_hash_is_the_same_under_every_interpreter_and_needs_no_package() -> None:
+    spec = dataclasses.replace(
+        SPEC,
+        backbone=Component("vit", {"model": "vit_tiny", "sound": {"frames": 102, "mean": -4.27}, "size": None}),
+        recipe=Recipe(adapter_lr=1e-5, final_lr=3e-7, weight_decay=0.1 + 0.2, average_from=1, average_to=2),
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "False", "False"]
+    facts = {"spec": spec.as_dict(), **FACTS}
+    here = f"{hashed(spec)} {feature_key(spec, **FACTS, head_options=frozenset({'head'}))}"
+    tried = {name: path for name, path in interpreters().items() if path}
+    for name, path in tried.items():
+        done = subprocess.run(
+            [path, "-S", "-c", PRINT], input=json.dumps(facts), capture_output=True, text=True, check=False, cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        assert (done.stdout.strip(), done.stderr) == (here, ""), name
+    assert tried, "not even the interpreter of these tests was found"
+    if missing := sorted(set(interpreters()) - set(tried)):
+        warnings.warn(f"not on this machine, so not tried: {', '.join(missing)}", stacklevel=1)
 
 
-def test_a_preset_reaches_the_builder_behind_it() -> None:
-    spec = RunSpec(Component("vit_base"), Component("linear_probe"), Component("avqa"), 0, Recipe())
-    other = dataclasses.replace(spec, backbone=Component("swin_base"))
-    assert code_identity(spec) != code_identity(other)
+class TestFeatureKey:
+    def key(self, spec: RunSpec = SPEC, **changes: object) -> str:
+        return feature_key(spec, **{**FACTS, **changes}, head_options=frozenset({"head"}))  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"seed": 1},
+            {"adapter": Component("linear_probe")},
+            {"recipe": Recipe(head_lr=1e-4)},
+            {"task": Component("avqa", {"head": "stg_cma"})},
+        ],
+    )
+    def test_rates_seeds_and_heads_share_features(self, change: dict[str, object]) -> None:
+        assert self.key(dataclasses.replace(SPEC, **change)) == self.key()  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"backbone": Component("tiny_clip")},
+            {"task": Component("retrieval")},
+            {"recipe": Recipe(precision="fp32")},
+        ],
+    )
+    def test_other_backbones_tasks_and_precisions_do_not(self, change: dict[str, object]) -> None:
+        assert self.key(dataclasses.replace(SPEC, **change)) != self.key()  # type: ignore[arg-type]
+
+    def test_other_data_weights_and_backbone_versions_do_not(self) -> None:
+        others = {"data": "clips@1"}, {"weights": {"a": "d2"}}, {"versions": {"backbone": "2", "adapter": "1"}}
+        assert len({self.key(), *(self.key(**other) for other in others)}) == 4
+        assert self.key(versions={"backbone": "1", "adapter": "2"}) == self.key()
+
+    def test_random_backbones_differ_by_seed(self) -> None:
+        other = dataclasses.replace(SPEC, seed=1)
+        assert self.key(weights={}) != self.key(other, weights={})

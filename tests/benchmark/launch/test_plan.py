@@ -6,21 +6,23 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.cell import Cell
+from benchmark.grid.spec import RunSpec
 from benchmark.launch.lease import Lease
-from benchmark.launch.plan import Cell, Marker, Plan, PlannedCell, read_plan, seconds_left, standing, write_plan
+from benchmark.launch.plan import Marker, Plan, read_plan, seconds_left, standing, write_plan
 from benchmark.runtime.progress import Progress
-from registry import Component
+from registry import Component, UserError
 from results.record import Failure, RunRecord
 from results.store.store import Store
 from tasks.recipe import Recipe
 
 SPEC = RunSpec(Component("b"), Component("a"), Component("t"), 0, Recipe())
-CELL = Cell(SPEC, "abc", "code")
+CELL = Cell(SPEC, "abc", {"adapter": "1"})
 
 
 def record(**changes: object) -> RunRecord:
@@ -29,15 +31,20 @@ def record(**changes: object) -> RunRecord:
 
 
 def test_a_plan_is_read_back(tmp_path: Path) -> None:
-    write_plan(tmp_path, [CELL], {"abc": 2.5}, jobs=3)
-    assert read_plan(tmp_path) == Plan((PlannedCell("abc", SPEC.slug, SPEC.title, 2.5),), 3)
+    plan = Plan((CELL, replace(CELL, hash="def", features="f")), {"abc": 2.5}, jobs=3)
+    write_plan(tmp_path, plan)
+    assert read_plan(tmp_path) == plan
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"cells": [{"hash": "x"}]}'])
-def test_no_readable_plan_is_no_plan(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / "plan.json").write_text(content)
-    assert read_plan(tmp_path) == Plan()
+def test_without_a_file_there_is_no_plan(tmp_path: Path) -> None:
+    assert read_plan(tmp_path) is None
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"cells": [{"hash": "x"}]}', '{"jobs": 1, "work": {}, "cells": [3]}'])
+def test_an_unreadable_plan_is_told_and_never_taken_for_an_empty_one(tmp_path: Path, content: str) -> None:
+    (tmp_path / "plan.json").write_text(content)
+    with pytest.raises(UserError, match=r"plan\.json is not a readable plan .*; run the grid again"):
+        read_plan(tmp_path)
 
 
 class TestStanding:
@@ -100,14 +107,14 @@ class TestMarker:
 
 def test_time_left_is_judged_by_what_is_done(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    cells = [Cell(SPEC, name, "code") for name in ("done", "a", "b", "c")]
-    write_plan(tmp_path, cells, {"done": 1.0, "a": 2.0, "b": 2.0, "c": 1.0}, jobs=2)
-    assert seconds_left(read_plan(tmp_path), store) is None
+    cells = tuple(replace(CELL, hash=name) for name in ("done", "a", "b", "c"))
+    plan = Plan(cells, {"done": 1.0, "a": 2.0, "b": 2.0, "c": 1.0}, jobs=2)
+    assert seconds_left(plan, store) is None
     scores = {"accuracy": 50.0}
     store.write(record(hash="done", status="completed", primary_metric="accuracy", scores=scores, train_seconds=10.0))
-    assert seconds_left(read_plan(tmp_path), store) == 25.0
+    assert seconds_left(plan, store) == 25.0
     lease = Lease(tmp_path, "a")
     assert lease.take()
     Marker(tmp_path, "a").write(os.getpid(), Progress("x", "train", 3, 4))
-    assert seconds_left(read_plan(tmp_path), store) == 20.0
+    assert seconds_left(plan, store) == 20.0
     lease.give_back()

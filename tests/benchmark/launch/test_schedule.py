@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
-from benchmark.grid.grid import RunSpec
+from benchmark.grid.cell import Cell
+from benchmark.grid.spec import RunSpec
 from benchmark.launch import schedule as expected
-from benchmark.launch.plan import Cell
 from benchmark.launch.schedule import expected_work, longest_first
 from registry import Component
 from results.record import RunRecord
@@ -17,7 +17,7 @@ from tasks.recipe import Recipe
 
 def cell(adapter: str, epochs: int) -> Cell:
     spec = RunSpec(Component("b"), Component(adapter), Component("t"), 0, Recipe(epochs=epochs))
-    return Cell(spec, f"{adapter}{epochs}", "code")
+    return Cell(spec, f"{adapter}{epochs}", {})
 
 
 def test_records_come_first_and_give_operations_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.grid.expand import expand
-from benchmark.grid.grid import Grid, RunSpec
+from benchmark.grid.grid import Grid
+from benchmark.grid.spec import RunSpec
 from benchmark.launch.together import train_together
 from benchmark.train import distributed
 from benchmark.train.checkpoint import load

@@ -1,0 +1,58 @@
+"""From what is asked of runs to cells: data, weights and versions looked at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from benchmark.grid.cell import Cell
+from benchmark.grid.expand import REGISTRIES, build_task
+from benchmark.grid.identity import cell_hash, feature_key
+from benchmark.grid.spec import ROLES, RunSpec
+from registry import ADAPTERS, BACKBONES, TASKS, Component, look_up
+from registry.registries import version_of
+from tasks.task import Task
+
+TRAINING = 1
+"""Version of the training loop and of what it feeds models with: front end, augmentation, optimiser, schedule,
+selection. Raised when any of them changes numbers."""
+
+
+def resolve(specs: Iterable[RunSpec]) -> list[Cell]:
+    """The cells of these specs; what they share (tasks, weights) is looked at once.
+
+    Raises:
+        UserError: data or weights that are not there.
+    """
+    tasks, weights = cache(build_task), cache(weight_digests)
+    return [_resolved(spec, tasks(spec.task), weights(spec.backbone)) for spec in specs]
+
+
+def versions_of(spec: RunSpec) -> dict[str, str]:
+    """What each part of a cell declares, see `Cell.versions`."""
+    parts = {role: version_of(REGISTRIES[role], getattr(spec, role).name) for role in ROLES}
+    return {**parts, "training": str(TRAINING)}
+
+
+def weight_digests(backbone: Component) -> dict[str, str]:
+    """sha256 of each file that initialises a backbone, by file name; empty for random weights.
+
+    A registered backbone may say so without being built, through an attribute `weight_identity(**options)`; any other
+    is built and asked for its `weight_files`.
+
+    Raises:
+        UserError: a weight file that is not there.
+    """
+    build: Callable[..., Any] = look_up(BACKBONES, backbone.name)
+    if hasattr(build, "weight_identity"):
+        return dict(build.weight_identity(**backbone.options))
+    return dict(getattr(build(**backbone.options), "weight_files", {}))
+
+
+def _resolved(spec: RunSpec, task: Task, weights: Mapping[str, str]) -> Cell:
+    facts: dict[str, Any] = {"data": task.data_identity(), "weights": weights, "versions": versions_of(spec)}
+    shared = getattr(look_up(ADAPTERS, spec.adapter.name), "untouched", False)
+    head_options: frozenset[str] = getattr(look_up(TASKS, spec.task.name), "head_options", frozenset())
+    features = feature_key(spec, **facts, head_options=head_options) if shared else ""
+    return Cell(spec, cell_hash(spec, **facts), facts["versions"], features)

@@ -1,0 +1,52 @@
+"""What is asked of one run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.component import Component
+from tasks.recipe import Recipe
+
+ROLES = ("backbone", "adapter", "task")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One cell of the grid: everything that is asked of one run."""
+
+    backbone: Component
+    adapter: Component
+    task: Component
+    seed: int
+    recipe: Recipe
+    protocol: str = "validation"
+
+    @property
+    def slug(self) -> str:
+        """File-safe, unique and stable: the names for people, and a digest of the whole cell for uniqueness."""
+        digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()[:8]
+        return f"{self.backbone.name}-{self.adapter.name}-{self.task.name}-s{self.seed}-{digest}"
+
+    @property
+    def title(self) -> str:
+        """For screens: `tiny_vit × lavish(latents=4) × avqa, seed 0`."""
+        return f"{self.backbone} × {self.adapter} × {self.task}, seed {self.seed}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, components as their one-line text."""
+        components = {role: str(getattr(self, role)) for role in ROLES}
+        return {**components, "seed": self.seed, "recipe": self.recipe.as_dict(), "protocol": self.protocol}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> RunSpec:
+        """What `as_dict` wrote.
+
+        Raises:
+            UserError, KeyError, TypeError: it did not write this.
+        """
+        components = {role: Component.parse(facts[role]) for role in ROLES}
+        return cls(**components, seed=facts["seed"], recipe=Recipe(**facts["recipe"]), protocol=facts["protocol"])
