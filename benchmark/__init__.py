@@ -1,0 +1,50 @@
+"""AV Adapter Bench: what the command line is made of, by name. Imported when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from backbones.families.hub import refuse_out_of_reach
+    from benchmark.cli.display import display, preparation
+    from benchmark.cli.dry_run import show_plan
+    from benchmark.cost.describe import count, describe
+    from benchmark.cost.profile import Asked, profile_cell
+    from benchmark.grid.check import checked
+    from benchmark.grid.expand import build_task, expand
+    from benchmark.grid.resolve import resolve
+    from benchmark.launch.export import Exporter, check_installed
+    from benchmark.launch.ray import Ray
+    from benchmark.launch.schedule import expected_work
+    from benchmark.launch.slurm import Slurm
+    from benchmark.model.checks import check_builds
+    from benchmark.pretrain.pretrain import pretrain_backbone
+    from benchmark.verify.check import verify_file
+    from registry.plugins import load_plugins
+
+_PLACES = {
+    "Asked": "benchmark.cost.profile",
+    "Exporter": "benchmark.launch.export",
+    "Ray": "benchmark.launch.ray",
+    "Slurm": "benchmark.launch.slurm",
+    "build_task": "benchmark.grid.expand",
+    "check_builds": "benchmark.model.checks",
+    "check_installed": "benchmark.launch.export",
+    "checked": "benchmark.grid.check",
+    "count": "benchmark.cost.describe",
+    "describe": "benchmark.cost.describe",
+    "display": "benchmark.cli.display",
+    "expand": "benchmark.grid.expand",
+    "expected_work": "benchmark.launch.schedule",
+    "load_plugins": "registry.plugins",
+    "preparation": "benchmark.cli.display",
+    "pretrain_backbone": "benchmark.pretrain.pretrain",
+    "profile_cell": "benchmark.cost.profile",
+    "refuse_out_of_reach": "backbones.families.hub",
+    "resolve": "benchmark.grid.resolve",
+    "show_plan": "benchmark.cli.dry_run",
+    "verify_file": "benchmark.verify.check",
+}
+__getattr__ = lazy_names(__name__, _PLACES)

@@ -16,9 +16,10 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 where a cell failed, 2 for a user's mistake."""
-    parser = build_parser()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        parsed = parser.parse_args(arguments)
+        parser = build_parser(words)
+        parsed = parser.parse_args(words)
         if parsed.act is None:
             parser.print_help()
             return 0

@@ -21,9 +21,9 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 
 from benchmark.cost.profile import Asked, Work
-from benchmark.launch.placement import cores
 from benchmark.launch.server import keep_freed_memory
 from benchmark.runtime.environment import device_name
+from benchmark.runtime.processes import cores
 from registry import Component
 
 

@@ -27,10 +27,10 @@ import torch
 from adapters.cross_attention import cross_attend
 from benchmark.cost.clocks import give_back_memory
 from benchmark.cost.measure import PeakMemory
-from benchmark.launch.placement import cores
 from benchmark.model.build import build_backbone, build_scheme
 from benchmark.model.encoder import Encoder
 from benchmark.runtime.environment import device_name
+from benchmark.runtime.processes import cores
 from registry import Component
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from registry.component import Component
 from registry.errors import UserError
+from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from registry.registries import (
@@ -33,9 +33,5 @@ __all__ = [
     "register_task",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # mmengine brings torch along, seconds of import; whoever only wants an error or a component does not pay for it.
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("registry.registries"), name)
+# mmengine, which the registries are made of, takes a moment; whoever only wants an error or a component is spared it.
+__getattr__ = lazy_names(__name__, dict.fromkeys(__all__[:3] + __all__[5:], "registry.registries"))

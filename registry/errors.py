@@ -19,3 +19,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     close = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
     hint = f" Did you mean {' or '.join(close)}?" if close else ""
     return UserError(f"unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+def in_one_line(error: BaseException) -> str:
+    """`ZeroDivisionError: division by zero`, whatever an exception holds."""
+    return ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))

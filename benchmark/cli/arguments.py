@@ -6,21 +6,41 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from registry.errors import UserError
+import benchmark
+import registry
+from registry import Component, UserError
 
-if TYPE_CHECKING:
-    from registry import Component
+SUMMARIES = {
+    "run": "train a grid or one cell",
+    "list": "show the registered components and their options",
+    "describe": "count parameters and operations of a cell, without weights or data",
+    "profile": "measure time, memory and the share of the machine's rate that a cell reaches",
+    "leaderboard": "rebuild the leaderboard from the records",
+    "compare": "compare rows of the leaderboard over the seeds and items that they share",
+    "status": "show which cells of the last grid are done, failed, running or waiting",
+    "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
+    "data": "verify, prepare or write data sets",
+    "verify": "compare our models with tensors recorded from the official implementations",
+}
+"""The verbs in the order of `--help`, and what each does."""
 
 Verbs = Any
 """What argparse's `add_subparsers` returns; it has no public type."""
 
 
 def add_verb(
-    verbs: Verbs, name: str, summary: str, act: Callable[[argparse.Namespace], int], *, examples: str, details: str = ""
+    verbs: Verbs,
+    name: str,
+    act: Callable[[argparse.Namespace], int],
+    *,
+    examples: str,
+    details: str = "",
+    summary: str | None = None,
 ) -> argparse.ArgumentParser:
-    """A parser for one verb, with its examples under `--help`."""
+    """A parser for one verb, with its examples under `--help`; an action within a verb brings its own summary."""
+    summary = summary or SUMMARIES[name]
     lines = "\n".join(f"  python -m benchmark {example}" for example in examples.splitlines())
     parser: argparse.ArgumentParser = verbs.add_parser(
         name,
@@ -63,9 +83,7 @@ def load_requested(arguments: argparse.Namespace) -> None:
     Raises:
         UserError: a requested plug-in fails.
     """
-    from registry.plugins import load_plugins
-
-    load_plugins(arguments.plugin, report=warn)
+    benchmark.load_plugins(arguments.plugin, report=warn)
 
 
 def checked_cell(arguments: argparse.Namespace) -> tuple[Component, Component, Component]:
@@ -74,13 +92,10 @@ def checked_cell(arguments: argparse.Namespace) -> tuple[Component, Component, C
     Raises:
         UserError: an unknown name or option.
     """
-    from benchmark.grid.check import checked
-    from registry import ADAPTERS, BACKBONES, TASKS, Component
-
     return (
-        checked(BACKBONES, Component.parse(arguments.backbone)),
-        checked(ADAPTERS, Component.parse(arguments.adapter)),
-        checked(TASKS, Component.parse(arguments.task)),
+        benchmark.checked(registry.BACKBONES, Component.parse(arguments.backbone)),
+        benchmark.checked(registry.ADAPTERS, Component.parse(arguments.adapter)),
+        benchmark.checked(registry.TASKS, Component.parse(arguments.task)),
     )
 
 

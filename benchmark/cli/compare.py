@@ -21,7 +21,7 @@ compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""
 
 
 def add_to(verbs: Verbs) -> None:
-    parser = add_verb(verbs, "compare", "compare two rows on the same items", act, examples=EXAMPLES, details=DETAILS)
+    parser = add_verb(verbs, "compare", act, examples=EXAMPLES, details=DETAILS)
     parser.add_argument("first", metavar="ROW_A", help="backbone/adapter")
     parser.add_argument("second", metavar="ROW_B", help="backbone/adapter")
     add_output(parser)
@@ -33,7 +33,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.cli.screen import screen
+    from benchmark.cli.display import screen
     from results.leaderboard import gather
     from results.render import console
     from results.store.merged import Merged, open_store

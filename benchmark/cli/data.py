@@ -21,7 +21,7 @@ FAULTY = 1
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "data", "verify, prepare or write data sets", act_without,
+        verbs, "data", act_without,
         examples="data verify event_localisation --data AVE\n"
         "data prepare event_localisation --data AVE --store AVE-224\n"
         "data sample clips --layout ave",
@@ -34,7 +34,8 @@ def add_to(verbs: Verbs) -> None:
 
 def _add_verify(actions: Verbs) -> None:
     parser = add_verb(
-        actions, "verify", "count what is there, and name what is missing, unreadable, short or silent", act_verify,
+        actions, "verify", act_verify,
+        summary="count what is there, and name what is missing, unreadable, short or silent",
         examples="data verify event_localisation --data AVE\n"
         "data verify \"avqa(version='v1u')\" --data MUSIC-AVQA --quick --json",
         details="Decodes every clip, or with --quick reads headers only. Exit status: 0 all clips can be used, 1 some "
@@ -50,7 +51,8 @@ def _add_verify(actions: Verbs) -> None:
 
 def _add_prepare(actions: Verbs) -> None:
     parser = add_verb(
-        actions, "prepare", "decode a data set once into a store that trains at the speed of memory", act_prepare,
+        actions, "prepare", act_prepare,
+        summary="decode a data set once into a store that trains at the speed of memory",
         examples="data prepare event_localisation --data AVE --store AVE-224\n"
         "run --backbone vit_base --adapter lavish --task event_localisation --set data=AVE-224",
         details="Interrupted and started again, it continues; run on a finished store, it mends damaged shards.",
@@ -77,7 +79,7 @@ def _add_task_and_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_sample(actions: Verbs) -> None:
     parser = add_verb(
-        actions, "sample", "write clips of the synthetic world as mp4 files with annotations", act_sample,
+        actions, "sample", act_sample, summary="write clips of the synthetic world as mp4 files with annotations",
         examples="data sample clips\ndata sample clips --clips 200 --seed 1 --layout ave_h5\n"
         "run --backbone tiny_vit --adapter lavish --task event_localisation --set data=clips",
     )  # fmt: skip

@@ -7,11 +7,15 @@ import json
 from typing import Any
 
 from benchmark.cli.arguments import Verbs, add_cell, add_plugins, add_verb, checked_cell, load_requested
+from benchmark.cost.facts import facts_of
+from benchmark.grid.spec import ROLES
+from benchmark.runtime.remembered import names_no_file, recall, remember
+from registry import Component
 
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "describe", "count parameters and operations of a cell, without weights or data", act,
+        verbs, "describe", act,
         examples="describe --backbone tiny_vit --adapter 'stg_cma(ratio=0.25)' --task avqa\n"
         "describe --backbone swin_base --adapter lavish --task event_localisation --json",
     )  # fmt: skip
@@ -21,15 +25,25 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    load_requested(arguments)
-    from benchmark.cost.describe import describe
-
-    described = describe(*checked_cell(arguments))
+    described = _described(arguments)
     if arguments.json:
         print(json.dumps(described, indent=2))
     else:
         _show(described)
     return 0
+
+
+def _described(arguments: argparse.Namespace) -> dict[str, Any]:
+    asked = [Component.parse(getattr(arguments, role)) for role in ROLES]
+    # A plug-in may stand behind any name, and is known only when it has been imported.
+    known = None if arguments.plugin or not names_no_file(asked) else recall("described", list(map(str, asked)))
+    if known is not None:
+        return dict(known)
+    load_requested(arguments)
+    described = facts_of(*checked_cell(arguments))
+    if not arguments.plugin and names_no_file(asked):
+        remember("described", list(map(str, asked)), described)
+    return described
 
 
 def _show(described: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The grid while it trains: bars with the time left on a terminal, plain lines elsewhere."""
+"""What commands show: tables, and the grid while it trains, with bars on a terminal and plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ from results.record import RunRecord
 from results.render.format import duration
 
 SECONDS_BETWEEN_LINES = 60.0
+WIDTH_OF_FILES = 200
+"""Columns where standard output is no terminal: wide enough that no row of a table is folded."""
+
+
+def screen() -> Console:
+    """Standard output, at the width of the terminal or, in a file or pipe, at a fixed one."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH_OF_FILES)
 
 
 @contextmanager

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.cli.screen import screen
-from benchmark.cost.describe import count as count_parameters
+from benchmark.cli.display import screen
+from benchmark.cost.facts import counts_of
 from benchmark.grid.cell import Cell
 from benchmark.launch.plan import standing
 from benchmark.launch.queue import extractions_in_words
-from results.render.format import count, number
+from results.render.format import count, counted, number
 from results.store.store import Store
 
 
@@ -38,18 +37,16 @@ def show_plan(cells: Sequence[Cell], store: Store) -> None:
         waiting += [cell] if at == "waiting" else []
         table.add_row(*map(Text, [*_facts(cell), " ".join(filter(None, [at, note]))]))
     console.print(table)
-    console.print(f"{len(cells)} cells: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items())))
+    console.print(
+        f"{counted(len(cells), 'cell')}: " + ", ".join(f"{many} {at}" for at, many in sorted(standings.items()))
+    )
     if extractions := extractions_in_words(waiting):
         console.print(extractions)
 
 
-_parameters = cache(count_parameters)
-"""Whatever their seed, cells of the same components have the same."""
-
-
 def _facts(cell: Cell) -> list[str]:
     spec = cell.spec
-    facts = _parameters(spec.backbone, spec.adapter, spec.task)
+    facts = counts_of(spec.backbone, spec.adapter, spec.task, cell.versions)
     counts = [count(facts[role]) for role in ("adapter", "head", "trainable")]
     components = [str(spec.backbone), str(spec.adapter), str(spec.task), str(spec.seed)]
     return [*components, *counts, number(facts["trainable_percent"], 2)]

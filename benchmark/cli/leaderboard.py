@@ -26,7 +26,7 @@ leaderboard --output runs/pilot --coverage"""
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "leaderboard", "rebuild the tables, the pictures and the page from the records", act,
+        verbs, "leaderboard", act,
         examples=EXAMPLES, details=DETAILS,
     )  # fmt: skip
     add_output(parser)
@@ -61,7 +61,7 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
     Raises:
         UserError: a place that cannot be read, or an output that cannot be written.
     """
-    from benchmark.cli.screen import screen
+    from benchmark.cli.display import screen
     from results import leaderboard
     from results.render import console
     from results.store.merged import Merged, open_store
@@ -87,12 +87,12 @@ def import_meanwhile() -> None:
 def _import_all() -> None:
     # Whatever is wrong is told where it is needed.
     with suppress(Exception):
-        for module in ("console", "leaderboard", "merged", "page.build", "plots"):
+        for module in ("leaderboard", "page.build", "render.console", "render.plots", "store.merged"):
             import_module(f"results.{module}")
 
 
 def _show_coverage(places: Sequence[str]) -> int:
-    from benchmark.cli.screen import screen
+    from benchmark.cli.display import screen
     from results.render import console
     from results.store.merged import Merged, open_store
     from results.table.coverage import coverage

@@ -7,14 +7,20 @@ import inspect
 import json
 from typing import Any
 
+from rich.table import Table
+from rich.text import Text
+
+import registry
 from benchmark.cli.arguments import Verbs, add_plugins, add_verb, load_requested
+from benchmark.cli.display import screen
+from registry.component import option_defaults
 
 KINDS = ("backbones", "adapters", "tasks")
 
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "list", "show the registered components and their options", act,
+        verbs, "list", act,
         examples="list\nlist adapters\nlist adapters --plugin my_adapter.py\nlist tasks --json",
     )  # fmt: skip
     parser.add_argument("kind", nargs="?", choices=KINDS, help="only these (default: all three)")
@@ -34,24 +40,16 @@ def act(arguments: argparse.Namespace) -> int:
 
 def components(kind: str) -> list[dict[str, Any]]:
     """Name, options with defaults and first docstring line of every component of a kind."""
-    from registry import ADAPTERS, BACKBONES, TASKS, look_up, names
-    from registry.component import option_defaults
-
-    registry = dict(zip(KINDS, (BACKBONES, ADAPTERS, TASKS), strict=True))[kind]
+    of_kind = dict(zip(KINDS, (registry.BACKBONES, registry.ADAPTERS, registry.TASKS), strict=True))[kind]
     described = []
-    for name in names(registry):
-        build = look_up(registry, name)
+    for name in registry.names(of_kind):
+        build = registry.look_up(of_kind, name)
         summary = (inspect.getdoc(build) or "").partition("\n")[0]
         described.append({"name": name, "options": option_defaults(build), "summary": summary})
     return described
 
 
 def _show(listed: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from benchmark.cli.screen import screen
-
     console = screen()
     for kind, entries in listed.items():
         table = Table(title=kind, title_justify="left", header_style="bold", box=None, padding=(0, 2, 0, 0))

@@ -1,17 +1,20 @@
-"""The parser of the command line: one verb per module, found in one tuple."""
+"""The parser of the command line. Each verb has a module, and only that of the verb in use is imported."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from benchmark.cli import compare, data, describe, leaderboard, listing, pretrain, profile, run, status, verify
+from benchmark.cli.arguments import SUMMARIES
 from registry.errors import UserError
 
 PROGRAM = "python -m benchmark"
 DISTRIBUTION = "av-adapter-bench"
-VERBS = (run, listing, describe, profile, leaderboard, compare, status, pretrain, data, verify)
+# A module `list` would hide the built-in of that name from readers.
+MODULES = {name: f"benchmark.cli.{'listing' if name == 'list' else name}" for name in SUMMARIES}
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,8 +24,13 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. See: {self.prog} --help")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser; a parsed command carries its verb's function as `act`, None where no verb was given."""
+def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of a command; a parsed command carries its verb's function as `act`, None where no verb was given.
+
+    Args:
+        arguments: of the command, whose verb's own arguments are all that is filled in.
+    """
+    asked = next((word for word in arguments if not word.startswith("-")), None)
     parser = Parser(
         prog=PROGRAM,
         description="Train light adapters on frozen image backbones for audio-visual tasks, and compare them.",
@@ -32,8 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {_version()}")
     parser.set_defaults(act=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=Parser)
-    for verb in VERBS:
-        verb.add_to(verbs)
+    for name, summary in SUMMARIES.items():
+        if name == asked:
+            import_module(MODULES[name]).add_to(verbs)
+        else:
+            verbs.add_parser(name, help=summary)
     return parser
 
 

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import benchmark
 from benchmark.cli.arguments import Verbs, add_verb, at_least
 from registry.errors import unknown
+from results.store.files import write_atomically
 
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "pretrain", "pre-train the tiny backbones on procedural pictures, never on sound", act,
+        verbs, "pretrain", act,
         examples="pretrain\npretrain tiny_vit --output weights --seed 1",
     )  # fmt: skip
     parser.add_argument("name", nargs="?", metavar="NAME", help="one tiny backbone (default: all)")
@@ -24,16 +26,15 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from backbones import tiny
-    from backbones.tiny.architectures import BUILDERS
-    from benchmark.pretrain.pretrain import pretrain
-    from results.store.files import write_atomically
+    from backbones.tiny import architectures
 
-    if arguments.name not in (None, *BUILDERS):
-        raise unknown("tiny backbone", arguments.name, BUILDERS)
-    output = arguments.output or Path(tiny.__path__[0])
-    for name in [arguments.name] if arguments.name else BUILDERS:
-        reached = pretrain(name, output, steps=arguments.steps, seed=arguments.seed, report=_line_reporter(name))
+    if arguments.name not in (None, *architectures.BUILDERS):
+        raise unknown("tiny backbone", arguments.name, architectures.BUILDERS)
+    output = arguments.output or Path(architectures.__file__).parent
+    for name in [arguments.name] if arguments.name else architectures.BUILDERS:
+        reached = benchmark.pretrain_backbone(
+            name, output, steps=arguments.steps, seed=arguments.seed, report=_line_reporter(name)
+        )
         write_atomically(output / f"{name}.json", f"{json.dumps(reached, indent=2)}\n".encode())
         print(f"written: {output / name}.safetensors and .json")
     return 0

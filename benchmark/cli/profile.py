@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.table import Table
+
+import benchmark
 from benchmark.cli.arguments import Verbs, add_cell, add_plugins, add_verb, at_least, checked_cell, load_requested
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from benchmark.cli.display import screen
+from benchmark.cli.run_options import chosen_device
 
 DETAILS = """\
 After warm-up, in one fresh process: median times of a training step and of inference, peak memory of training with the
@@ -24,7 +26,7 @@ profile --backbone tiny_vit --adapter lavish --task avqa --with-data"""
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "profile", "measure time, memory and the share of the machine's rate that a cell reaches", act,
+        verbs, "profile", act,
         examples=EXAMPLES, details=DETAILS,
     )  # fmt: skip
     add_cell(parser, required=True)
@@ -51,10 +53,7 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     load_requested(arguments)
     components = checked_cell(arguments)
-    from benchmark.cli.run_options import chosen_device
-    from benchmark.cost.profile import Asked, profile
-
-    asked = Asked(
+    asked = benchmark.Asked(
         *components,
         batch=arguments.batch,
         precision=arguments.precision,
@@ -68,7 +67,7 @@ def act(arguments: argparse.Namespace) -> int:
         pretrained=arguments.pretrained,
         plugins=tuple(arguments.plugin),
     )
-    measured = profile(asked)
+    measured = benchmark.profile_cell(asked)
     if arguments.json:
         print(json.dumps(measured, indent=2))
     else:
@@ -77,10 +76,6 @@ def act(arguments: argparse.Namespace) -> int:
 
 
 def _show(measured: dict[str, Any]) -> None:
-    from rich.table import Table
-
-    from benchmark.cli.screen import screen
-
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for name, text in _lines(measured):
         table.add_row(name, text)
@@ -90,8 +85,6 @@ def _show(measured: dict[str, Any]) -> None:
 
 
 def _kernels(longest: list[dict[str, Any]]) -> Table:
-    from rich.table import Table
-
     table = Table("share", "ms", "calls", "what", box=None, padding=(0, 2, 0, 0))
     for entry in longest:
         table.add_row(_percent(entry["share"]), _number(entry["ms"]), str(entry["calls"]), entry["name"])

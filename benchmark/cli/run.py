@@ -5,28 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from benchmark.cli import run_options as launching
-from benchmark.cli.arguments import (
-    Verbs,
-    add_cell,
-    add_output,
-    add_plugins,
-    add_verb,
-    at_least,
-    load_requested,
-    warn,
-)
-from registry.errors import UserError
-
-if TYPE_CHECKING:
-    from benchmark.grid.cell import Cell
-    from benchmark.grid.grid import Grid
-    from benchmark.grid.spec import RunSpec
-    from benchmark.launch.launcher import Launcher, Observer
-    from benchmark.launch.placement import Placement
-    from results.store.store import Store
+import benchmark
+from benchmark.cli import run_options
+from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
+from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
+from benchmark.grid.cell import Cell
+from benchmark.grid.grid import Grid, narrow
+from benchmark.grid.spec import ROLES
+from benchmark.launch.launcher import Launcher, Observer
+from benchmark.launch.placement import Placement
+from benchmark.launch.plan import Plan, write_plan
+from benchmark.launch.queue import extractions_in_words
+from benchmark.launch.schedule import longest_first
+from benchmark.runtime.remembered import names_no_file, recall, remember
+from registry import Component, UserError
+from results.render.format import counted
+from results.store.store import Store
 
 INTERRUPTED = 130
 EMBEDDED = "the embedded grid"
@@ -52,7 +48,7 @@ run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 
 def add_to(verbs: Verbs) -> None:
-    parser = add_verb(verbs, "run", "train a grid or one cell", act, examples=EXAMPLES, details=DETAILS)
+    parser = add_verb(verbs, "run", act, examples=EXAMPLES, details=DETAILS)
     parser.add_argument(
         "--grid", nargs="?", const=EMBEDDED, metavar="FILE.toml", help="every combination of a grid file's components"
     )
@@ -71,7 +67,7 @@ def add_to(verbs: Verbs) -> None:
         "--protocol", choices=["validation", "paper"], default="validation",
         help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
     )  # fmt: skip
-    launching.add_to(parser)
+    run_options.add_to(parser)
     parser.add_argument(
         "--log",
         choices=["tensorboard", "wandb"],
@@ -83,44 +79,33 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    grid, retry = _asked_grid(arguments), launching.kinds_to_retry(arguments.retry)
-    launching.refuse_idle_options(arguments)
-    _refuse_out_of_reach(grid, arguments)
-    if not arguments.dry_run:
-        launching.get_ready(arguments)
-    load_requested(arguments)
-    from benchmark.grid.resolve import resolve
-    from results.store.store import Store
-
-    specs = _specs(grid, arguments)
-    if not arguments.dry_run:
-        launching.check_device(arguments)
-    # Missing weights or data are told before the parts that build models are even imported.
-    cells = resolve(specs)
-    _check(specs)
-    store = Store(arguments.output)
+    grid, retry = _asked_grid(arguments), run_options.kinds_to_retry(arguments.retry)
+    run_options.refuse_idle_options(arguments)
+    store, asked = Store(arguments.output), _asked(grid, arguments)
+    known = recall("cells", asked)
+    cells = [Cell.from_dict(facts) for facts in known or ()]
+    if not cells:
+        for backbone in narrow(grid.backbones, arguments.backbones):
+            benchmark.refuse_out_of_reach(backbone)
+    if not arguments.dry_run and not _nothing_to_train(cells, store, retry):
+        # The server of cells imports what it needs while this process looks at what to run.
+        run_options.get_ready(arguments)
+        run_options.check_device(arguments)
+    if not cells:
+        load_requested(arguments)
+        cells = _resolved(grid, arguments)
+        if all(names_no_file(_components(cell)) for cell in cells):
+            remember("cells", asked, [cell.as_dict() for cell in cells])
     if arguments.dry_run:
-        from benchmark.cli.dry_run import show_plan
-
-        show_plan(cells, store)
+        if arguments.plugin:
+            load_requested(arguments)
+        benchmark.show_plan(cells, store)
         return 0
     return _run(cells, store, arguments, retry)
 
 
-def _refuse_out_of_reach(grid: Grid, arguments: argparse.Namespace) -> None:
-    """Tell of weights that cannot come, before the seconds that registered classes take to import."""
-    from backbones.families.hub import refuse_out_of_reach
-    from benchmark.grid.grid import narrow
-
-    for backbone in narrow(grid.backbones, arguments.backbones):
-        refuse_out_of_reach(backbone)
-
-
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
-    from benchmark.grid.grid import Grid
-    from registry import Component
-
-    single = {role: getattr(arguments, role) for role in ("backbone", "adapter", "task")}
+    single = {role: getattr(arguments, role) for role in ROLES}
     given = [role for role, text in single.items() if text is not None]
     if arguments.grid is not None:
         if given:
@@ -133,10 +118,19 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
     return Grid((backbone,), (adapter,), (task,))
 
 
-def _specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
-    from benchmark.grid.expand import expand
+def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:
+    """Everything that decides which cells are asked for."""
+    narrowed = [arguments.backbones, arguments.adapters, arguments.tasks, arguments.seeds]
+    plugins = [(name, Path(name).is_file() and Path(name).read_text(errors="replace")) for name in arguments.plugin]
+    return [repr(grid), narrowed, arguments.settings, arguments.protocol, plugins]
 
-    return expand(
+
+def _components(cell: Cell) -> list[Component]:
+    return [cell.spec.backbone, cell.spec.adapter, cell.spec.task]
+
+
+def _resolved(grid: Grid, arguments: argparse.Namespace) -> list[Cell]:
+    specs = benchmark.expand(
         grid,
         backbones=arguments.backbones,
         adapters=arguments.adapters,
@@ -145,36 +139,34 @@ def _specs(grid: Grid, arguments: argparse.Namespace) -> list[RunSpec]:
         settings=arguments.settings,
         protocol=arguments.protocol,
     )
+    # Missing weights or data are told before any model is built.
+    cells = benchmark.resolve(specs)
+    benchmark.check_builds(specs, warn)
+    return cells
 
 
-def _check(specs: Sequence[RunSpec]) -> None:
-    from benchmark.model.checks import check_builds
-
-    check_builds(specs)
+def _nothing_to_train(cells: Sequence[Cell], store: Store, retry: set[str]) -> bool:
+    return bool(cells) and not run_options.missing_cells(cells, store, retry)[0]
 
 
 def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
-    from benchmark.cli.leaderboard import show_leaderboard
-    from benchmark.launch.plan import Plan, write_plan
-
     if arguments.log:
-        from benchmark.launch.export import check_installed
-
-        check_installed(arguments.log)
+        benchmark.check_installed(arguments.log)
     store.prepare()
-    missing, left = launching.missing_cells(cells, store, retry)
+    missing, left = run_options.missing_cells(cells, store, retry)
     if left:
-        warn(f"{_cells(len(left))} failed before, left so; --retry failed runs what failed again.")
+        warn(f"{counted(len(left), 'cell')} failed before, left so; --retry failed runs what failed again.")
     done = len(cells) - len(missing) - len(left)
     if missing:
-        where = launching.placement(arguments)
-        launcher = launching.launcher(arguments, where)
+        load_requested(arguments)
+        where = run_options.placement(arguments)
+        launcher = run_options.launcher(arguments, where)
         _prepare_data(missing)
         status = _train(cells, missing, done, store, where, launcher, arguments.log)
     else:
         write_plan(store.output, Plan(tuple(cells)))
         status = 0
-        print(f"{_cells(len(cells))}: {done} done, nothing to train")
+        print(f"{counted(len(cells), 'cell')}: {done} done, nothing to train")
     if status != INTERRUPTED:
         show_leaderboard(store.output)
     return status
@@ -182,12 +174,9 @@ def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, ret
 
 def _prepare_data(missing: Sequence[Cell]) -> None:
     """What every cell would wait for: clips rendered, media found."""
-    from benchmark.cli.display import preparation
-    from benchmark.grid.expand import build_task
-
     for task in dict.fromkeys(cell.spec.task for cell in missing):
-        built = build_task(task)
-        with preparation(str(task)) as report:
+        built = benchmark.build_task(task)
+        with benchmark.preparation(str(task)) as report:
             built.prepare(report)
         if built.left_out:
             counts = ", ".join(f"{count} of {split}" for split, count in built.left_out.items())
@@ -208,32 +197,28 @@ def _train(
     launcher: Launcher,
     log: str | None,
 ) -> int:
-    from benchmark.cli.display import display
-    from benchmark.cli.leaderboard import import_meanwhile
-    from benchmark.launch.plan import Plan, write_plan
-    from benchmark.launch.queue import extractions_in_words
-    from benchmark.launch.schedule import expected_work, longest_first
-
     # One cell needs no order, and looking at the others takes a moment.
-    work = expected_work(cells, store.load()) if len(missing) > 1 else {missing[0].hash: 0.0}
+    work = benchmark.expected_work(cells, store.load(), warn) if len(missing) > 1 else {missing[0].hash: 0.0}
     write_plan(store.output, Plan(tuple(cells), work, where.jobs))
     import_meanwhile()
     total = len(cells)
     at_a_time = min(where.jobs, len(missing))
-    print(f"{_cells(total)}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
+    print(f"{counted(total, 'cell')}: {done} done, {len(missing)} to train on {where.device}, {at_a_time} at a time")
     if extractions := extractions_in_words(missing):
         print(extractions)
     try:
-        with display(total, done) as observer:
+        with benchmark.display(total, done) as observer:
             outcome = launcher.launch(longest_first(missing, work), store, _logged(observer, log, store))
     except KeyboardInterrupt:
         finished = sum(store.completed(cell.hash) for cell in cells)
-        print(f"interrupted: {finished} of {_cells(total)} done; the same command continues.", file=sys.stderr)
+        print(f"interrupted: {finished} of {counted(total, 'cell')} done; the same command continues.", file=sys.stderr)
         return INTERRUPTED
     if outcome.submitted:
-        print(f"{_cells(outcome.submitted)} submitted; see: python -m benchmark status --output {store.output}")
+        print(
+            f"{counted(outcome.submitted, 'cell')} submitted; see: python -m benchmark status --output {store.output}"
+        )
     if outcome.failed:
-        print(f"{_cells(outcome.failed)} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
+        print(f"{counted(outcome.failed, 'cell')} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
         return 2 if outcome.users_mistakes == outcome.failed else 1
     return 0
 
@@ -241,10 +226,4 @@ def _train(
 def _logged(observer: Observer, kind: str | None, store: Store) -> Observer:
     if not kind:
         return observer
-    from benchmark.launch.export import Exporter
-
-    return Exporter(observer, kind, store.output, warn)
-
-
-def _cells(count: int) -> str:
-    return f"{count} cell" if count == 1 else f"{count} cells"
+    return benchmark.Exporter(observer, kind, store.output, warn)

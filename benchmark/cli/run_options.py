@@ -6,16 +6,19 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+import benchmark
 from benchmark.cli.arguments import at_least
+from benchmark.grid.cell import Cell
+from benchmark.launch import server
+from benchmark.launch.launcher import Launcher
+from benchmark.launch.local import Local
+from benchmark.launch.placement import Placement
+from benchmark.runtime.processes import cores
 from registry.errors import UserError, unknown
-
-if TYPE_CHECKING:
-    from benchmark.grid.cell import Cell
-    from benchmark.launch.launcher import Launcher
-    from benchmark.launch.placement import Placement
-    from results.store.store import Store
+from results.store.serialise import RecordError
+from results.store.store import Store
 
 CELLS_ON_A_CLUSTER = 256
 LAUNCHERS = ("local", "slurm", "ray")
@@ -96,8 +99,6 @@ def kinds_to_retry(text: str) -> set[str]:
 
 def missing_cells(cells: Sequence[Cell], store: Store, retry: set[str]) -> tuple[list[Cell], list[Cell]]:
     """The cells to run, and those that failed and are left as they are."""
-    from results.store.serialise import RecordError
-
     run, left = [], []
     for cell in cells:
         try:
@@ -117,8 +118,6 @@ def placement(arguments: argparse.Namespace) -> Placement:
     Raises:
         UserError: a GPU that is not there.
     """
-    from benchmark.launch.placement import Placement, cores
-
     on_cluster = arguments.launcher != "local"
     device = _device_of_cluster(arguments.device) if on_cluster else chosen_device(arguments.device)
     gpus = () if on_cluster else _gpus(arguments.gpus, device)
@@ -152,15 +151,9 @@ def launcher(arguments: argparse.Namespace, where: Placement) -> Launcher:
         UserError: its extra is not installed.
     """
     if arguments.launcher == "slurm":
-        from benchmark.launch.slurm import Slurm
-
-        return Slurm(where, where.jobs, arguments.partition, arguments.time or 1440, tuple(arguments.sbatch))
+        return benchmark.Slurm(where, where.jobs, arguments.partition, arguments.time or 1440, tuple(arguments.sbatch))
     if arguments.launcher == "ray":
-        from benchmark.launch.ray import Ray
-
-        return Ray(where, arguments.address)
-    from benchmark.launch.local import Local
-
+        return benchmark.Ray(where, arguments.address)
     return Local(where)
 
 
@@ -170,9 +163,7 @@ def get_ready(arguments: argparse.Namespace) -> None:
     That does not wait for torch to say whether there is a GPU: a server that turns out to be of no use does no harm.
     """
     if arguments.launcher == "local" and (arguments.device == "cpu" or not _has_driver_of_a_gpu()):
-        from benchmark.launch.server import get_ready
-
-        get_ready()
+        server.get_ready()
 
 
 def check_device(arguments: argparse.Namespace) -> None:
@@ -191,12 +182,17 @@ def chosen_device(asked: str) -> str:
     Raises:
         UserError: a GPU that is not there.
     """
-    import torch
-
-    has_cuda = torch.cuda.is_available()
+    has_cuda = asked != "cpu" and _has_driver_of_a_gpu() and _cuda().is_available()
     if asked == "cuda" and not has_cuda:
         raise UserError("--device cuda, but torch finds no GPU here; use --device cpu.")
-    return "cuda" if asked != "cpu" and has_cuda else "cpu"
+    return "cuda" if has_cuda else "cpu"
+
+
+def _cuda() -> Any:
+    # Whoever has no GPU, or asks for none, is spared torch.
+    import torch
+
+    return torch.cuda
 
 
 def _has_driver_of_a_gpu() -> bool:
@@ -215,10 +211,8 @@ def _gpus(asked: str | None, device: str) -> tuple[str, ...]:
         if asked:
             raise UserError(f"--gpus {asked}, but the cells run on the processor; leave it out or use --device cuda.")
         return ()
-    import torch
-
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    names = visible.split(",") if visible else [str(i) for i in range(_cuda().device_count())]
     if asked is None:
         return tuple(names)
     try:

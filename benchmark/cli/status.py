@@ -14,7 +14,7 @@ ORDER = ("running", "waiting", "failed", "done")
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "status", "show which cells of the last grid are done, failed, running or waiting", act,
+        verbs, "status", act,
         examples="status\nstatus --output runs/pilot --json",
     )  # fmt: skip
     add_output(parser)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import benchmark
 from benchmark.cli.arguments import Verbs, add_verb
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ MISSED = 1
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
-        verbs, "verify", "compare our models with tensors recorded from the official implementations", act,
+        verbs, "verify", act,
         details="Builds the model that a golden file describes from this project's own parts, loads the recorded\n"
         "parameters, runs it forward and backward on the CPU, and prints for every recorded tensor the maximum\n"
         "absolute error, the same over the largest recorded magnitude, and the worst error as a share of what\n"
@@ -36,11 +37,9 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.verify import verify
-
     reports = []
     for path in arguments.golden:
-        reports.append(verify(path, arguments.precision))
+        reports.append(benchmark.verify_file(path, arguments.precision))
         if not arguments.json:
             _show(reports[-1])
     passed = all(report.passed for report in reports)

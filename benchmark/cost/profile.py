@@ -24,11 +24,11 @@ from benchmark.cost.machine_rate import Products, share, timed
 from benchmark.cost.measure import PeakMemory, wait_for
 from benchmark.cost.operators import longest
 from benchmark.data.loader import clip_loader
-from benchmark.launch.placement import cores
 from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel, Precision
 from benchmark.runtime.environment import device_name
+from benchmark.runtime.processes import cores
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.optimizer import Steps, build_optimizer
 from registry import Component
@@ -72,7 +72,7 @@ class Asked:
         return self.backbone if self.pretrained else without_weights(self.backbone)
 
 
-def profile(asked: Asked) -> dict[str, Any]:
+def profile_cell(asked: Asked) -> dict[str, Any]:
     """`measure` in a fresh process with the allocator's settings of a training cell.
 
     Raises:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from benchmark.grid.cell import Cell
 from benchmark.launch.cell import Job, Train
+from benchmark.runtime.processes import cores
 from registry.errors import UserError
 
 
@@ -68,8 +68,3 @@ class Placement:
             cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.keep_checkpoints, train,
             processes=self.gpus_per_cell, workers=self.workers,
         )  # fmt: skip
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

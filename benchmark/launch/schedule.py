@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence, Sized
 from typing import cast
 
+import benchmark
+from benchmark.cost.facts import facts_of
 from benchmark.grid.cell import Cell
 from benchmark.grid.spec import RunSpec
-from registry import Component, UserError
+from registry import Component
+from registry.errors import UserError, in_one_line
 from results.record import RunRecord
 
 
-def expected_work(cells: Sequence[Cell], records: Iterable[RunRecord]) -> dict[str, float]:
+def expected_work(
+    cells: Sequence[Cell], records: Iterable[RunRecord], warn: Callable[[str], None] = lambda line: None
+) -> dict[str, float]:
     """By hash, numbers in proportion to the time that each cell will take; seconds where records tell them.
 
     A combination that has been trained takes the median time of its epochs. Any other takes its operations for each
-    clip x training clips x epochs, brought to seconds by the combinations where both are known.
+    clip x training clips x epochs, brought to seconds by the combinations where both are known; 0 where neither can be
+    told, of which `warn` is told in one line.
     """
     seconds_per_epoch = _measured(records)
-    counts = _Counts()
-    work = {cell.hash: counts.work(cell.spec) for cell in cells}
+    counts = _Counts(warn)
+    work = {cell.hash: counts.work(cell) for cell in cells}
     known = {
         cell.hash: seconds_per_epoch[combination] * cell.spec.recipe.epochs
         for cell in cells
@@ -50,33 +56,37 @@ def _combination(spec: RunSpec) -> tuple[str, ...]:
 
 
 class _Counts:
-    """Operations and clips, each looked up once; a part that cannot tell is left for its own cell to fail."""
+    """Operations and clips, each looked up once; of a part that cannot tell, its cells are expected to cost nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
         self._gflops: dict[tuple[Component, Component], float] = {}
         self._clips: dict[Component, int] = {}
 
-    def work(self, spec: RunSpec) -> float:
-        return self._operations(spec) * self._training_clips(spec.task) * spec.recipe.epochs
+    def work(self, cell: Cell) -> float:
+        return self._operations(cell) * self._training_clips(cell.spec.task) * cell.spec.recipe.epochs
 
-    def _operations(self, spec: RunSpec) -> float:
-        from benchmark.cost.describe import count_gflops
-
+    def _operations(self, cell: Cell) -> float:
         # The encoder decides; heads of different tasks hardly differ.
-        pair = spec.backbone, spec.adapter
+        pair = cell.spec.backbone, cell.spec.adapter
         if pair not in self._gflops:
-            try:
-                self._gflops[pair] = count_gflops(*pair, spec.task) or 1.0
-            except Exception:
-                self._gflops[pair] = 1.0
+            self._gflops[pair] = self._count(cell)
         return self._gflops[pair]
 
-    def _training_clips(self, task: Component) -> int:
-        from benchmark.grid.expand import build_task
+    def _count(self, cell: Cell) -> float:
+        spec = cell.spec
+        try:
+            return facts_of(spec.backbone, spec.adapter, spec.task, cell.versions)["gflops"] or 0.0
+        # A plug-in may raise anything; the cell itself will tell it in its record, and the others shall train.
+        except Exception as error:
+            self._warn(f"{spec.title}: cannot be counted ({in_one_line(error)}), so its time is not foreseen")
+            return 0.0
 
+    def _training_clips(self, task: Component) -> int:
         if task not in self._clips:
             try:
-                self._clips[task] = len(cast(Sized, build_task(task).dataset("train")))
-            except (UserError, OSError, TypeError):
-                self._clips[task] = 1
+                self._clips[task] = len(cast(Sized, benchmark.build_task(task).dataset("train")))
+            except (UserError, OSError, TypeError) as error:
+                self._warn(f"{task}: clips cannot be counted ({error}), so the time of its cells is not foreseen")
+                self._clips[task] = 0
         return self._clips[task]

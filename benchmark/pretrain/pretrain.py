@@ -93,7 +93,7 @@ class CaptionObjective(nn.Module):
         return F.normalize(self.patch(tokens), dim=-1) @ texts.T
 
 
-def pretrain(
+def pretrain_backbone(
     name: str, output: Path, steps: int | None = None, seed: int = 0, report: Report | None = None
 ) -> dict[str, Any]:
     """Pre-train one tiny backbone and write `<name>.safetensors` (half precision) into `output`.

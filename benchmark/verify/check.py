@@ -16,7 +16,7 @@ MODES = ("fusion", "multimodal", "videoonly", "audioonly")
 """Of STG-CMA: both streams with and without exchange, or one alone."""
 
 
-def verify(path: Path, precision: Precision = "fp32") -> Report:
+def verify_file(path: Path, precision: Precision = "fp32") -> Report:
     """Build what a golden file describes, load its parameters, run it, and compare every recorded value.
 
     Args:

@@ -57,3 +57,8 @@ def duration(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 cell`, `3 cells`"""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

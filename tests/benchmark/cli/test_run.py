@@ -93,7 +93,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     from benchmark.cli import dry_run as planned
 
     facts = {"adapter": 1200, "head": 34, "trainable": 1234, "trainable_percent": 5.5}
-    monkeypatch.setattr(planned, "_parameters", lambda backbone, adapter, task: facts)
+    monkeypatch.setattr(planned, "counts_of", lambda *parts: facts)
     assert run("--grid", grid_file, "--dry-run") == 0
     out = capsys.readouterr().out
     assert "4 cells: 4 waiting" in out

@@ -136,7 +136,7 @@ class TestProfile:
             "step_share": 0.5427, "inference_share": None,
         }  # fmt: skip
         self.figures = figures
-        monkeypatch.setattr(profiling, "profile", lambda asked: self.asked.append(asked) or figures)
+        monkeypatch.setattr(profiling, "profile_cell", lambda asked: self.asked.append(asked) or figures)
 
     def test_as_text(self, capsys) -> None:
         assert main([*self.WORDS, "--device", "cpu"]) == 0
@@ -229,7 +229,7 @@ class TestPretrain:
             report(1, 1, 0.25)
             return {"backbone": name, "steps": steps, "seed": seed}
 
-        monkeypatch.setattr(pretraining, "pretrain", pretend)
+        monkeypatch.setattr(pretraining, "pretrain_backbone", pretend)
 
     def test_what_was_reached_lies_beside_the_weights(self, capsys, tmp_path: Path) -> None:
         words = ["pretrain", "tiny_vit", "--output", str(tmp_path), "--steps", "5", "--seed", "2"]

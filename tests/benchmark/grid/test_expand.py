@@ -126,7 +126,11 @@ def test_what_the_grid_does_not_have_is_taken_as_written() -> None:
 class TestChecks:
     def test_an_option_that_a_constructor_refuses_is_the_users_mistake(self) -> None:
         with pytest.raises(UserError, match="unlucky"):
-            check_builds(expand(one(adapters=(Component("fake_adapter", {"size": 13}),))))
+            check_builds(expand(one(adapters=(Component("fake_adapter", {"size": 13}),))), print)
 
-    def test_a_fault_of_a_constructor_is_left_to_its_cells(self) -> None:
-        check_builds(expand(one(adapters=(Component("fake_adapter", {"size": 14}),))))
+    def test_a_fault_of_a_constructor_is_told_and_left_to_its_cells(self) -> None:
+        told: list[str] = []
+        check_builds(expand(one(adapters=(Component("fake_adapter", {"size": 14}),))), told.append)
+        assert told == [
+            "fake_backbone × fake_adapter(size=14) cannot be built (ZeroDivisionError), so its cells will fail"
+        ]

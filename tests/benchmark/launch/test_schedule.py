@@ -21,7 +21,7 @@ def cell(adapter: str, epochs: int) -> Cell:
 
 
 def test_records_come_first_and_give_operations_their_scale(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(expected._Counts, "work", lambda self, spec: {"x": 2.0, "y": 3.0}[spec.adapter.name] * 10)
+    monkeypatch.setattr(expected._Counts, "work", lambda self, cell: {"x": 2.0, "y": 3.0}[cell.spec.adapter.name] * 10)
     seen = RunRecord(
         **cell("x", 2).spec.as_dict(), hash="old", slug="s", status="completed", primary_metric="m", scores={"m": 1.0},
         train_seconds=8.0, history=[{"epoch": 1.0}, {"epoch": 2.0}],

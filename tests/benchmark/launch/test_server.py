@@ -41,8 +41,9 @@ def test_it_starts_without_torch_deaf_to_interrupts_and_ends_with_the_command(tm
 
 def test_the_command_line_is_read_without_torch() -> None:
     script = (
-        "import sys; from benchmark.cli.parser import build_parser; from benchmark.cli import launching;"
-        "launching.get_ready(build_parser().parse_args(['run', '--grid', '--device', 'cpu']));"
+        "import sys; from benchmark.cli.parser import build_parser; from benchmark.cli import run_options;"
+        "words = ['run', '--grid', '--device', 'cpu'];"
+        "run_options.get_ready(build_parser(words).parse_args(words));"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -51,11 +52,12 @@ def test_the_command_line_is_read_without_torch() -> None:
 
 @pytest.mark.parametrize("words", [["--device", "cuda"], ["--launcher", "slurm"]])
 def test_none_starts_for_cells_that_need_none(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.cli import run_options as launching
+    from benchmark.cli import run_options
     from benchmark.launch import server
 
     started: list[str] = []
     monkeypatch.setattr(server, "get_ready", lambda: started.append("server"))
-    monkeypatch.setattr(launching, "_has_driver_of_a_gpu", lambda: True)
-    launching.get_ready(build_parser().parse_args(["run", "--grid", *words]))
+    monkeypatch.setattr(run_options, "_has_driver_of_a_gpu", lambda: True)
+    words = ["run", "--grid", *words]
+    run_options.get_ready(build_parser(words).parse_args(words))
     assert not started

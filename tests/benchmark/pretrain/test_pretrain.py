@@ -12,7 +12,7 @@ import backbones.tiny
 from backbones.tiny.architectures import BUILDERS
 from benchmark.pretrain.captions import CAPTIONS, NOTHING, caption_index, encode_captions, shape_of_caption
 from benchmark.pretrain.pictures import NONE, draw_collages
-from benchmark.pretrain.pretrain import pretrain
+from benchmark.pretrain.pretrain import pretrain_backbone
 from registry import BACKBONES, look_up
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES
 
@@ -48,7 +48,7 @@ def test_captions_say_what_a_patch_shows():
 def test_same_seed_same_weights(name, tmp_path, monkeypatch):
     monkeypatch.setattr("benchmark.pretrain.pretrain.BATCH", 8)
     for run in ("a", "b"):
-        pretrain(name, tmp_path / run, steps=2, seed=3)
+        pretrain_backbone(name, tmp_path / run, steps=2, seed=3)
     first, second = (load_file(tmp_path / run / f"{name}.safetensors") for run in ("a", "b"))
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)

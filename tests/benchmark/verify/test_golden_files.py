@@ -14,7 +14,7 @@ from adapters.stg_cma import StgCma
 from backbones.kernels import linear
 from backbones.windows import ShiftedWindows
 from benchmark.__main__ import main
-from benchmark.verify import verify
+from benchmark.verify.check import verify_file
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = sorted(GOLDEN.glob("*/*.npz"))
@@ -41,7 +41,7 @@ def test_all_files_are_there():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_golden_file_passes(path, precision):
     """Tolerances of the READMEs beside the files in float32; in bf16 those that `precision.py` states."""
-    report = verify(path, precision)
+    report = verify_file(path, precision)
     assert [line for line in report.compared if not line.passed] == []
     losses = [line for line in report.compared if line.tensor in ("eval/loss", "train/loss")]
     assert precision == "bf16" or all(line.max_rel <= 1e-5 for line in losses)
@@ -59,7 +59,7 @@ def test_whole_models_pass_by_the_library_of_large_products(path, precision, mon
     """The files' models are too small to reach it by themselves."""
     reached, preferred = [], linear.prefers_onednn
     monkeypatch.setattr(linear, "prefers_onednn", lambda *tensors: reached.append(preferred(*tensors)) or reached[-1])
-    assert [line for line in verify(path, precision).compared if not line.passed] == []
+    assert [line for line in verify_file(path, precision).compared if not line.passed] == []
     assert any(reached)
 
 
@@ -119,7 +119,7 @@ def test_a_wrong_model_is_found(mistake, monkeypatch):
     """Mistakes of the READMEs' tables, made in our own classes."""
     name, owner, attribute, wrong = MISTAKES[mistake]
     monkeypatch.setattr(owner, attribute, wrong)
-    report = verify(of(name))
+    report = verify_file(of(name))
     assert not report.passed
     assert report.worst.share > 10
 
@@ -138,7 +138,7 @@ def test_a_wrong_model_is_found(mistake, monkeypatch):
 )
 def test_one_wrong_strange_or_missing_tensor_is_a_miss(changes, tensor, tmp_path, capsys):
     path = rewritten("clip_full_videoonly", tmp_path, **changes)
-    assert tensor in [line.tensor for line in verify(path).compared if not line.passed]
+    assert tensor in [line.tensor for line in verify_file(path).compared if not line.passed]
     assert main(["verify", "--golden", str(of("clip_block_fusion")), str(path)]) == 1
     out = capsys.readouterr().out
     assert f"{tensor} " in next(line for line in out.splitlines() if "MISS" in line and tensor in line)
@@ -204,4 +204,4 @@ def test_names_of_files_do_not_matter(tmp_path):
     for number, path in enumerate(FILES[::5]):
         copy = tmp_path / f"{number}.npz"
         copy.write_bytes(path.read_bytes())
-        assert verify(copy).model == verify(path).model
+        assert verify_file(copy).model == verify_file(path).model

@@ -6,11 +6,11 @@ import pytest
 import reference_lavish
 import reference_stg_cma as reference
 
-from benchmark.verify import verify
+from benchmark.verify.check import verify_file
 
 
 def passes(path) -> int:
-    report = verify(path)
+    report = verify_file(path)
     assert [line for line in report.compared if not line.passed] == []
     return len(report.compared)
 
