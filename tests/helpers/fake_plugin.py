@@ -92,6 +92,7 @@ def pretend(
     report: Callable[[Progress], None],
     work_dir: Path | None = None,
     pieces: int = 1,
+    workers: int | None = None,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Ends as the adapter's mood says: well, or in one of the ways in which real runs end."""
     print(f"pretending {spec.title}")
