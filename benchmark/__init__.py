@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+if sys.argv[:1] == ["-m"] and (ours := str(Path(__file__).resolve().parents[1])) != os.getcwd():
+    # `python -m benchmark` puts the current folder first, where a file tasks.py or registry.py of the user's would hide
+    # ours. Our place goes before it by name too, since an editable install is found behind everything on the path.
+    sys.path += [*([] if ours in sys.path else [ours]), sys.path.pop(0)]
 
 from registry.lazy import lazy_names
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.cli.parser import build_parser
+from benchmark.runtime.name_clash import explain_clash
 from registry.errors import UserError
 
 USERS_MISTAKE = 2
@@ -25,8 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return int(parsed.act(parsed))
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return USERS_MISTAKE
+        return _refuse(str(error))
+    except ImportError as error:
+        if clash := explain_clash():
+            return _refuse(f"{clash} ({error})")
+        raise
     except KeyboardInterrupt:
         print("interrupted.", file=sys.stderr)
         return INTERRUPTED
@@ -34,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output, `head` for example, has seen enough; nothing more may be flushed into the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _refuse(line: str) -> int:
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    return USERS_MISTAKE
 
 
 if __name__ == "__main__":
