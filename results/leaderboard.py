@@ -15,8 +15,9 @@ from results.statistics.paired import ItemsOf
 from results.store.files import write_atomically
 from results.store.serialise import RecordError
 from results.store.store import Records, Unreadable
-from results.table.build import build
+from results.table.build import build, rows_of
 from results.table.differences import kept_apart
+from results.table.groups import group_runs, notes
 from results.table.published import published_for
 from results.table.row import Row
 
@@ -38,6 +39,8 @@ class Leaderboard:
     published: tuple[Row, ...] = ()
     apart: list[str] = field(default_factory=list)
     """What was kept in rows of its own, and why."""
+    notes: list[str] = field(default_factory=list)
+    """How records came together: copies, seeds completed more than once, records without versions."""
     unreadable: list[Unreadable] = field(default_factory=list)
     """Files of the store that could not be read."""
     command: str = ""
@@ -50,8 +53,10 @@ def gather(source: Source, command: str = "python -m benchmark leaderboard") -> 
     """The rows of a source, nothing written."""
     records = source.load()
     unreadable = list(records.unreadable)
-    rows = build(records, _reporting(source.items, unreadable))
-    return Leaderboard(rows, published_for(rows), records.notes + kept_apart(rows), unreadable, command)
+    groups = group_runs(records)
+    rows = rows_of(groups, _reporting(source.items, unreadable))
+    told = records.notes + notes(groups)
+    return Leaderboard(rows, published_for(rows), kept_apart(rows), told, unreadable, command)
 
 
 def write(output: Path, source: Source, command: str | None = None) -> Leaderboard:
@@ -73,7 +78,7 @@ def write(output: Path, source: Source, command: str | None = None) -> Leaderboa
     board = gather(source, command or f"python -m benchmark leaderboard --output {output}")
     renderers: dict[str, Callable[[Leaderboard], str]] = {
         "leaderboard.csv": lambda b: to_csv([*b.rows, *b.published]),
-        "leaderboard.md": lambda b: to_markdown(b.rows, b.command, b.unreadable, b.published, b.apart),
+        "leaderboard.md": lambda b: to_markdown(b.rows, b.command, b.unreadable, b.published, b.apart, b.notes),
         "leaderboard.tex": lambda b: to_latex(b.rows, b.published),
         "leaderboard.html": to_html,
     }

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 DETAILS = """\
 A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
-that name; /task narrows it to one task, and @digits to one recipe, weights or code where rows of one name differ. Each
-task that both rows were run on gets a table: all items first, then question types, classes or directions."""
+that name; /task narrows it to one task, and @digits to one recipe, weights or versions where rows of one name differ.
+Each task that both rows were run on gets a table: all items first, then question types, classes or directions."""
 EXAMPLES = """\
 compare tiny_vit/linear_probe 'tiny_vit/stg_cma(ratio=0.25)'
 compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""

@@ -15,7 +15,7 @@ from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output
 DETAILS = """\
 Writes leaderboard.csv, .md, .tex, .html (one file, opens from disk without a network) and the trade-off pictures into
 --output. Records are read from there too; --store reads them from elsewhere, and --merge adds those of other machines.
-Runs of one name that differ in data, recipe, protocol, weights or code stay in rows of their own, and what was kept
+Runs of one name that differ in data, recipe, protocol, weights or versions stay in rows of their own, and what was kept
 apart is said with the reason. See docs/leaderboard.md and docs/reading_the_leaderboard.md."""
 EXAMPLES = """\
 leaderboard
@@ -70,6 +70,8 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
     stores = [open_store(place) for place in places] or [Store(output)]
     board = leaderboard.write(output, Merged(stores), command)
     console.show(board.rows, screen())
+    for line in board.notes:
+        print(f"note: {line}")
     for line in board.apart:
         print(f"kept apart: {line}")
     for unreadable in board.unreadable:

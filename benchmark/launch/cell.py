@@ -156,7 +156,7 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
         train, pieces = _prepare(job, pieces)
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "pieces": pieces}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
-        record = replace(record, code=job.cell.code)
+        record = replace(record, environment={**record.environment, "sources": job.cell.code})
         store.write(record, items)
     except OutputError:
         raise
@@ -231,8 +231,10 @@ def _free_memory() -> None:
 
 
 def _failed(cell: Cell, failure: Failure, started: str) -> RunRecord:
-    asked = {**cell.spec.as_dict(), "hash": cell.hash, "slug": cell.spec.slug, "code": cell.code}
-    return RunRecord(**asked, status="failed", started=started, finished=now(), failure=failure)
+    asked = cell.spec.as_dict()
+    environment = {"sources": cell.code, "workers": asked["recipe"].pop("workers", None)}
+    facts = {"hash": cell.hash, "slug": cell.spec.slug, "environment": environment, "failure": failure}
+    return RunRecord(**asked, **facts, status="failed", started=started, finished=now())
 
 
 class _Marking:

@@ -64,6 +64,7 @@ def content(board: Leaderboard) -> dict[str, Any]:
         "known_environments": environments.distinct,
         "labels": shared_labels([row for row in board.rows if row.mean is not None]),
         "apart": board.apart,
+        "notes": board.notes,
         "unreadable": [file.reason for file in board.unreadable],
         "ranks": [
             [one.backbone, one.adapter, round(one.mean, 2), {board.task: rank for board, rank in one.ranks.items()}]

@@ -54,6 +54,7 @@ def to_markdown(
     unreadable: Iterable[Unreadable] = (),
     published: Sequence[Row] = (),
     apart: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> str:
     """The whole page; `command` is shown as the way to make it again."""
     shared = shared_labels([row for row in rows if row.mean is not None])
@@ -66,6 +67,7 @@ def to_markdown(
     for board, members in by_board(rows).items():
         parts += [f"## {_escape(board.task)}", _board_line(board), _table(members, shared)]
     parts += _mean_ranks(rows) + _volumes(rows) + _published(published)
+    parts += _listed("Notes", notes)
     parts += _listed("Kept in rows of their own", apart) + _failures(rows)
     parts += _listed("Files that could not be read", [file.reason for file in unreadable])
     return "\n\n".join(parts) + "\n"
@@ -122,7 +124,7 @@ def behind_best(row: Row) -> str:
 def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     """What a reader must know beside the numbers: own labels, failed seeds, and what tells apart rows of one name."""
     twins = [other for other in board if (other.backbone, other.adapter) == (row.backbone, row.adapter)]
-    differing = [part for part in ("recipe", "weights", "code") if len({getattr(twin, part) for twin in twins}) > 1]
+    differing = [part for part in ("recipe", "weights", "versions") if len({getattr(twin, part) for twin in twins}) > 1]
     own = [label for label in row.labels if label not in shared]
     failed = [] if row.status == "completed" else [row.status]
     return own + failed + [f"{part} {getattr(row, part) or 'unknown'}" for part in differing]

@@ -1,4 +1,4 @@
-"""What the seeds of a cell scored on the same test items, and two cells side by side."""
+"""What the seeds of a group scored on the same test items, and two groups side by side."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ class NamedSource(Protocol):
 class Merged:
     """The records of several stores. A run that lies in several counts once: a completed copy, and of several the last.
 
-    Nothing is averaged across stores that may not be: `results.table.cells` keeps runs apart that differ in data,
-    recipe, protocol, weights or code, wherever they lie.
+    Nothing is averaged across stores that may not be: `results.table.groups` keeps runs apart that differ in data,
+    recipe, protocol, weights or versions, wherever they lie.
     """
 
     def __init__(self, sources: Sequence[NamedSource]) -> None:

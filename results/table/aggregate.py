@@ -51,7 +51,7 @@ def mean_ranks(rows: Sequence[Row]) -> list[MeanRank]:
 
     Ranks mean something only among configurations that were all run on the same boards. Of the sets of boards that some
     configuration was run on, the one counts for which boards × configurations is largest. Where a configuration has
-    several rows on a board (recipes, code), its best one stands for it.
+    several rows on a board (recipes, versions), its best one stands for it.
     """
     best: dict[Configuration, dict[Board, Row]] = {}
     for row in rows:

@@ -15,7 +15,7 @@ from results.statistics.paired import ItemsOf, Outcomes, compare_all, outcomes
 from results.statistics.significance import ALPHA, holm
 from results.statistics.tradeoff import pareto_front, ppt
 from results.table.aggregate import with_hypervolume, with_mean_rank
-from results.table.cells import Cell, CellKey, fold
+from results.table.groups import Group, GroupKey, group_runs
 from results.table.row import Board, Circumstances, Row
 
 MOST_SEEDS_SAY_NOTHING_BELOW = 2
@@ -23,20 +23,25 @@ MOST_SEEDS_SAY_NOTHING_BELOW = 2
 
 
 def build(records: Sequence[RunRecord], items: ItemsOf | None = None) -> list[Row]:
-    """One row for each cell, seeds folded; sorted by task, then board, then mean score, rows without a score last.
+    """The rows of any records, see `rows_of`; several of one run count once."""
+    return rows_of(group_runs(records), items)
 
-    Runs that differ in data, recipe, protocol, labels, weights or code stay in rows of their own, and failed runs enter
-    no number. The result does not depend on the order of the records.
+
+def rows_of(groups: Sequence[Group], items: ItemsOf | None = None) -> list[Row]:
+    """One row for each group of runs; sorted by task, then board, then mean score, rows without a score last.
+
+    Runs that differ in data, recipe, protocol, labels, weights or versions stay in rows of their own, and failed runs
+    enter no number. The result does not depend on the order of the records.
 
     Args:
-        records: any records; several of one run count once.
+        groups: from `group_runs`.
         items: reads a run's test items for intervals and comparisons, which stay empty without it.
     """
     rows: list[Row] = []
-    # Cells are sorted by board, so that the items of one board alone are held in memory.
+    # Groups are sorted by board, so that the items of one board alone are held in memory.
     with _collector_paused():
-        for _, cells in groupby(fold(records), key=lambda cell: _board(cell.key)):
-            rows += _board_rows(list(cells), items or _no_items)
+        for _, board_groups in groupby(groups, key=lambda group: _board(group.key)):
+            rows += _board_rows(list(board_groups), items or _no_items)
     return sorted(with_mean_rank(with_hypervolume(rows)), key=_rank)
 
 
@@ -56,22 +61,22 @@ def _no_items(run_hash: str) -> tuple[()]:
     return ()
 
 
-def _board(key: CellKey) -> Board:
+def _board(key: GroupKey) -> Board:
     return Board(key.task, key.data, key.metric, key.protocol)
 
 
-def _board_rows(cells: Sequence[Cell], items: ItemsOf) -> list[Row]:
+def _board_rows(groups: Sequence[Group], items: ItemsOf) -> list[Row]:
     """The rows of one board, compared with each other."""
-    known = [outcomes(cell.completed, items) for cell in cells]
+    known = [outcomes(group.completed, items) for group in groups]
     half_widths = iter((high - low) / 2 for low, high in bounds([own.scores for own in known if own]))
-    rows = [_row(cell, own, next(half_widths) if own else None) for cell, own in zip(cells, known, strict=True)]
+    rows = [_row(group, own, next(half_widths) if own else None) for group, own in zip(groups, known, strict=True)]
     return _with_fronts(_behind_best(_over_probes(rows, known), known))
 
 
-def _row(cell: Cell, known: Outcomes | None, half_width: float | None) -> Row:
-    key, runs = cell.key, cell.completed
+def _row(group: Group, known: Outcomes | None, half_width: float | None) -> Row:
+    key, runs = group.key, group.completed
     scores = [run.scores[key.metric] for run in runs]
-    counted = [run.parameters for run in (*runs, *cell.failed) if run.parameters is not None]
+    counted = [run.parameters for run in (*runs, *group.failed) if run.parameters is not None]
     parameters = counted[0] if counted else None
     singles = [run.single or SingleClip() for run in runs]
     row = Row(
@@ -95,20 +100,20 @@ def _row(cell: Cell, known: Outcomes | None, half_width: float | None) -> Row:
         ms_per_clip=_over_known(median, [run.ms_per_clip for run in runs]),
         train_seconds=_over_known(mean, [run.train_seconds for run in runs]),
         pareto=None,
-        status=_status(cell),
+        status=_status(group),
         labels=key.labels,
         protocol=key.protocol,
         recipe=key.recipe,
         gain_interval=None,
         weights=key.weights,
-        code=key.code,
+        versions=key.versions,
         total_as_published=_largest([run.total_as_published for run in runs]),
         train_ms_per_clip=_over_known(median, [run.train_ms_per_clip for run in runs]),
         single_peak_memory_mb=_over_known(max, [single.peak_memory_mb for single in singles]),
         single_train_ms=_over_known(median, [single.train_ms for single in singles]),
         single_inference_ms=_over_known(median, [single.inference_ms for single in singles]),
         checkpoint_bytes=_largest([run.checkpoint_bytes for run in runs]),
-        failures=tuple(_failure_line(run) for run in cell.failed),
+        failures=tuple(_failure_line(run) for run in group.failed),
         runs=tuple(runs),
         breakdown=known.breakdown() if known else (),
     )
@@ -127,13 +132,13 @@ def _largest(values: Sequence[int | None]) -> int | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _status(cell: Cell) -> str:
-    if not cell.failed:
+def _status(group: Group) -> str:
+    if not group.failed:
         return "completed"
-    kinds = ", ".join(sorted({run.failure.kind for run in cell.failed if run.failure}))
-    if not cell.completed:
+    kinds = ", ".join(sorted({run.failure.kind for run in group.failed if run.failure}))
+    if not group.completed:
         return f"failed: {kinds}"
-    return f"partial: {len(cell.failed)} of {len(cell.failed) + len(cell.completed)} failed ({kinds})"
+    return f"partial: {len(group.failed)} of {len(group.failed) + len(group.completed)} failed ({kinds})"
 
 
 def _failure_line(run: RunRecord) -> str:

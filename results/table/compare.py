@@ -38,7 +38,7 @@ class Paired:
     lines: list[Line]
     """All items first; empty where the rows share no items and seeds."""
     differ_in: list[str]
-    """Beside the components: recipe, weights, code."""
+    """Beside the components: recipe, weights, versions."""
 
     @property
     def seeds(self) -> int:
@@ -83,9 +83,9 @@ def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> Paired:
 
 
 def _expected(first: Row, second: Row) -> tuple[str, ...]:
-    """Parts that differ because the components do: other weights with another backbone, other code with either."""
-    weights = () if first.backbone == second.backbone else ("weights ",)
-    return weights if (first.backbone, first.adapter) == (second.backbone, second.adapter) else (*weights, "code ")
+    """Parts that differ because the components do: other weights with another backbone, and each its own version."""
+    of_backbone = () if first.backbone == second.backbone else ("weights ", "version of backbone ")
+    return of_backbone if first.family == second.family else (*of_backbone, "version of adapter ")
 
 
 def _line(kind: str, first: Outcomes | None, second: Outcomes | None) -> Line | None:

@@ -10,7 +10,9 @@ from registry.component import Component, split_outside_brackets
 from registry.errors import UserError
 from results.table.row import Board, Row
 
-FORM = "backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)', with /task or @digits of its recipe, weights or code"
+FORM = (
+    "backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)', with /task or @digits of its recipe, weights or versions"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class RowName:
         )
 
     def _has_digits(self, row: Row) -> bool:
-        return not self.digits or any(part.startswith(self.digits) for part in (row.recipe, row.weights, row.code))
+        return not self.digits or any(part.startswith(self.digits) for part in (row.recipe, row.weights, row.versions))
 
 
 def find(rows: Sequence[Row], text: str) -> dict[Board, Row]:
@@ -87,6 +89,6 @@ def _ambiguous(text: str, rows: Sequence[Row]) -> UserError:
     names = {title(row) for row in rows}
     if len(names) > 1:
         return UserError(f"{text!r} fits several rows; give the options: {', '.join(sorted(names))}.")
-    apart = next(part for part in ("recipe", "weights", "code") if len({getattr(row, part) for row in rows}) > 1)
+    apart = next(part for part in ("recipe", "weights", "versions") if len({getattr(row, part) for row in rows}) > 1)
     choices = ", ".join(f"@{getattr(row, apart)} ({row.mean:.2f})" for row in rows)
     return UserError(f"{text!r} fits {len(rows)} rows of {rows[0].task} that differ in {apart}; add one of: {choices}.")

@@ -56,7 +56,7 @@ def _row(line: dict[str, str]) -> Row:
         recipe="",
         gain_interval=None,
         weights="",
-        code="",
+        versions="",
         total_as_published=_count(line["total_parameters"]),
         kind=PUBLISHED,
         source=f"[{line['mark']}] {line['source']}{note}",

@@ -23,7 +23,7 @@ class Board(NamedTuple):
 
 
 class Circumstances(NamedTuple):
-    """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in code."""
+    """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in versions."""
 
     board: Board
     backbone: str
@@ -61,7 +61,7 @@ class Row:
     recipe: str
     gain_interval: float | None
     weights: str
-    code: str
+    versions: str
     gain_p_value: float | None = None
     behind_best: float | None = None
     behind_best_interval: float | None = None
@@ -117,7 +117,7 @@ class Row:
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells rows of one board apart."""
-        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.code
+        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.versions
 
 
 def by_board(rows: Iterable[Row]) -> dict[Board, list[Row]]:

@@ -44,7 +44,7 @@ def test_a_single_seed_has_no_std(record) -> None:
         {"protocol": "paper"},
         {"labels": []},
         {"weights": {"model.safetensors": "aa"}},
-        {"code": "0123"},
+        {"versions": {"adapter": "2"}},
         {"backbone": "tiny_vit(depth=2)"},
     ],
 )

@@ -16,7 +16,7 @@ from results.store.store import Store
 
 def run_of(adapter: str, seed: int, right: int, **changes) -> tuple[RunRecord, list[ItemResult]]:
     record = RunRecord(
-        hash=f"{adapter[:3]}{seed}{changes.get('code', '')}",
+        hash=f"{adapter[:3]}{seed}{len(changes)}",
         slug=f"vit-{adapter}-{seed}",
         backbone="tiny_vit",
         adapter=adapter,
@@ -65,9 +65,12 @@ def test_a_folder_that_only_receives_the_tables_need_not_be_there(folders, tmp_p
 
 
 def test_what_is_kept_apart_is_said(folders, capsys) -> None:
-    Store(folders[1]).write(*run_of("linear_probe", 1, 3, code="c0de"))
+    Store(folders[1]).write(*run_of("linear_probe", 1, 3, versions={"task": "2"}))
     assert main(["leaderboard", "--output", str(folders[0]), "--merge", str(folders[1])]) == 0
-    assert "kept apart: avqa · tiny_vit · linear_probe: 2 rows, since they differ in code" in capsys.readouterr().out
+    assert (
+        "kept apart: avqa · tiny_vit · linear_probe: 2 rows, since they differ in version of task 2 | 1"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("words", [("--merge", "nowhere"), ("--store", "memory://nowhere")])

@@ -84,7 +84,7 @@ def test_an_output_that_cannot_be_written_ends_the_grid_and_is_no_failure_of_its
 def test_completed_cells_are_stored_with_items_and_code(launched: Launched) -> None:
     record = launched.store.read("2-well")
     assert record is not None
-    assert (record.status, record.scores, record.code) == ("completed", {"accuracy": 52.0}, "c0de")
+    assert (record.status, record.scores, record.environment["sources"]) == ("completed", {"accuracy": 52.0}, "c0de")
     assert [item.item for item in launched.store.items("2-well")] == ["a"]
 
 
@@ -105,7 +105,7 @@ def test_a_cell_that_fails_becomes_a_record_that_says_why(
     record = launched.store.read(run_hash)
     assert record is not None
     assert record.failure is not None
-    assert (record.status, record.failure.kind, record.code) == ("failed", kind, "c0de")
+    assert (record.status, record.failure.kind, record.environment["sources"]) == ("failed", kind, "c0de")
     assert message in record.failure.message
     assert record.started <= record.finished
 

@@ -43,7 +43,7 @@ def test_seeds_of_two_machines_make_one_row(folders) -> None:
         ({"data": "synthetic@2"}, "data synthetic@1 | synthetic@2"),
         ({"protocol": "paper"}, "protocol paper | validation"),
         ({"recipe": {"epochs": 3}}, "recipe epochs "),
-        ({"code": "beef"}, "code "),
+        ({"versions": {"task": "file:beef"}}, "version of task 1 | file:beef"),
         ({"weights": {"w": "1"}}, "weights "),
         ({"labels": []}, "labels none | synthetic data"),
     ],
@@ -64,7 +64,8 @@ def test_copies_with_other_scores_count_once_and_are_told(folders, record) -> No
     board = gather(Merged([here, there]))
     (row,) = board.rows
     assert row.mean == pytest.approx((50 + 60 + 50) / 3)
-    (note,) = board.apart
+    assert board.apart == []
+    note, _ = board.notes
     assert "completed 50.0 in" in note
     assert f"the one in {there.output} counts" in note
     assert gather(Merged([there, here])).rows == board.rows

@@ -39,18 +39,18 @@ def test_a_comparison_by_hand(record) -> None:
 
 
 def test_rows_that_differ_in_more_than_their_parts_say_so(record) -> None:
-    runs = [record(), record(adapter="lavish", recipe={"epochs": 9, "lr": 0.1}, code="c0de")]
+    runs = [record(), record(adapter="lavish", recipe={"epochs": 9, "lr": 0.1}, versions={"adapter": "2"})]
     (pair,) = compare_rows(build(runs), lambda run_hash: [], "tiny_vit/lavish", "tiny_vit/linear_probe")
-    # Another adapter is other code by itself.
+    # Another adapter has a version of its own.
     assert pair.differ_in == ["recipe epochs 9 | 2", "recipe lr 0.1 | absent"]
     assert pair.lines == []
 
 
-def test_two_rows_of_one_name_differ_in_their_code(record) -> None:
-    rows = build([record(code="a"), record(code="b", hash="other")])
-    names = [f"tiny_vit/linear_probe@{row.code}" for row in rows]
+def test_two_rows_of_one_name_differ_in_their_versions(record) -> None:
+    rows = build([record(), record(versions={"adapter": "2"}, hash="other")])
+    names = [f"tiny_vit/linear_probe@{row.versions}" for row in rows]
     (pair,) = compare_rows(rows, lambda run_hash: [], *names)
-    assert pair.differ_in == [f"code {rows[0].code} | {rows[1].code}"]
+    assert pair.differ_in == ["version of adapter 1 | 2"]
 
 
 @pytest.mark.parametrize(
