@@ -233,7 +233,7 @@ def _free_memory() -> None:
 def _failed(cell: Cell, failure: Failure, started: str) -> RunRecord:
     asked = cell.spec.as_dict()
     environment = {"sources": cell.code, "workers": asked["recipe"].pop("workers", None)}
-    facts = {"hash": cell.hash, "slug": cell.spec.slug, "environment": environment, "failure": failure}
+    facts: dict[str, Any] = {"hash": cell.hash, "slug": cell.spec.slug, "environment": environment, "failure": failure}
     return RunRecord(**asked, **facts, status="failed", started=started, finished=now())
 
 
