@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.cli.arguments import Verbs, add_output, add_verb, warn
 
 if TYPE_CHECKING:
-    from results.table.compare import Paired
+    from results.table.compare import RowPair
 
 DETAILS = """\
 A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
@@ -34,10 +34,10 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     from benchmark.cli.screen import screen
-    from results.leaderboard import gather
-    from results.render import console
+    from results.render.comparison import show_comparison
     from results.store.merged import Merged, open_store
     from results.table.compare import compare_rows
+    from results.table.gather import gather
 
     source = Merged([open_store(place) for place in (arguments.store or arguments.output, *arguments.merge)])
     board = gather(source)
@@ -47,11 +47,11 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([_plain(pair) for pair in paired], indent=2))
     else:
-        console.show_comparison(paired, screen())
+        show_comparison(paired, screen())
     return 0
 
 
-def _plain(pair: Paired) -> dict[str, Any]:
+def _plain(pair: RowPair) -> dict[str, Any]:
     return {
         **pair.board._asdict(),
         "first": f"{pair.first.backbone}/{pair.first.adapter}",
@@ -64,10 +64,10 @@ def _plain(pair: Paired) -> dict[str, Any]:
                 "items": line.items,
                 "first": line.first,
                 "second": line.second,
-                "difference": line.comparison.difference.mean,
-                "low": line.comparison.difference.low,
-                "high": line.comparison.difference.high,
-                "p": line.comparison.p_value,
+                "difference": line.test.difference.mean,
+                "low": line.test.difference.low,
+                "high": line.test.difference.high,
+                "p": line.test.p_value,
                 "p_corrected": line.corrected,
             }
             for line in pair.lines

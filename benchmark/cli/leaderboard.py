@@ -7,7 +7,6 @@ import shlex
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
@@ -53,7 +52,7 @@ def act(arguments: argparse.Namespace) -> int:
 
 
 def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | None = None) -> None:
-    """Write the leaderboard's files, print its table, name the files and what was kept apart.
+    """Bring the leaderboard's files up to date, print its table, name the files and what was kept apart.
 
     Args:
         places: folders or URLs of the records; the output itself where there are none.
@@ -68,17 +67,17 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
     from results.store.store import Store
 
     stores = [open_store(place) for place in places] or [Store(output)]
-    board = leaderboard.write(output, Merged(stores), command)
-    console.show(board.rows, screen())
-    for line in board.notes:
+    summary = leaderboard.refresh(output, Merged(stores), command)
+    console.show(summary, screen())
+    for line in summary.notes:
         print(f"note: {line}")
-    for line in board.apart:
+    for line in summary.kept_apart:
         print(f"kept apart: {line}")
-    for unreadable in board.unreadable:
-        warn(f"{unreadable.path} was left out: {unreadable.reason}")
-    if not board.rows:
+    for line in summary.unreadable:
+        warn(line)
+    if not summary.rows:
         print(f"{output} holds no records yet.")
-    print("written: " + ", ".join(map(str, board.files)))
+    print("files: " + ", ".join(str(output / name) for name in summary.files))
 
 
 def import_meanwhile() -> None:
@@ -87,10 +86,10 @@ def import_meanwhile() -> None:
 
 
 def _import_all() -> None:
-    # Whatever is wrong is told where it is needed.
-    with suppress(Exception):
-        for module in ("console", "leaderboard", "merged", "page.build", "plots"):
-            import_module(f"results.{module}")
+    # Whatever is missing is told where it is needed.
+    with suppress(ImportError):
+        import results.outputs
+        import results.render.console  # noqa: F401
 
 
 def _show_coverage(places: Sequence[str]) -> int:

@@ -50,6 +50,27 @@ class Records(list[RunRecord]):
         """What a reader must know of how the records came together, one line each."""
 
 
+class RecordSource(Protocol):
+    """Where records come from: a folder, a place elsewhere, or several as one."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def load(self) -> Records:
+        """Every record that can be read, ordered by hash."""
+
+    def items(self, run_hash: str) -> list[ItemResult]:
+        """The scored test items of a run; empty where none were kept.
+
+        Raises:
+            RecordError: they are there but cannot be read.
+        """
+
+    def fingerprint(self) -> str | None:
+        """Text that changes with any record or item; None where only reading them would tell."""
+
+
 class Store:
     """Records under `<output>/records`, items under `<output>/items`. Making one touches no disk."""
 
@@ -124,6 +145,16 @@ class Store:
         """
         path = self._items_path(run_hash)
         return items_from_bytes(path.read_bytes(), str(path)) if path.is_file() else []
+
+    def fingerprint(self) -> str:
+        """The place, and the name, size and times of every file of records and items, which takes no reading."""
+        facts = [self.place]
+        for part in ("records", "items"):
+            folder = self.output / part
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ():
+                found = entry.stat()
+                facts.append(f"{part}/{entry.name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
+        return "\n".join(facts)
 
     def completed(self, run_hash: str) -> bool:
         """Whether this run has a completed record; one that cannot be read does not count."""

@@ -6,12 +6,21 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from results.record import PARTS_WITH_VERSIONS, RunRecord
 
 FIRST_VERSIONS = dict.fromkeys(PARTS_WITH_VERSIONS, "1")
 """What a part is taken for whose version a record does not tell: an older schema knew none."""
+
+
+class Board(NamedTuple):
+    """What rows must share to be ranked against each other."""
+
+    task: str
+    data: str
+    metric: str
+    protocol: str
 
 
 @dataclass(frozen=True, order=True)
@@ -28,6 +37,10 @@ class GroupKey:
     recipe: str
     weights: str
     versions: str
+
+    @property
+    def board(self) -> Board:
+        return Board(self.task, self.data, self.metric, self.protocol)
 
     def agrees_where_known(self, other: GroupKey) -> bool:
         """Whether `other` has the same value for each part that this key knows."""

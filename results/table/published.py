@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-from results.table.row import PUBLISHED, Row
+from results.table.row import PUBLISHED, Cost, Row, Score
 
 
 @cache
@@ -18,7 +18,7 @@ def published() -> tuple[Row, ...]:
     """
     with (resources.files("results") / "published.csv").open(encoding="utf-8") as file:
         rows = [_row(line) for line in csv.DictReader(file)]
-    return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.mean or 0.0), row.adapter)))
+    return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.score.mean or 0.0), row.adapter)))
 
 
 def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -35,29 +35,17 @@ def _row(line: dict[str, str]) -> Row:
         backbone=line["backbone"],
         adapter=line["method"],
         metric=line["metric"],
-        mean=float(line["score"]),
-        std=None,
-        seeds=0,
-        interval=None,
-        gain_over_linear_probe=None,
-        adapter_parameters=None,
-        head_parameters=None,
-        trainable_parameters=_count(line["trainable_parameters"]),
-        total_parameters=None,
-        trainable_percent=None,
-        gflops=None,
-        peak_memory_mb=None,
-        ms_per_clip=None,
-        train_seconds=None,
-        pareto=None,
-        status="not measured here",
-        labels=("published",),
         protocol=line["protocol"],
+        labels=("published",),
         recipe="",
-        gain_interval=None,
         weights="",
         versions="",
-        total_as_published=_count(line["total_parameters"]),
+        status="not measured here",
+        score=Score(mean=float(line["score"])),
+        cost=Cost(
+            trainable_parameters=_count(line["trainable_parameters"]),
+            total_as_published=_count(line["total_parameters"]),
+        ),
         kind=PUBLISHED,
         source=f"[{line['mark']}] {line['source']}{note}",
     )

@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from results.leaderboard import build
 from results.record import SingleClip
 from results.render.csv import COLUMNS, harmless, to_csv, without_measurements
+from results.table.build import build
 from results.table.columns import MEASUREMENTS
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from results.leaderboard import build
 from results.record import PARTS_WITH_VERSIONS, SCHEMA
 from results.store.migration import STEPS
 from results.store.serialise import RecordError, from_json, to_json
+from results.table.build import build
 
 OLD = Path(__file__).with_name("old")
 """One record of each older schema, as a run of that time wrote it."""
@@ -28,7 +28,7 @@ def test_an_old_record_is_read_and_ranked(path: Path) -> None:
     for name in ("hash", "backbone", "adapter", "seed", "scores", "history", "train_seconds"):
         assert getattr(record, name) == old[name]
     (row,) = build([record])
-    assert row.mean == record.scores[record.primary_metric]
+    assert row.score.mean == record.scores[record.primary_metric]
     assert from_json(to_json(record)) == record
 
 
@@ -36,7 +36,7 @@ def test_what_schema_1_did_not_keep_is_unknown() -> None:
     record = from_json((OLD / "schema_1.json").read_bytes())
     (row,) = build([record])
     assert (record.single, record.train_ms_per_clip, record.checkpoint_bytes) == (None, None, None)
-    assert (row.single_peak_memory_mb, row.train_ms_per_clip, row.checkpoint_bytes) == (None, None, None)
+    assert (row.cost.single_peak_memory_mb, row.cost.train_ms_per_clip, row.cost.checkpoint_bytes) == (None, None, None)
 
 
 def test_what_schema_2_counted_as_identity_is_provenance() -> None:
@@ -86,4 +86,4 @@ def test_runs_of_schema_2_that_differ_in_their_sources_alone_are_one_row_with_th
         runs[0], hash="today", seed=3, scores={metric: 83.0}, versions=dict.fromkeys(PARTS_WITH_VERSIONS, "1")
     )
     (row,) = build([*runs, today])
-    assert (row.mean, row.seeds, row.data) == (80.0, 4, "synthetic@1")
+    assert (row.score.mean, row.score.seeds, row.data) == (80.0, 4, "synthetic@1")
