@@ -23,12 +23,14 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     from benchmark.launch.plan import read_plan, seconds_left, standing
-    from results.render.format import duration
+    from results.render.format import counted, duration
     from results.store.store import Store
 
     output = existing_output(arguments.output)
     plan = read_plan(output)
     if not plan.cells:
+        if (output / "plan.json").exists():
+            raise UserError(f"{output / 'plan.json'} is no readable plan; the same run command writes it again.")
         raise UserError(f"{output} has no plan.json, so no grid was run there; see python -m benchmark run --help.")
     store = Store(output)
     rows = [(cell, *standing(store, cell)) for cell in plan.cells]
@@ -42,7 +44,7 @@ def act(arguments: argparse.Namespace) -> int:
         return 0
     counts = Counter[str](at for _, at, _ in rows)
     about = f"; about {duration(left)} left" if left else ""
-    print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
+    print(f"{counted(len(rows), 'cell')}: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
         print("  ".join(filter(None, [f"{at:<7}", cell.title, note, _shown(_log(at, cell.slug))])))
     print(f"logs: {output / 'logs'}")

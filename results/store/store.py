@@ -129,8 +129,16 @@ class Store:
 
     def load(self) -> Records:
         """Every record that can be read; `.unreadable` lists the files that cannot, so that none vanishes unseen."""
-        records, unreadable = [], []
-        for path in sorted((self.output / "records").glob("*.json")):
+        records: list[RunRecord] = []
+        unreadable: list[Unreadable] = []
+        folder = self.output / "records"
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return Records()
+        except OSError as error:
+            return Records(unreadable=[Unreadable(folder, f"{folder}: {error.strerror or error}")])
+        for path in paths:
             try:
                 records.append(_read(path))
             except RecordError as error:
@@ -144,16 +152,27 @@ class Store:
             RecordError: the file is there but cannot be read.
         """
         path = self._items_path(run_hash)
-        return items_from_bytes(path.read_bytes(), str(path)) if path.is_file() else []
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"{path}: {error.strerror or error}") from None
+        return items_from_bytes(content, str(path))
 
-    def fingerprint(self) -> str:
-        """The place, and the name, size and times of every file of records and items, which takes no reading."""
+    def fingerprint(self) -> str | None:
+        """The place, and the name, size and times of every file of records and items, which takes no reading.
+
+        None where a folder cannot be listed or a file vanishes meanwhile.
+        """
         facts = [self.place]
-        for part in ("records", "items"):
-            folder = self.output / part
-            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ():
-                found = entry.stat()
-                facts.append(f"{part}/{entry.name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
+        try:
+            for folder in (self.output / "records", self.output / "items"):
+                for path in sorted(folder.iterdir()) if folder.exists() else ():
+                    found = path.stat()
+                    facts.append(f"{path.name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
+        except OSError:
+            return None
         return "\n".join(facts)
 
     def completed(self, run_hash: str) -> bool:

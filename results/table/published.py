@@ -16,9 +16,17 @@ def published() -> tuple[Row, ...]:
 
     `protocol` is `test-selected` where the best epoch was chosen on the test split, `zero-shot`, or `unknown`.
     """
-    with (resources.files("results") / "published.csv").open(encoding="utf-8") as file:
-        rows = [_row(line) for line in csv.DictReader(file)]
+    rows = [_row(line) for line in lines()]
     return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.score.mean or 0.0), row.adapter)))
+
+
+def lines() -> list[dict[str, str]]:
+    """The lines of `published.csv`, by column.
+
+    Parameters are numbers of them, never shares; `trainable_percent` is what the source prints, where it prints one.
+    """
+    with (resources.files("results") / "published.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -29,6 +37,7 @@ def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 def _row(line: dict[str, str]) -> Row:
     note = f" ({line['note']})" if line["note"] else ""
+    trainable, total = _count(line["trainable_parameters"]), _count(line["total_parameters"])
     return Row(
         task=line["task"],
         data=line["data"],
@@ -43,8 +52,10 @@ def _row(line: dict[str, str]) -> Row:
         status="not measured here",
         score=Score(mean=float(line["score"])),
         cost=Cost(
-            trainable_parameters=_count(line["trainable_parameters"]),
-            total_as_published=_count(line["total_parameters"]),
+            adapter_parameters=_count(line["adapter_parameters"]),
+            trainable_parameters=trainable,
+            trainable_percent=100 * trainable / total if trainable and total else None,
+            total_as_published=total,
         ),
         kind=PUBLISHED,
         source=f"[{line['mark']}] {line['source']}{note}",

@@ -210,6 +210,19 @@ def test_status_without_a_grid(capsys, tmp_path: Path) -> None:
     assert "has no plan.json" in one_error_line(capsys)
 
 
+def test_a_plan_that_cannot_be_read_is_not_called_absent(capsys, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    assert main(["status", "--output", str(tmp_path)]) == 2
+    assert "plan.json is no readable plan" in one_error_line(capsys)
+
+
+def test_status_of_one_cell_is_no_plural(capsys, tmp_path: Path) -> None:
+    cell = {"hash": "abc", "slug": "a", "title": "a × b × c, seed 0", "work": 0.0}
+    (tmp_path / "plan.json").write_text(json.dumps({"jobs": 1, "cells": [cell]}))
+    assert main(["status", "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("1 cell: 1 waiting\n")
+
+
 def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.synthetic import export
 
