@@ -18,9 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from results.render import format
+from results.render.labels import place_labels
 from results.store.files import write_atomically
 from results.table.groups import Board
-from results.table.labels import place_labels
 from results.table.row import Row, by_board, shared_labels
 
 COLUMNS = 3
