@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -66,7 +67,7 @@ def _unchanged(output: Path, source: RecordSource, command: str) -> Summary | No
 
 
 def _command(output: Path) -> str:
-    return f"python -m benchmark leaderboard --output {output}"
+    return shlex.join(["python", "-m", "benchmark", "leaderboard", "--output", str(output)])
 
 
 def _made_from(source: RecordSource, command: str) -> str | None:
