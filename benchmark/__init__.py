@@ -16,7 +16,7 @@ from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
     from backbones.families.hub import refuse_out_of_reach
-    from benchmark.cli.display import display, preparation
+    from benchmark.cli.display import display, preparation, screen
     from benchmark.cli.dry_run import show_plan
     from benchmark.cost.describe import count, describe
     from benchmark.cost.profile import Asked, profile_cell
@@ -52,6 +52,7 @@ _PLACES = {
     "profile_cell": "benchmark.cost.profile",
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
+    "screen": "benchmark.cli.display",
     "show_plan": "benchmark.cli.dry_run",
     "verify_file": "benchmark.verify.check",
 }

@@ -38,9 +38,9 @@ def main() -> None:
         folder = asked.output or Path(temporary)
         invent(folder, asked.records, asked.items)
         begun, busy = time.perf_counter(), time.process_time()
-        board = leaderboard.write(folder, Store(folder))
+        summary = leaderboard.write(folder, Store(folder))
         seconds, busy = time.perf_counter() - begun, time.process_time() - busy
-        what = f"{asked.records} records of {asked.items} items: {len(board.rows)} rows"
+        what = f"{asked.records} records of {asked.items} items: {summary.rows} rows"
         print(f"{what} written in {seconds:.1f} s, {busy:.1f} s of them on the processor")
         page = folder / "leaderboard.html"
         print(f"page: {page.stat().st_size / 1e6:.1f} MB")

@@ -60,7 +60,7 @@ def prepare() -> None:
     import matplotlib.pyplot  # noqa: F401
 
     import benchmark.launch.preload  # noqa: F401
-    import results.leaderboard  # noqa: F401
+    import results.outputs  # noqa: F401
 
     get_ready()
 

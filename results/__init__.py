@@ -1,0 +1,29 @@
+"""Records of runs, and what is made of them. The names below are imported when they are first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from registry.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from results.leaderboard import refresh
+    from results.render.comparison import show_comparison
+    from results.render.console import show, show_coverage
+    from results.store.merged import Merged, open_store
+    from results.table.compare import compare_rows
+    from results.table.coverage import coverage
+    from results.table.gather import gather
+
+_PLACES = {
+    "Merged": "results.store.merged",
+    "compare_rows": "results.table.compare",
+    "coverage": "results.table.coverage",
+    "gather": "results.table.gather",
+    "open_store": "results.store.merged",
+    "refresh": "results.leaderboard",
+    "show": "results.render.console",
+    "show_comparison": "results.render.comparison",
+    "show_coverage": "results.render.console",
+}
+__getattr__ = lazy_names(__name__, _PLACES)

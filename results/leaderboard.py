@@ -1,61 +1,28 @@
-"""The files that show the records: tables for people, papers and programs, pictures, and a page."""
+"""The files that show the records (tables for people, papers and programs, pictures, a page), made where they must be.
+
+Light to import: what makes the files brings libraries for statistics and pictures, and is imported when it is needed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import hashlib
+import json
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Protocol
 
-from results.record import ItemResult
-from results.render.csv import to_csv
-from results.render.latex import to_latex
-from results.render.markdown import to_markdown
-from results.statistics.paired import ItemsOf
 from results.store.files import write_atomically
-from results.store.serialise import RecordError
-from results.store.store import Records, Unreadable
-from results.table.build import build
-from results.table.differences import kept_apart
-from results.table.published import published_for
-from results.table.row import Row
+from results.store.store import RecordSource
+from results.summary import Summary
 
-__all__ = ["Leaderboard", "Source", "build", "write"]
+KEPT = ".leaderboard.json"
+"""Beside the files: what they were made from, their digests, and their summary."""
+_LIBRARIES = ("numpy", "scipy", "matplotlib", "plotly")
 
 
-class Source(Protocol):
-    """Where records come from: a `results.store.store.Store`, or several as one."""
-
-    def load(self) -> Records: ...
-    def items(self, run_hash: str) -> list[ItemResult]: ...
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """The rows and what a reader must know beside them."""
-
-    rows: list[Row]
-    published: tuple[Row, ...] = ()
-    apart: list[str] = field(default_factory=list)
-    """What was kept in rows of its own, and why."""
-    unreadable: list[Unreadable] = field(default_factory=list)
-    """Files of the store that could not be read."""
-    command: str = ""
-    """Makes it again."""
-    files: list[Path] = field(default_factory=list)
-    """What was written."""
-
-
-def gather(source: Source, command: str = "python -m benchmark leaderboard") -> Leaderboard:
-    """The rows of a source, nothing written."""
-    records = source.load()
-    unreadable = list(records.unreadable)
-    rows = build(records, _reporting(source.items, unreadable))
-    return Leaderboard(rows, published_for(rows), records.notes + kept_apart(rows), unreadable, command)
-
-
-def write(output: Path, source: Source, command: str | None = None) -> Leaderboard:
-    """Rebuild every file of the leaderboard under `output`: `leaderboard.csv`, `.md`, `.tex`, `.html` and the pictures
+def write(output: Path, source: RecordSource, command: str | None = None) -> Summary:
+    """Make every file of the leaderboard under `output`: `leaderboard.csv`, `.md`, `.tex`, `.html` and the pictures
     `tradeoff.png` and `tradeoff.svg`.
 
     Args:
@@ -66,30 +33,61 @@ def write(output: Path, source: Source, command: str | None = None) -> Leaderboa
     Raises:
         UserError: the output cannot be written.
     """
-    # Half a second of import, which whoever only builds rows is spared.
-    from results.page.build import to_html
-    from results.render.plots import draw_tradeoff
+    # Seconds of import, which an unchanged leaderboard is spared.
+    from results.outputs import make
 
-    board = gather(source, command or f"python -m benchmark leaderboard --output {output}")
-    renderers: dict[str, Callable[[Leaderboard], str]] = {
-        "leaderboard.csv": lambda b: to_csv([*b.rows, *b.published]),
-        "leaderboard.md": lambda b: to_markdown(b.rows, b.command, b.unreadable, b.published, b.apart),
-        "leaderboard.tex": lambda b: to_latex(b.rows, b.published),
-        "leaderboard.html": to_html,
-    }
-    for name, render in renderers.items():
-        write_atomically(output / name, render(board).encode())
-        board.files.append(output / name)
-    board.files.extend(draw_tradeoff(board.rows, output))
-    return board
+    command = command or _command(output)
+    # Before the records are read: one that comes meanwhile makes the next fingerprint another.
+    made_from = _made_from(source, command)
+    summary = make(output, source, command)
+    content = {"made_from": made_from, "files": _digests(output, summary.files), "summary": summary.as_dict()}
+    write_atomically(output / KEPT, json.dumps(content, indent=1).encode())
+    return summary
 
 
-def _reporting(items: ItemsOf, unreadable: list[Unreadable]) -> ItemsOf:
-    def read(run_hash: str) -> list[ItemResult]:
-        try:
-            return list(items(run_hash))
-        except RecordError as error:
-            unreadable.append(Unreadable(Path(f"items/{run_hash}.json.gz"), str(error)))
-            return []
+def refresh(output: Path, source: RecordSource, command: str | None = None) -> Summary:
+    """As `write`, but files that are as they were made, of records that have not changed since, are left as they are.
 
-    return read
+    Raises:
+        UserError: the output cannot be written.
+    """
+    return _unchanged(output, source, command or _command(output)) or write(output, source, command)
+
+
+def _unchanged(output: Path, source: RecordSource, command: str) -> Summary | None:
+    try:
+        kept = json.loads((output / KEPT).read_bytes())
+        if kept["made_from"] is None or kept["made_from"] != _made_from(source, command):
+            return None
+        summary = Summary.from_dict(kept["summary"])
+        return summary if kept["files"] == _digests(output, summary.files) else None
+    # Whatever is wrong with what was kept or with a file, all are made again.
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _command(output: Path) -> str:
+    return shlex.join(["python", "-m", "benchmark", "leaderboard", "--output", str(output)])
+
+
+def _made_from(source: RecordSource, command: str) -> str | None:
+    """A digest of all that the files follow from: records, command, this package, and the libraries that it uses."""
+    records = source.fingerprint()
+    if records is None:
+        return None
+    digest = hashlib.sha256("\0".join([records, command, sys.version, *map(_version, _LIBRARIES)]).encode())
+    package = Path(__file__).parent
+    for path in sorted(path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        digest.update(f"\0{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def _digests(output: Path, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: hashlib.sha256((output / name).read_bytes()).hexdigest() for name in names}

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised with every change of the fields; `results.store.migration` reads the older ones."""
+
+FailureKind = Literal["out_of_memory", "nan_loss", "missing_weights", "data", "killed", "timeout", "error"]
+FAILURE_KINDS: tuple[FailureKind, ...] = get_args(FailureKind)
+PARTS_WITH_VERSIONS = ("backbone", "adapter", "task", "data", "training")
+"""What a run's numbers follow from beside options, recipe and weights: each declares a version."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,7 @@ class Parameters:
 class Failure:
     """Why a run did not complete."""
 
-    kind: str
-    """`out_of_memory`, `nan_loss`, `missing_weights`, `data`, `killed`, `timeout` or `error`."""
+    kind: FailureKind
     message: str
     log: str = ""
     """The last lines of the log."""
@@ -62,7 +66,7 @@ class RunRecord:
     """One cell of the grid after it ran. Written once, never edited. Unknown is None, never a number."""
 
     hash: str
-    """Of everything that decides the numbers: components, recipe, seed, data identity, weights, code."""
+    """Of everything that decides the numbers: components, recipe, seed, data identity, weight digests, versions."""
     slug: str
     backbone: str
     adapter: str
@@ -74,12 +78,18 @@ class RunRecord:
     status: Literal["completed", "failed"]
     data: str | None = None
     weights: dict[str, str] = field(default_factory=dict)
-    """sha256 of each file that initialised the run, by file name; empty where weights are random."""
+    """sha256 of each file that initialised the run, by file name; empty where weights are random. Digests identify a
+    run, names only tell where they came from."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Declared version of each of `PARTS_WITH_VERSIONS`, `file:<digest>` where a plug-in declares none; empty where
+    unknown."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Items of each split without media, where the run was told to leave them out; empty where none was."""
     labels: list[str] = field(default_factory=list)
     """What a reader must know: `synthetic data`, `random weights`, `selected on test`."""
     environment: dict[str, Any] = field(default_factory=dict)
+    """Where the numbers came from, which decides nothing: machine, library versions, `sources` (digest of the code),
+    `command`, `workers`."""
     primary_metric: str = ""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry for each epoch: `epoch`, `train_loss`, `seconds` and the validation scores."""
@@ -106,8 +116,6 @@ class RunRecord:
     started: str = ""
     finished: str = ""
     failure: Failure | None = None
-    code: str = ""
-    """Identity of the sources that decided the numbers; empty where unknown."""
     schema: int = SCHEMA
 
 

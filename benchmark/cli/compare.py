@@ -6,15 +6,17 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+import benchmark
+import results
 from benchmark.cli.arguments import Verbs, add_output, add_verb, warn
 
 if TYPE_CHECKING:
-    from results.table.compare import Paired
+    from results.table.compare import RowPair
 
 DETAILS = """\
 A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
-that name; /task narrows it to one task, and @digits to one recipe, weights or code where rows of one name differ. Each
-task that both rows were run on gets a table: all items first, then question types, classes or directions."""
+that name; /task narrows it to one task, and @digits to one recipe, weights or versions where rows of one name differ.
+Each task that both rows were run on gets a table: all items first, then question types, classes or directions."""
 EXAMPLES = """\
 compare tiny_vit/linear_probe 'tiny_vit/stg_cma(ratio=0.25)'
 compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""
@@ -33,25 +35,21 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.cli.display import screen
-    from results.leaderboard import gather
-    from results.render import console
-    from results.store.merged import Merged, open_store
-    from results.table.compare import compare_rows
-
-    source = Merged([open_store(place) for place in (arguments.store or arguments.output, *arguments.merge)])
-    board = gather(source)
+    source = results.Merged(
+        [results.open_store(place) for place in (arguments.store or arguments.output, *arguments.merge)]
+    )
+    board = results.gather(source)
     for unreadable in board.unreadable:
         warn(f"{unreadable.path} was left out: {unreadable.reason}")
-    paired = compare_rows(board.rows, source.items, arguments.first, arguments.second)
+    paired = results.compare_rows(board.rows, source.items, arguments.first, arguments.second)
     if arguments.json:
         print(json.dumps([_plain(pair) for pair in paired], indent=2))
     else:
-        console.show_comparison(paired, screen())
+        results.show_comparison(paired, benchmark.screen())
     return 0
 
 
-def _plain(pair: Paired) -> dict[str, Any]:
+def _plain(pair: RowPair) -> dict[str, Any]:
     return {
         **pair.board._asdict(),
         "first": f"{pair.first.backbone}/{pair.first.adapter}",
@@ -64,10 +62,10 @@ def _plain(pair: Paired) -> dict[str, Any]:
                 "items": line.items,
                 "first": line.first,
                 "second": line.second,
-                "difference": line.comparison.difference.mean,
-                "low": line.comparison.difference.low,
-                "high": line.comparison.difference.high,
-                "p": line.comparison.p_value,
+                "difference": line.test.difference.mean,
+                "low": line.test.difference.low,
+                "high": line.test.difference.high,
+                "p": line.test.p_value,
                 "p_corrected": line.corrected,
             }
             for line in pair.lines

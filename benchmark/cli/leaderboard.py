@@ -10,12 +10,15 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+import benchmark
+import results
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
+from results.store.store import Store
 
 DETAILS = """\
 Writes leaderboard.csv, .md, .tex, .html (one file, opens from disk without a network) and the trade-off pictures into
 --output. Records are read from there too; --store reads them from elsewhere, and --merge adds those of other machines.
-Runs of one name that differ in data, recipe, protocol, weights or code stay in rows of their own, and what was kept
+Runs of one name that differ in data, recipe, protocol, weights or versions stay in rows of their own, and what was kept
 apart is said with the reason. See docs/leaderboard.md and docs/reading_the_leaderboard.md."""
 EXAMPLES = """\
 leaderboard
@@ -53,7 +56,7 @@ def act(arguments: argparse.Namespace) -> int:
 
 
 def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | None = None) -> None:
-    """Write the leaderboard's files, print its table, name the files and what was kept apart.
+    """Bring the leaderboard's files up to date, print its table, name the files and what was kept apart.
 
     Args:
         places: folders or URLs of the records; the output itself where there are none.
@@ -61,22 +64,18 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
     Raises:
         UserError: a place that cannot be read, or an output that cannot be written.
     """
-    from benchmark.cli.display import screen
-    from results import leaderboard
-    from results.render import console
-    from results.store.merged import Merged, open_store
-    from results.store.store import Store
-
-    stores = [open_store(place) for place in places] or [Store(output)]
-    board = leaderboard.write(output, Merged(stores), command)
-    console.show(board.rows, screen())
-    for line in board.apart:
+    stores = [results.open_store(place) for place in places] or [Store(output)]
+    summary = results.refresh(output, results.Merged(stores), command)
+    results.show(summary, benchmark.screen())
+    for line in summary.notes:
+        print(f"note: {line}")
+    for line in summary.kept_apart:
         print(f"kept apart: {line}")
-    for unreadable in board.unreadable:
-        warn(f"{unreadable.path} was left out: {unreadable.reason}")
-    if not board.rows:
+    for line in summary.unreadable:
+        warn(line)
+    if not summary.rows:
         print(f"{output} holds no records yet.")
-    print("written: " + ", ".join(map(str, board.files)))
+    print("files: " + ", ".join(str(output / name) for name in summary.files))
 
 
 def import_meanwhile() -> None:
@@ -85,23 +84,18 @@ def import_meanwhile() -> None:
 
 
 def _import_all() -> None:
-    # Whatever is wrong is told where it is needed.
-    with suppress(Exception):
-        for module in ("leaderboard", "page.build", "render.console", "render.plots", "store.merged"):
-            import_module(f"results.{module}")
+    # Whatever is missing is told where it is needed.
+    with suppress(ImportError):
+        import_module("results.outputs")
+        import_module("results.render.console")
 
 
 def _show_coverage(places: Sequence[str]) -> int:
-    from benchmark.cli.display import screen
-    from results.render import console
-    from results.store.merged import Merged, open_store
-    from results.table.coverage import coverage
-
-    records = Merged([open_store(place) for place in places]).load()
+    records = results.Merged([results.open_store(place) for place in places]).load()
     if not records:
         print(f"{', '.join(places)} holds no records yet.")
     else:
-        console.show_coverage(coverage(records), screen())
+        results.show_coverage(results.coverage(records), benchmark.screen())
     return 0
 
 

@@ -17,13 +17,12 @@ from benchmark.launch.local import Local
 from benchmark.launch.placement import Placement
 from benchmark.runtime.processes import cores
 from registry.errors import UserError, unknown
+from results.record import FAILURE_KINDS
 from results.store.serialise import RecordError
 from results.store.store import Store
 
 CELLS_ON_A_CLUSTER = 256
 LAUNCHERS = ("local", "slurm", "ray")
-KINDS = ("out_of_memory", "nan_loss", "missing_weights", "data", "killed", "timeout", "error")
-"""Of failures, see `results.record.Failure`."""
 OPTIONS_OF = {"slurm": ("partition", "time", "sbatch"), "ray": ("address",)}
 SHORT = {"oom": "out_of_memory", "nan": "nan_loss"}
 
@@ -51,7 +50,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="end a cell that takes longer")
     parser.add_argument(
         "--retry", default="failed", metavar="KINDS",
-        help=f"which failed cells run again: failed (all, the default), none, or some of oom, nan, {', '.join(KINDS)}",
+        help="which failed cells run again: failed (all, the default), none, or some of oom, nan, "
+        + ", ".join(FAILURE_KINDS),
     )  # fmt: skip
     parser.add_argument(
         "--keep-checkpoints", action="store_true", help="leave best.safetensors and checkpoints of completed cells"
@@ -92,9 +92,9 @@ def kinds_to_retry(text: str) -> set[str]:
         UserError: an unknown kind.
     """
     asked = {SHORT.get(word, word) for word in text.replace(" ", "").split(",") if word}
-    if strange := sorted(asked - {"failed", "none", *KINDS}):
-        raise unknown("kind of failure", strange[0], ["failed", "none", *SHORT, *KINDS])
-    return set(KINDS) if "failed" in asked else asked - {"none"}
+    if strange := sorted(asked - {"failed", "none", *FAILURE_KINDS}):
+        raise unknown("kind of failure", strange[0], ["failed", "none", *SHORT, *FAILURE_KINDS])
+    return set(FAILURE_KINDS) if "failed" in asked else asked - {"none"}
 
 
 def missing_cells(cells: Sequence[Cell], store: Store, retry: set[str]) -> tuple[list[Cell], list[Cell]]:

@@ -7,7 +7,10 @@ import json
 from collections import Counter
 
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output
+from benchmark.launch.plan import read_plan, seconds_left, standing
 from registry.errors import UserError
+from results.render.format import counted, duration
+from results.store.store import Store
 
 ORDER = ("running", "waiting", "failed", "done")
 
@@ -22,10 +25,6 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from benchmark.launch.plan import read_plan, seconds_left, standing
-    from results.render.format import duration
-    from results.store.store import Store
-
     output = existing_output(arguments.output)
     plan = read_plan(output)
     if plan is None:
@@ -42,7 +41,7 @@ def act(arguments: argparse.Namespace) -> int:
         return 0
     counts = Counter[str](at for _, at, _ in rows)
     about = f"; about {duration(left)} left" if left else ""
-    print(f"{len(rows)} cells: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
+    print(f"{counted(len(rows), 'cell')}: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
         print("  ".join(filter(None, [f"{at:<7}", cell.spec.title, note, _shown(_log(at, cell.spec.slug))])))
     print(f"logs: {output / 'logs'}")

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchmark.grid.spec import RunSpec
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
 from benchmark.runtime.progress import Progress
+from benchmark.runtime.source_digest import source_digest
 from registry.errors import UserError
 from results.record import Failure, RunRecord
 from results.store.files import OutputError
@@ -167,6 +168,7 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
         train, pieces = _prepare(job, pieces)
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "pieces": pieces, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
+        record = replace(record, versions=dict(job.cell.versions))
         store.write(record, items)
     except OutputError:
         raise
@@ -241,8 +243,9 @@ def _free_memory() -> None:
 
 
 def _failed(cell: Cell, failure: Failure, started: str) -> RunRecord:
-    asked = {**cell.spec.as_dict(), "hash": cell.hash, "slug": cell.spec.slug}
-    return RunRecord(**asked, status="failed", started=started, finished=now(), failure=failure)
+    facts: dict[str, Any] = {"hash": cell.hash, "slug": cell.spec.slug, "versions": dict(cell.versions)}
+    facts |= {"environment": {"sources": source_digest()}, "failure": failure}
+    return RunRecord(**cell.spec.as_dict(), **facts, status="failed", started=started, finished=now())
 
 
 class _Marking:

@@ -1,9 +1,11 @@
-"""What a run ran on: versions, device, threads, commit."""
+"""What a run ran on: versions, device, threads, commit, command. Provenance; no hash depends on it."""
 
 from __future__ import annotations
 
 import platform
+import shlex
 import subprocess
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +13,13 @@ from typing import Any
 
 import torch
 
-_LIBRARIES = ("torch", "torchvision", "torchaudio", "mmengine", "timm", "open_clip_torch", "numpy", "av")
+from benchmark.runtime.source_digest import source_digest
+
+_LIBRARIES = (
+    "torch", "torchvision", "torchaudio", "mmengine-lite", "timm", "open_clip_torch", "numpy", "av", "scikit-learn",
+    "opencv-python-headless", "safetensors",
+)  # fmt: skip
+"""Those that compute, or decode what is computed on."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -19,10 +27,14 @@ def environment(device: str) -> dict[str, Any]:
     """Everything about the machine and the code that may move a number; unknown is None."""
     return {
         "python": platform.python_version(),
+        "command": shlex.join(sys.argv),
+        "sources": source_digest(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _LIBRARIES},
         "device": device,
         "device_name": device_name(device),
+        "cuda": torch.version.cuda,
+        "driver": _driver(),
         "threads": torch.get_num_threads(),
         **_checkout(),
     }
@@ -33,6 +45,15 @@ def device_name(device: str) -> str:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     return _processor()
+
+
+@cache
+def _driver() -> str | None:
+    """The version line of NVIDIA's driver."""
+    try:
+        return Path("/proc/driver/nvidia/version").read_text().partition("\n")[0].strip()
+    except OSError:
+        return None
 
 
 @cache

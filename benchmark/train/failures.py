@@ -7,7 +7,7 @@ import traceback
 import torch
 
 from registry.errors import UserError
-from results.record import Failure
+from results.record import Failure, FailureKind
 
 _OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
@@ -28,7 +28,7 @@ def classify(error: BaseException, log: str = "") -> Failure:
     return Failure(_kind(error), _message(error), log)
 
 
-def _kind(error: BaseException) -> str:
+def _kind(error: BaseException) -> FailureKind:
     if isinstance(error, NonFiniteLossError):
         return "nan_loss"
     if _is_out_of_memory(error):

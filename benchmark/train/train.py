@@ -102,7 +102,7 @@ def train(
         weights=dict(model.encoder.backbone.weight_files),
         left_out=task.left_out,
         labels=_labels(spec, task, model),
-        environment={**environment(device), **run.circumstances},
+        environment={**environment(device), **run.circumstances, "workers": workers},
         primary_metric=task.primary_metric,
         history=run.story.history,
         best_epoch=run.selected_epoch,

@@ -10,15 +10,13 @@ import json
 import re
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from results.render.csv import COLUMNS, decimals
+from results.render.csv import decimals
 from results.table.aggregate import mean_ranks, volumes
-from results.table.columns import PRESENTED
+from results.table.columns import COLUMNS, PRESENTED, value
+from results.table.gather import Leaderboard
 from results.table.row import Row, shared_labels
-
-if TYPE_CHECKING:
-    from results.leaderboard import Leaderboard
 
 SCRIPTS = ("rows.js", "table.js", "plot.js", "record.js", "main.js")
 """Parts of the program, in the order in which they run."""
@@ -54,7 +52,7 @@ def content(board: Leaderboard) -> dict[str, Any]:
     recipes, environments = _Shared(), _Shared()
     return {
         "columns": [{"name": name, **PRESENTED[name]._asdict(), "decimals": decimals(name)} for name in COLUMNS],
-        "values": {name: [_plain(name, getattr(row, name)) for row in rows] for name in COLUMNS},
+        "values": {name: [_plain(name, value(row, name)) for row in rows] for name in COLUMNS},
         "breakdowns": [[[kind.name, kind.items, round(kind.score, 2)] for kind in row.breakdown] for row in rows],
         "curves": [_curves(row) for row in rows],
         "recipes": [recipes.place(row.runs[0].recipe if row.runs else None) for row in rows],
@@ -62,15 +60,16 @@ def content(board: Leaderboard) -> dict[str, Any]:
         "failures": {str(index): row.failures for index, row in enumerate(rows) if row.failures},
         "known_recipes": recipes.distinct,
         "known_environments": environments.distinct,
-        "labels": shared_labels([row for row in board.rows if row.mean is not None]),
-        "apart": board.apart,
+        "labels": shared_labels([row for row in board.rows if row.score.mean is not None]),
+        "apart": board.kept_apart,
+        "notes": board.notes,
         "unreadable": [file.reason for file in board.unreadable],
         "ranks": [
             [one.backbone, one.adapter, round(one.mean, 2), {board.task: rank for board, rank in one.ranks.items()}]
             for one in mean_ranks(board.rows)
         ],
         "volumes": [
-            [one.circumstances.board.task, one.circumstances.backbone, one.family, one.sizes, round(one.value, 4)]
+            [one.context.board.task, one.context.backbone, one.family, one.sizes, round(one.value, 4)]
             for one in volumes(board.rows)
             if one.sizes > 1
         ],
@@ -85,21 +84,21 @@ class _Shared:
         self.distinct: list[Any] = []
         self._places: dict[str, int] = {}
 
-    def place(self, value: Any) -> int | None:
-        if value is None:
+    def place(self, content: Any) -> int | None:
+        if content is None:
             return None
-        key = json.dumps(value, sort_keys=True, default=str)
+        key = json.dumps(content, sort_keys=True, default=str)
         if key not in self._places:
             self._places[key] = len(self.distinct)
-            self.distinct.append(value)
+            self.distinct.append(content)
         return self._places[key]
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, content: Any) -> Any:
     """As the CSV has it, so that the page shows the same digits."""
-    if isinstance(value, float):
-        return round(value, decimals(name)) + 0.0
-    return "; ".join(value) if isinstance(value, tuple) else value
+    if isinstance(content, float):
+        return round(content, decimals(name)) + 0.0
+    return "; ".join(content) if isinstance(content, tuple) else content
 
 
 def _curves(row: Row) -> list[Any]:
@@ -117,13 +116,13 @@ def _curves(row: Row) -> list[Any]:
     ]
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
+def _short(number: float | None) -> float | None:
+    return None if number is None else float(f"{number:.5g}")
 
 
-def _json(value: Any) -> str:
+def _json(content: Any) -> str:
     """JSON that ends no script block and no line early, whatever text is in it."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
+    text = json.dumps(content, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

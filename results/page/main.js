@@ -82,6 +82,7 @@ function more() {
     parts.push(element("h2", "Size sweeps"), element("p", "Hypervolume of (parameters saved, score gained); the linear probe is 0.", { class: "note" }),
       simpleTable(["task", "backbone", "family", "sizes", "hypervolume"], DATA.volumes));
   }
+  if (DATA.notes.length) parts.push(element("h2", "Notes"), list(DATA.notes));
   if (DATA.apart.length) parts.push(element("h2", "Kept in rows of their own, and why"), list(DATA.apart));
   if (DATA.unreadable.length) parts.push(element("h2", "Files that could not be read"), list(DATA.unreadable));
   at("more").replaceChildren(...parts);

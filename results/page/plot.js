@@ -147,7 +147,7 @@ async function drawPlot(rows) {
   const note = document.getElementById("plot-note");
   const boards = new Set(shown.filter((row) => !isPublished(row)).map(boardOf)).size;
   note.textContent = [
-    `${shown.length} of ${rows.length} rows have both values.`,
+    `${shown.length} of ${rows.length} row${rows.length === 1 ? "" : "s"} ${shown.length === 1 ? "has" : "have"} both values.`,
     boards > 1 ? `${boards} boards: each has a front of its own, and scores of different tasks have different scales.` : "",
     state.y === "mean" ? "Bars are 95 % intervals, drawn where there are several seeds." : "",
     "Click a point for its record.",

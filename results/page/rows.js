@@ -21,7 +21,7 @@ const boardOf = (row) => ["task", "data", "metric", "protocol"].map((name) => va
 
 // Lower-case text of each row, made once: with ten thousand rows a search must not build it at every key.
 const HAYSTACK = ROWS.map((row) =>
-  ["task", "data", "backbone", "adapter", "status", "labels", "recipe", "code", "source"]
+  ["task", "data", "backbone", "adapter", "status", "labels", "recipe", "versions", "source"]
     .map((name) => value(row, name) ?? "").join(" ").toLowerCase());
 
 function chosen() {

@@ -50,8 +50,8 @@ function drawTable(rows) {
   const columns = shownColumns();
   const page = rows.slice(state.page * PER_PAGE, (state.page + 1) * PER_PAGE);
   body.replaceChildren(...page.map((row) => line(row, columns)));
-  document.getElementById("count").textContent =
-    `${rows.length} of ${COUNT - (state.published ? 0 : DATA.values.kind.filter((kind) => kind === "published").length)} rows`;
+  const all = COUNT - (state.published ? 0 : DATA.values.kind.filter((kind) => kind === "published").length);
+  document.getElementById("count").textContent = `${rows.length} of ${all} row${all === 1 ? "" : "s"}`;
   document.getElementById("page").textContent = `page ${state.page + 1} of ${pages}`;
   document.getElementById("previous").disabled = state.page === 0;
   document.getElementById("next").disabled = state.page >= pages - 1;

@@ -1,4 +1,4 @@
-"""The final table on screen, one for each board."""
+"""A leaderboard on screen, and what is missing of it."""
 
 from __future__ import annotations
 
@@ -10,78 +10,24 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from results.render import format as readable
-from results.render.markdown import FRONT, TIED, marks, remarks
-from results.statistics.significance import ALPHA
-from results.table.compare import Paired
+from results.summary import ScreenTable, Summary
 from results.table.coverage import Cover
-from results.table.naming import title
-from results.table.row import Board, Row, by_board, shared_labels
 
 _WIDE = 100
 """Characters in a line from which the costs are shown as well."""
-_LEFT = {FRONT, "backbone", "adapter"}
+_COSTS = {"%", "MB", "ms/clip", "training"}
+_LEFT = {"★", "backbone", "adapter"}
 
 
-def show(rows: Sequence[Row], console: Console | None = None) -> None:
+def show(summary: Summary, console: Console | None = None) -> None:
     """Print the boards, then the failures, to `console` (standard output by default)."""
     console = console or Console()
-    labels = shared_labels([row for row in rows if row.mean is not None])
-    for board, members in by_board(rows).items():
-        console.print(_table(board, members, labels, wide=console.width >= _WIDE))
-    if rows:
-        console.print(f"{FRONT} on the front: no row above it has fewer trainable parameters.", style="dim")
-        if any(TIED in marks(row) for row in rows):
-            console.print(f"{TIED} cannot be told apart from the best.", style="dim")
-    for row in rows:
-        for failure in row.failures:
-            console.print(
-                Text(f"failed  {row.task} · {row.backbone} · {row.adapter} · {failure}", style="red"), soft_wrap=True
-            )
-
-
-def show_comparison(paired: Sequence[Paired], console: Console | None = None) -> None:
-    """Print two rows side by side, one table for each board."""
-    console = console or Console()
-    for pair in paired:
-        console.print(_comparison_table(pair))
-        if pair.differ_in:
-            console.print(Text(f"They also differ in {'; '.join(pair.differ_in)}.", style="dim"), soft_wrap=True)
-        if not pair.lines:
-            console.print(Text("They share no items and seeds, so nothing can be said about the difference."))
-        elif pair.seeds == 1:
-            console.print(
-                Text("One shared seed: the noise between seeds is in neither the interval nor p.", style="yellow")
-            )
-    console.print(
-        "A difference is first minus second in points, with its paired 95 % interval; p is corrected for the lines of "
-        "its kind (Holm). Bold: below 0.05. With few seeds p is the stricter of the two.",
-        style="dim",
-    )
-
-
-def _comparison_table(pair: Paired) -> Table:
-    first, second = title(pair.first), title(pair.second)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    seeds = "1 shared seed" if pair.seeds == 1 else f"{pair.seeds} shared seeds"
-    heading = f"{pair.board.task} · {pair.board.metric} · {pair.board.data} · {seeds}"
-    table.title, table.title_justify, table.title_style = escape(heading), "left", "bold"
-    for name in ("", "items", first, second, "difference", "95 % interval", "p", "p corrected"):
-        table.add_column(escape(name), justify="right" if name else "left", overflow="fold")
-    for line in pair.lines:
-        found = line.comparison.difference
-        cells = (
-            line.kind.replace("_", " "),
-            str(line.items),
-            f"{line.first:.2f}",
-            f"{line.second:.2f}",
-            readable.gain(found.mean, None),
-            f"{found.low:+.2f} to {found.high:+.2f}",
-            readable.p_value(line.comparison.p_value).removeprefix("p ").removeprefix("= "),
-            readable.p_value(line.corrected).removeprefix("p ").removeprefix("= "),
-        )
-        table.add_row(*map(Text, cells), style="bold" if line.corrected < ALPHA else None)
-    return table
+    for table in summary.tables:
+        console.print(_table(table, wide=console.width >= _WIDE))
+    for line in summary.legend:
+        console.print(line, style="dim")
+    for failure in summary.failures:
+        console.print(Text(f"failed  {failure}", style="red"), soft_wrap=True)
 
 
 def show_coverage(covers: Sequence[Cover], console: Console | None = None) -> None:
@@ -107,32 +53,13 @@ def _seeds(cover: Cover) -> str:
     return " ".join(f"{seed}{mark}" for seed, mark in sorted(marked))
 
 
-def _table(board: Board, rows: Sequence[Row], labels: Sequence[str], wide: bool) -> Table:
-    title = " · ".join(filter(None, (board.task, board.metric, ", ".join(labels))))
+def _table(board: ScreenTable, wide: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.title, table.title_justify, table.title_style = escape(title), "left", "bold"
-    lines = [_cells(row, rows, labels, wide) for row in rows]
-    for name in lines[0]:
+    table.title, table.title_justify, table.title_style = escape(board.title), "left", "bold"
+    shown = [place for place, name in enumerate(board.columns) if wide or name not in _COSTS]
+    for name in (board.columns[place] for place in shown):
         left = name in _LEFT
         table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
-    for row, line in zip(rows, lines, strict=True):
-        table.add_row(*map(Text, line.values()), style="bold" if row.pareto else None)
+    for line, bold in zip(board.lines, board.bold, strict=True):
+        table.add_row(*(Text(line[place]) for place in shown), style="bold" if bold else None)
     return table
-
-
-def _cells(row: Row, board: Sequence[Row], labels: Sequence[str], wide: bool) -> dict[str, str]:
-    narrow = {
-        FRONT: marks(row),
-        "backbone": row.backbone,
-        "adapter": "\n  ".join([row.adapter, *remarks(row, board, labels)]),
-        "score": readable.score(row.mean, row.std),
-        "gain": readable.gain(row.gain_over_linear_probe, None),
-        "trainable": readable.count(row.trainable_parameters),
-    }
-    costs = {
-        "%": readable.number(row.trainable_percent, 2),
-        "MB": readable.number(row.peak_memory_mb, 0),
-        "ms/clip": readable.significant(row.ms_per_clip),
-        "training": readable.duration(row.train_seconds),
-    }
-    return narrow | costs if wide else narrow

@@ -5,12 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import fields
 
-from results.table.columns import MEASUREMENTS
+from results.table.columns import COLUMNS, MEASUREMENTS, value
 from results.table.row import Row
-
-COLUMNS = tuple(field.name for field in fields(Row) if field.metadata.get("column", True))
 
 DECIMALS = {
     "peak_memory_mb": 1,
@@ -32,7 +29,7 @@ def to_csv(rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_cell(name, getattr(row, name)) for name in COLUMNS] for row in rows)
+    writer.writerows([_text(name, value(row, name)) for name in COLUMNS] for row in rows)
     return text.getvalue()
 
 
@@ -51,21 +48,21 @@ def decimals(name: str) -> int:
     return DECIMALS.get(name, _OTHER_DECIMALS)
 
 
-def _cell(name: str, value: object) -> str:
-    match value:
+def _text(name: str, content: object) -> str:
+    match content:
         case None:
             return ""
         case bool():
-            return "true" if value else "false"
+            return "true" if content else "false"
         case int():
-            return str(value)
+            return str(content)
         case float():
             # Adding 0.0 turns a rounded -0.0 into 0.0.
-            return f"{round(value, decimals(name)) + 0.0:.{decimals(name)}f}"
+            return f"{round(content, decimals(name)) + 0.0:.{decimals(name)}f}"
         case tuple():
-            return harmless("; ".join(value))
+            return harmless("; ".join(content))
         case _:
-            return harmless(str(value))
+            return harmless(str(content))
 
 
 def harmless(text: str) -> str:

@@ -18,6 +18,11 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def counted(many: int, noun: str) -> str:
+    """A number of things: 1 cell, 2 cells."""
+    return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
+
+
 def number(value: float | None, decimals: int) -> str:
     """A number with fixed decimals."""
     return UNKNOWN if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
@@ -57,8 +62,3 @@ def duration(seconds: float | None) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 cell`, `3 cells`"""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

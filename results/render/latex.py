@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.render import format as readable
-from results.table.row import Board, Row, by_board, shared_labels
+from results.render import format
+from results.table.groups import Board
+from results.table.row import Row, by_board, shared_labels
 
 _SPECIAL = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -52,20 +53,20 @@ def _table(board: Board, rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row, is_best: bool) -> list[str]:
-    score = escaped(readable.score(row.mean, row.std))
+    score = escaped(format.score(row.score.mean, row.score.std))
     if is_best:
         score = rf"\textbf{{{score}}}"
-    elif row.tied_with_best:
+    elif row.comparison.tied_with_best:
         score += _TIED
     return [
         escaped(row.backbone),
         escaped(row.adapter),
         score,
-        escaped(readable.gain(row.gain_over_linear_probe, row.gain_interval)),
-        readable.count(row.trainable_parameters).replace("–", "--"),
-        escaped(readable.number(row.trainable_percent, 2)),
-        escaped(readable.number(row.peak_memory_mb, 0)),
-        escaped(readable.significant(row.ms_per_clip)),
+        escaped(format.gain(row.comparison.gain_over_linear_probe, row.comparison.gain_interval)),
+        format.count(row.cost.trainable_parameters).replace("–", "--"),
+        escaped(format.number(row.cost.trainable_percent, 2)),
+        escaped(format.number(row.cost.peak_memory_mb, 0)),
+        escaped(format.significant(row.cost.ms_per_clip)),
     ]
 
 
@@ -75,9 +76,9 @@ def _published(board: Board, rows: Sequence[Row]) -> str:
             [
                 escaped(row.backbone),
                 escaped(row.adapter),
-                f"{row.mean:g}",
-                escaped(readable.count(row.trainable_parameters)),
-                escaped(readable.count(row.total_as_published)),
+                f"{row.score.mean:g}",
+                escaped(format.count(row.cost.trainable_parameters)),
+                escaped(format.count(row.cost.total_as_published)),
             ]
         )
         for row in rows

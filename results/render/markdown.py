@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from results.render import format as readable
-from results.store.store import Unreadable
+from results.render import format
 from results.table.aggregate import mean_ranks, volumes
-from results.table.row import Board, Row, by_board, shared_labels
+from results.table.gather import Leaderboard
+from results.table.groups import Board
+from results.table.row import Row, by_board, shared_labels
 
 FRONT = "★"
 TIED = "≈"
@@ -48,16 +49,11 @@ _LEGEND = (
 )
 
 
-def to_markdown(
-    rows: Sequence[Row],
-    command: str,
-    unreadable: Iterable[Unreadable] = (),
-    published: Sequence[Row] = (),
-    apart: Sequence[str] = (),
-) -> str:
-    """The whole page; `command` is shown as the way to make it again."""
-    shared = shared_labels([row for row in rows if row.mean is not None])
-    parts = ["# Leaderboard", f"Made by `{command}`."]
+def to_markdown(leaderboard: Leaderboard) -> str:
+    """The whole page."""
+    rows = leaderboard.rows
+    shared = shared_labels([row for row in rows if row.score.mean is not None])
+    parts = ["# Leaderboard", f"Made by `{leaderboard.command}`."]
     if shared:
         parts.append(f"**All rows: {_escape(', '.join(shared))}.**")
     parts.append(_LEGEND)
@@ -65,9 +61,10 @@ def to_markdown(
         parts.append("No runs yet.")
     for board, members in by_board(rows).items():
         parts += [f"## {_escape(board.task)}", _board_line(board), _table(members, shared)]
-    parts += _mean_ranks(rows) + _volumes(rows) + _published(published)
-    parts += _listed("Kept in rows of their own", apart) + _failures(rows)
-    parts += _listed("Files that could not be read", [file.reason for file in unreadable])
+    parts += _mean_ranks(rows) + _volumes(rows) + _published(leaderboard.published)
+    parts += _listed("Notes", leaderboard.notes)
+    parts += _listed("Kept in rows of their own", leaderboard.kept_apart) + _failures(rows)
+    parts += _listed("Files that could not be read", [file.reason for file in leaderboard.unreadable])
     return "\n\n".join(parts) + "\n"
 
 
@@ -86,20 +83,20 @@ def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
         marks(row),
         _escape(row.backbone),
         _escape(row.adapter),
-        readable.score(row.mean, row.std),
-        readable.UNKNOWN if row.interval is None else f"± {row.interval:.2f}",
-        str(row.seeds),
-        readable.gain(row.gain_over_linear_probe, row.gain_interval),
-        readable.count(row.adapter_parameters),
-        readable.count(row.head_parameters),
-        readable.count(row.trainable_parameters),
-        readable.number(row.trainable_percent, 2),
-        readable.count(row.total_parameters),
-        readable.significant(row.gflops),
-        readable.number(row.peak_memory_mb, 0),
-        readable.significant(row.ms_per_clip),
-        readable.duration(row.train_seconds),
-        readable.number(row.ppt, 3),
+        format.score(row.score.mean, row.score.std),
+        format.UNKNOWN if row.score.interval is None else f"± {row.score.interval:.2f}",
+        str(row.score.seeds),
+        format.gain(row.comparison.gain_over_linear_probe, row.comparison.gain_interval),
+        format.count(row.cost.adapter_parameters),
+        format.count(row.cost.head_parameters),
+        format.count(row.cost.trainable_parameters),
+        format.number(row.cost.trainable_percent, 2),
+        format.count(row.cost.total_parameters),
+        format.significant(row.cost.gflops),
+        format.number(row.cost.peak_memory_mb, 0),
+        format.significant(row.cost.ms_per_clip),
+        format.duration(row.cost.train_seconds),
+        format.number(row.fronts.ppt, 3),
         behind_best(row),
         _escape("; ".join(remarks(row, board, shared))),
     ]
@@ -107,22 +104,33 @@ def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
 
 def marks(row: Row) -> str:
     """Stars for the front, and whether the row may be as good as the best."""
-    front = FRONT if row.pareto else f"({FRONT})" if row.pareto_within_interval else ""
-    return " ".join(filter(None, (front, TIED if row.tied_with_best and row.behind_best_p_value is not None else "")))
+    front = FRONT if row.fronts.pareto else f"({FRONT})" if row.fronts.pareto_within_interval else ""
+    return " ".join(
+        filter(
+            None,
+            (front, TIED if row.comparison.tied_with_best and row.comparison.behind_best_p_value is not None else ""),
+        )
+    )
 
 
 def behind_best(row: Row) -> str:
     """`3.10 ± 0.92 (p = 0.004)`; `best` for the best itself."""
-    if not row.behind_best:
-        return "best" if row.behind_best == 0 else readable.UNKNOWN
-    text = f"{row.behind_best:.2f}" + ("" if row.behind_best_interval is None else f" ± {row.behind_best_interval:.2f}")
-    return text if row.behind_best_p_value is None else f"{text} ({readable.p_value(row.behind_best_p_value)})"
+    if not row.comparison.behind_best:
+        return "best" if row.comparison.behind_best == 0 else format.UNKNOWN
+    text = f"{row.comparison.behind_best:.2f}" + (
+        "" if row.comparison.behind_best_interval is None else f" ± {row.comparison.behind_best_interval:.2f}"
+    )
+    return (
+        text
+        if row.comparison.behind_best_p_value is None
+        else f"{text} ({format.p_value(row.comparison.behind_best_p_value)})"
+    )
 
 
 def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     """What a reader must know beside the numbers: own labels, failed seeds, and what tells apart rows of one name."""
     twins = [other for other in board if (other.backbone, other.adapter) == (row.backbone, row.adapter)]
-    differing = [part for part in ("recipe", "weights", "code") if len({getattr(twin, part) for twin in twins}) > 1]
+    differing = [part for part in ("recipe", "weights", "versions") if len({getattr(twin, part) for twin in twins}) > 1]
     own = [label for label in row.labels if label not in shared]
     failed = [] if row.status == "completed" else [row.status]
     return own + failed + [f"{part} {getattr(row, part) or 'unknown'}" for part in differing]
@@ -164,8 +172,8 @@ def _volumes(rows: Sequence[Row]) -> list[str]:
     intro = "Hypervolume of (parameters saved, score gained) over the sizes of a family: 0 the linear probe, 1 ideal."
     lines = [
         (
-            _escape(one.circumstances.board.task),
-            _escape(one.circumstances.backbone),
+            _escape(one.context.board.task),
+            _escape(one.context.backbone),
             one.family,
             str(one.sizes),
             f"{one.value:.3f}",
@@ -189,9 +197,9 @@ def _published(rows: Sequence[Row]) -> list[str]:
             _escape(row.data),
             _escape(row.adapter),
             _escape(row.backbone),
-            f"{row.mean:g}",
-            readable.count(row.trainable_parameters),
-            readable.count(row.total_as_published),
+            f"{row.score.mean:g}",
+            format.count(row.cost.trainable_parameters),
+            format.count(row.cost.total_as_published),
             row.protocol,
             _escape(row.source),
         )

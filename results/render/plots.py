@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from results.render import format as readable
+from results.render import format
+from results.render.labels import place_labels
 from results.store.files import write_atomically
-from results.table.labels import place_labels
-from results.table.row import Board, Row, by_board, shared_labels
+from results.table.groups import Board
+from results.table.row import Row, by_board, shared_labels
 
 COLUMNS = 3
 """Panels side by side before the next line of panels."""
@@ -56,7 +57,7 @@ def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
     Raises:
         UserError: the output cannot be written.
     """
-    boards = by_board(row for row in rows if row.trainable_parameters is not None)
+    boards = by_board(row for row in rows if row.cost.trainable_parameters is not None)
     if not boards:
         return []
     files = [output / "tradeoff.png", output / "tradeoff.svg"]
@@ -116,11 +117,11 @@ def _panel(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
     ax.grid(True, which="major", color="#E6E6E6", linewidth=0.8)
     ax.set_axisbelow(True)
     _frame(ax, rows)
-    in_full = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
+    in_full = rows if len(rows) <= MANY else [row for row in rows if row.fronts.pareto]
     for row, shift in zip(in_full, _shifts(in_full), strict=True):
         _point(ax, row, looks, shift)
     if len(rows) > MANY:
-        _crowd(ax, [row for row in rows if not row.pareto], looks)
+        _crowd(ax, [row for row in rows if not row.fronts.pareto], looks)
     _front(ax, rows)
     _probe_line(ax, rows)
     _count_axis(ax)
@@ -140,7 +141,7 @@ def _shifts(rows: Sequence[Row]) -> list[float]:
     """Steps aside, in typographic points, so that bars of rows of one size stand side by side; the front stays."""
     places: dict[float, int] = {}
     shifts: dict[int, float] = {}
-    for row in sorted(rows, key=lambda row: not row.pareto):
+    for row in sorted(rows, key=lambda row: not row.fronts.pareto):
         place = places[_x(row)] = places.get(_x(row), -1) + 1
         side = -1 if place % 2 else 1
         shifts[id(row)] = 9.0 * side * ((place + 1) // 2) if _bar(row) else 0.0
@@ -157,13 +158,13 @@ def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
         transform=ax.transData + aside,
         fmt=markers[row.backbone],
         color=colours[_colour_group(row, colours)],
-        markersize=9.5 if row.pareto else 7.5,
-        markeredgecolor="black" if row.pareto else "white",
-        markeredgewidth=1.2 if row.pareto else 0.7,
+        markersize=9.5 if row.fronts.pareto else 7.5,
+        markeredgecolor="black" if row.fronts.pareto else "white",
+        markeredgewidth=1.2 if row.fronts.pareto else 0.7,
         elinewidth=1.1,
         capsize=2.5,
-        alpha=1.0 if row.pareto else 0.55,
-        zorder=4 if row.pareto else 3,
+        alpha=1.0 if row.fronts.pareto else 0.55,
+        zorder=4 if row.fronts.pareto else 3,
     )
 
 
@@ -184,20 +185,20 @@ def _colour_group(row: Row, colours: Mapping[str, str]) -> str:
 
 def _x(row: Row) -> float:
     # A scheme and a head without a parameter have no place on a log axis; one parameter is the nearest.
-    return max(row.trainable_parameters or 0, 1)
+    return max(row.cost.trainable_parameters or 0, 1)
 
 
 def _y(row: Row) -> float:
-    return row.mean or 0.0
+    return row.score.mean or 0.0
 
 
 def _bar(row: Row) -> float:
     # The interval of a single seed lacks the noise between seeds: beside others it would look the surest.
-    return row.interval or 0.0 if row.seeds > 1 else 0.0
+    return row.score.interval or 0.0 if row.score.seeds > 1 else 0.0
 
 
 def _front(ax: Axes, rows: Sequence[Row]) -> None:
-    front = sorted((_x(row), _y(row)) for row in rows if row.pareto)
+    front = sorted((_x(row), _y(row)) for row in rows if row.fronts.pareto)
     right = ax.get_xlim()[1]
     xs = [x for x, _ in front] + [right]
     ys = [y for _, y in front] + [front[-1][1]]
@@ -216,18 +217,18 @@ def _count_axis(ax: Axes) -> None:
     decades = math.log10(high / low)
     between = (1.0,) if decades > 3.5 else (1.0, 3.0) if decades > 1.6 else (1.0, 2.0, 5.0)
     ax.xaxis.set_major_locator(ticker.LogLocator(subs=between))
-    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: readable.count(value).replace(".0 ", " ")))
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: format.count(value).replace(".0 ", " ")))
     ax.xaxis.set_minor_formatter(ticker.NullFormatter())
     ax.set_xlabel("trainable parameters (log scale)")
 
 
 def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
-    front = [row for row in rows if row.pareto]
+    front = [row for row in rows if row.fronts.pareto]
     # Of a long front every so many, since there is no room for more.
     named = front[:: -(-len(front) // MOST_NAMES) or 1]
     texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in named}
     # A crowd of small points cannot be kept clear of.
-    avoided = rows if len(rows) <= MANY else [row for row in rows if row.pareto]
+    avoided = rows if len(rows) <= MANY else [row for row in rows if row.fronts.pareto]
     place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])
 
 

@@ -1,4 +1,4 @@
-"""What the seeds of a cell scored on the same test items, and two cells side by side."""
+"""What the seeds of a group scored on the same test items, and two groups side by side."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class Kind(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class PairedScores:
     """Scores of some seeds on the items that all of them were scored on."""
 
     seeds: tuple[int, ...]
     items: Items
     scores: Scores
 
-    def of_kind(self, kind: str) -> Outcomes:
+    def of_kind(self, kind: str) -> PairedScores:
         """The items of one kind alone."""
         columns = [column for column, (_, own) in enumerate(self.items) if own == kind]
-        return Outcomes(self.seeds, tuple(self.items[column] for column in columns), self.scores[:, columns])
+        return PairedScores(self.seeds, tuple(self.items[column] for column in columns), self.scores[:, columns])
 
     def of_seeds(self, seeds: Sequence[int]) -> Scores:
         """The rows of these seeds, in this order."""
@@ -63,7 +63,7 @@ def _columns(items: Items) -> dict[str, list[int]]:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedTest:
     """Two rows on the same seeds and items."""
 
     difference: Difference
@@ -72,30 +72,30 @@ class Comparison:
     items: int
 
 
-def outcomes(runs: Sequence[RunRecord], items_of: ItemsOf) -> Outcomes | None:
-    """The outcomes of runs that differ in their seed only, None where `aligned` finds no common items."""
+def paired_scores(runs: Sequence[RunRecord], items_of: ItemsOf) -> PairedScores | None:
+    """The scores of runs that differ in their seed only, None where `aligned` finds no common items."""
     found = aligned(items_of(run.hash) for run in runs)
-    return None if found is None else Outcomes(tuple(run.seed for run in runs), *found)
+    return None if found is None else PairedScores(tuple(run.seed for run in runs), *found)
 
 
-def compare(first: Outcomes | None, second: Outcomes | None) -> Comparison | None:
+def compare(first: PairedScores | None, second: PairedScores | None) -> PairedTest | None:
     """`first` minus `second` over the seeds that both have; None where they share no seed or have other items."""
     (found,) = compare_all([(first, second)])
     return found
 
 
-def compare_all(pairs: Sequence[tuple[Outcomes | None, Outcomes | None]]) -> list[Comparison | None]:
+def compare_all(pairs: Sequence[tuple[PairedScores | None, PairedScores | None]]) -> list[PairedTest | None]:
     """The same for many pairs at once, which is quicker."""
     paired = [_paired(first, second) for first, second in pairs]
     known = [matrix for matrix in paired if matrix is not None]
     found = iter(
-        Comparison(difference, p_value(matrix), *matrix.shape)
+        PairedTest(difference, p_value(matrix), *matrix.shape)
         for matrix, difference in zip(known, differences(known), strict=True)
     )
     return [None if matrix is None else next(found) for matrix in paired]
 
 
-def _paired(first: Outcomes | None, second: Outcomes | None) -> Scores | None:
+def _paired(first: PairedScores | None, second: PairedScores | None) -> Scores | None:
     if first is None or second is None or first.items != second.items:
         return None
     seeds = sorted(set(first.seeds) & set(second.seeds))

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from registry.errors import UserError
 from results.record import ItemResult, RunRecord
-from results.store.store import Records, Store, Unreadable
-
-
-class NamedSource(Protocol):
-    """A store that says where it is."""
-
-    @property
-    def place(self) -> str: ...
-    def load(self) -> Records: ...
-    def items(self, run_hash: str) -> list[ItemResult]: ...
+from results.store.store import Records, RecordSource, Store, Unreadable
 
 
 class Merged:
     """The records of several stores. A run that lies in several counts once: a completed copy, and of several the last.
 
-    Nothing is averaged across stores that may not be: `results.table.cells` keeps runs apart that differ in data,
-    recipe, protocol, weights or code, wherever they lie.
+    Nothing is averaged across stores that may not be: `results.table.groups` keeps runs apart that differ in data,
+    recipe, protocol, weights or versions, wherever they lie.
     """
 
-    def __init__(self, sources: Sequence[NamedSource]) -> None:
+    def __init__(self, sources: Sequence[RecordSource]) -> None:
         self._sources = sources
-        self._home: dict[str, NamedSource] = {}
+        self._home: dict[str, RecordSource] = {}
+
+    @property
+    def place(self) -> str:
+        """All of the places."""
+        return ", ".join(source.place for source in self._sources)
 
     def load(self) -> Records:
         """The records of all stores, with a note for each run whose copies have different scores."""
@@ -56,8 +51,13 @@ class Merged:
         home = self._home.get(run_hash)
         return home.items(run_hash) if home else []
 
+    def fingerprint(self) -> str | None:
+        """Of all stores; None where one has none."""
+        known = [source.fingerprint() for source in self._sources]
+        return "\n".join(map(str, known)) if all(known) else None
 
-def open_store(place: str | Path) -> NamedSource:
+
+def open_store(place: str | Path) -> RecordSource:
     """The store at a folder or at an fsspec URL such as `s3://bucket/runs`.
 
     Raises:

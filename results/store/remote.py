@@ -50,3 +50,6 @@ class RemoteStore:
             return []
         except OSError as error:
             raise RecordError(f"{path}: {error}") from None
+
+    def fingerprint(self) -> None:
+        """None: not every protocol tells when a file was changed."""

@@ -50,6 +50,27 @@ class Records(list[RunRecord]):
         """What a reader must know of how the records came together, one line each."""
 
 
+class RecordSource(Protocol):
+    """Where records come from: a folder, a place elsewhere, or several as one."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    def load(self) -> Records:
+        """Every record that can be read, ordered by hash."""
+
+    def items(self, run_hash: str) -> list[ItemResult]:
+        """The scored test items of a run; empty where none were kept.
+
+        Raises:
+            RecordError: they are there but cannot be read.
+        """
+
+    def fingerprint(self) -> str | None:
+        """Text that changes with any record or item; None where only reading them would tell."""
+
+
 class Store:
     """Records under `<output>/records`, items under `<output>/items`. Making one touches no disk."""
 
@@ -108,8 +129,16 @@ class Store:
 
     def load(self) -> Records:
         """Every record that can be read; `.unreadable` lists the files that cannot, so that none vanishes unseen."""
-        records, unreadable = [], []
-        for path in sorted((self.output / "records").glob("*.json")):
+        records: list[RunRecord] = []
+        unreadable: list[Unreadable] = []
+        folder = self.output / "records"
+        try:
+            paths = sorted(path for path in folder.iterdir() if path.suffix == ".json")
+        except FileNotFoundError:
+            return Records()
+        except OSError as error:
+            return Records(unreadable=[Unreadable(folder, f"{folder}: {error.strerror or error}")])
+        for path in paths:
             try:
                 records.append(_read(path))
             except RecordError as error:
@@ -123,7 +152,28 @@ class Store:
             RecordError: the file is there but cannot be read.
         """
         path = self._items_path(run_hash)
-        return items_from_bytes(path.read_bytes(), str(path)) if path.is_file() else []
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RecordError(f"{path}: {error.strerror or error}") from None
+        return items_from_bytes(content, str(path))
+
+    def fingerprint(self) -> str | None:
+        """The place, and the name, size and times of every file of records and items, which takes no reading.
+
+        None where a folder cannot be listed or a file vanishes meanwhile.
+        """
+        facts = [self.place]
+        try:
+            for folder in (self.output / "records", self.output / "items"):
+                for path in sorted(folder.iterdir()) if folder.exists() else ():
+                    found = path.stat()
+                    facts.append(f"{path.name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
+        except OSError:
+            return None
+        return "\n".join(facts)
 
     def completed(self, run_hash: str) -> bool:
         """Whether this run has a completed record; one that cannot be read does not count."""

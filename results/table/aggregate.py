@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from scipy.stats import rankdata
 
 from results.statistics.bootstrap import mean
 from results.statistics.tradeoff import hypervolume
-from results.table.row import Board, Circumstances, Row
+from results.table.groups import Board
+from results.table.row import Context, Row
 
 Configuration = tuple[str, str, tuple[str, ...], str]
 """What is run on several tasks: backbone, adapter, labels and weights."""
@@ -40,7 +41,7 @@ class MeanRank:
 class Volume:
     """The hypervolume of one adapter family's sizes on one backbone and board."""
 
-    circumstances: Circumstances
+    context: Context
     family: str
     sizes: int
     value: float
@@ -51,14 +52,14 @@ def mean_ranks(rows: Sequence[Row]) -> list[MeanRank]:
 
     Ranks mean something only among configurations that were all run on the same boards. Of the sets of boards that some
     configuration was run on, the one counts for which boards × configurations is largest. Where a configuration has
-    several rows on a board (recipes, code), its best one stands for it.
+    several rows on a board (recipes, versions), its best one stands for it.
     """
     best: dict[Configuration, dict[Board, Row]] = {}
     for row in rows:
-        if row.mean is not None:
+        if row.score.mean is not None:
             own = best.setdefault(_configuration(row), {})
             other = own.get(row.board)
-            if other is None or (other.mean or 0.0) < row.mean:
+            if other is None or (other.score.mean or 0.0) < row.score.mean:
                 own[row.board] = row
     boards = _largest_block([frozenset(own) for own in best.values()])
     if len(boards) < 2:
@@ -66,7 +67,7 @@ def mean_ranks(rows: Sequence[Row]) -> list[MeanRank]:
     block = {key: own for key, own in best.items() if boards <= own.keys()}
     ranks: dict[Configuration, dict[Board, float]] = {key: {} for key in block}
     for board in sorted(boards):
-        places = rankdata([-(own[board].mean or 0.0) for own in block.values()], method="average")
+        places = rankdata([-(own[board].score.mean or 0.0) for own in block.values()], method="average")
         for key, place in zip(block, places, strict=True):
             ranks[key][board] = float(place)
     return sorted((MeanRank(key, ranks[key]) for key in block), key=lambda one: (one.mean, one.configuration))
@@ -76,51 +77,51 @@ def with_mean_rank(rows: Sequence[Row]) -> list[Row]:
     """The rows with `mean_rank` where their configuration is in the block; on boards of the block only."""
     found = {(one.configuration, board): one.mean for one in mean_ranks(rows) for board in one.ranks}
     return [
-        row if row.mean is None else replace(row, mean_rank=found.get((_configuration(row), row.board))) for row in rows
+        row if row.score.mean is None else row.compared(mean_rank=found.get((_configuration(row), row.board)))
+        for row in rows
     ]
 
 
 def volumes(rows: Sequence[Row]) -> list[Volume]:
     """The hypervolume of every adapter family that was run on a backbone and board with a linear probe."""
-    groups: dict[Circumstances, list[Row]] = {}
+    groups: dict[Context, list[Row]] = {}
     for row in rows:
-        if row.mean is not None:
-            groups.setdefault(row.circumstances, []).append(row)
+        if row.score.mean is not None:
+            groups.setdefault(row.context, []).append(row)
     found: list[Volume] = []
-    for circumstances, members in sorted(groups.items()):
-        probe = max((row.mean or 0.0 for row in members if row.is_linear_probe), default=None)
+    for context, members in sorted(groups.items()):
+        probe = max((row.score.mean or 0.0 for row in members if row.is_linear_probe), default=None)
         if probe is not None:
-            found += _family_volumes(circumstances, members, probe)
+            found += _family_volumes(context, members, probe)
     return found
 
 
 def with_hypervolume(rows: Sequence[Row]) -> list[Row]:
     """The rows with the hypervolume of their family on their backbone and board."""
-    found = {(one.circumstances, one.family): one.value for one in volumes(rows)}
+    found = {(one.context, one.family): one.value for one in volumes(rows)}
     return [
-        row if row.mean is None else replace(row, hypervolume=found.get((row.circumstances, row.family)))
-        for row in rows
+        row if row.score.mean is None else row.weighed(hypervolume=found.get((row.context, row.family))) for row in rows
     ]
 
 
-def _family_volumes(circumstances: Circumstances, rows: Sequence[Row], probe: float) -> list[Volume]:
+def _family_volumes(context: Context, rows: Sequence[Row], probe: float) -> list[Volume]:
     found = []
     for family in sorted({row.family for row in rows}):
         own = [row for row in rows if row.family == family]
         sizes = [
-            (row.parameters_without_head, row.mean)
+            (row.cost.parameters_without_head, row.score.mean)
             for row in own
-            if row.parameters_without_head is not None and row.mean is not None
+            if row.cost.parameters_without_head is not None and row.score.mean is not None
         ]
         value = hypervolume(sizes, probe=probe, full=max(map(_backbone_parameters, own))) if sizes else None
         if value is not None:
-            found.append(Volume(circumstances, family, len({size for size, _ in sizes}), value))
+            found.append(Volume(context, family, len({size for size, _ in sizes}), value))
     return found
 
 
 def _backbone_parameters(row: Row) -> int:
     """All of the backbone's: what full fine-tuning would train."""
-    return (row.total_parameters or 0) - (row.adapter_parameters or 0) - (row.head_parameters or 0)
+    return (row.cost.total_parameters or 0) - (row.cost.adapter_parameters or 0) - (row.cost.head_parameters or 0)
 
 
 def _configuration(row: Row) -> Configuration:

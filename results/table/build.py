@@ -5,38 +5,42 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import groupby
 from statistics import median
 
 from results.record import Failure, RunRecord, SingleClip
 from results.statistics.bootstrap import bounds, mean, std
-from results.statistics.paired import ItemsOf, Outcomes, compare_all, outcomes
+from results.statistics.paired import ItemsOf, PairedScores, compare_all, paired_scores
 from results.statistics.significance import ALPHA, holm
 from results.statistics.tradeoff import pareto_front, ppt
 from results.table.aggregate import with_hypervolume, with_mean_rank
-from results.table.cells import Cell, CellKey, fold
-from results.table.row import Board, Circumstances, Row
+from results.table.groups import Group, group_runs
+from results.table.row import Context, Cost, Fronts, Row, Score
 
 MOST_SEEDS_SAY_NOTHING_BELOW = 2
 """Seeds that two rows must share before one is called worse: a single one shows nothing of the noise between seeds."""
 
 
 def build(records: Sequence[RunRecord], items: ItemsOf | None = None) -> list[Row]:
-    """One row for each cell, seeds folded; sorted by task, then board, then mean score, rows without a score last.
+    """The rows of any records, see `rows_of`; several of one run count once."""
+    return rows_of(group_runs(records), items)
 
-    Runs that differ in data, recipe, protocol, labels, weights or code stay in rows of their own, and failed runs enter
-    no number. The result does not depend on the order of the records.
+
+def rows_of(groups: Sequence[Group], items: ItemsOf | None = None) -> list[Row]:
+    """One row for each group of runs; sorted by task, then board, then mean score, rows without a score last.
+
+    Runs that differ in data, recipe, protocol, labels, weights or versions stay in rows of their own, and failed runs
+    enter no number. The result does not depend on the order of the records.
 
     Args:
-        records: any records; several of one run count once.
+        groups: from `group_runs`.
         items: reads a run's test items for intervals and comparisons, which stay empty without it.
     """
     rows: list[Row] = []
-    # Cells are sorted by board, so that the items of one board alone are held in memory.
+    # Groups are sorted by board, so that the items of one board alone are held in memory.
     with _collector_paused():
-        for _, cells in groupby(fold(records), key=lambda cell: _board(cell.key)):
-            rows += _board_rows(list(cells), items or _no_items)
+        for _, board_groups in groupby(groups, key=lambda group: group.key.board):
+            rows += _board_rows(list(board_groups), items or _no_items)
     return sorted(with_mean_rank(with_hypervolume(rows)), key=_rank)
 
 
@@ -56,66 +60,55 @@ def _no_items(run_hash: str) -> tuple[()]:
     return ()
 
 
-def _board(key: CellKey) -> Board:
-    return Board(key.task, key.data, key.metric, key.protocol)
-
-
-def _board_rows(cells: Sequence[Cell], items: ItemsOf) -> list[Row]:
+def _board_rows(groups: Sequence[Group], items: ItemsOf) -> list[Row]:
     """The rows of one board, compared with each other."""
-    known = [outcomes(cell.completed, items) for cell in cells]
+    known = [paired_scores(group.completed, items) for group in groups]
     half_widths = iter((high - low) / 2 for low, high in bounds([own.scores for own in known if own]))
-    rows = [_row(cell, own, next(half_widths) if own else None) for cell, own in zip(cells, known, strict=True)]
+    rows = [_row(group, own, next(half_widths) if own else None) for group, own in zip(groups, known, strict=True)]
     return _with_fronts(_behind_best(_over_probes(rows, known), known))
 
 
-def _row(cell: Cell, known: Outcomes | None, half_width: float | None) -> Row:
-    key, runs = cell.key, cell.completed
-    scores = [run.scores[key.metric] for run in runs]
-    counted = [run.parameters for run in (*runs, *cell.failed) if run.parameters is not None]
-    parameters = counted[0] if counted else None
+def _row(group: Group, known: PairedScores | None, half_width: float | None) -> Row:
+    runs = group.completed
+    scores = [run.scores[group.key.metric] for run in runs]
+    score = Score(mean(scores) if scores else None, std(scores), len(runs), half_width)
+    cost = _cost(group)
+    without_head = cost.parameters_without_head
+    return Row(
+        **vars(group.key),
+        status=_status(group),
+        score=score,
+        cost=cost,
+        fronts=Fronts(ppt=None if score.mean is None or without_head is None else ppt(score.mean, without_head)),
+        failures=tuple(_failure_line(run) for run in group.failed),
+        runs=tuple(runs),
+        breakdown=known.breakdown() if known else (),
+    )
+
+
+def _cost(group: Group) -> Cost:
+    """The most memory, the median of times at inference and training, the mean of whole trainings."""
+    runs = group.completed
     singles = [run.single or SingleClip() for run in runs]
-    row = Row(
-        task=key.task,
-        data=key.data,
-        backbone=key.backbone,
-        adapter=key.adapter,
-        metric=key.metric,
-        mean=mean(scores) if scores else None,
-        std=std(scores),
-        seeds=len(runs),
-        interval=half_width,
-        gain_over_linear_probe=None,
+    counted = [run.parameters for run in (*runs, *group.failed) if run.parameters is not None]
+    parameters = counted[0] if counted else None
+    return Cost(
         adapter_parameters=parameters.adapter if parameters else None,
         head_parameters=parameters.head if parameters else None,
         trainable_parameters=parameters.trainable if parameters else None,
         total_parameters=parameters.total if parameters else None,
         trainable_percent=parameters.trainable_percent if parameters and parameters.total else None,
+        total_as_published=_largest([run.total_as_published for run in runs]),
         gflops=_over_known(max, [run.gflops for run in runs]),
         peak_memory_mb=_over_known(max, [run.peak_memory_mb for run in runs]),
         ms_per_clip=_over_known(median, [run.ms_per_clip for run in runs]),
         train_seconds=_over_known(mean, [run.train_seconds for run in runs]),
-        pareto=None,
-        status=_status(cell),
-        labels=key.labels,
-        protocol=key.protocol,
-        recipe=key.recipe,
-        gain_interval=None,
-        weights=key.weights,
-        code=key.code,
-        total_as_published=_largest([run.total_as_published for run in runs]),
         train_ms_per_clip=_over_known(median, [run.train_ms_per_clip for run in runs]),
         single_peak_memory_mb=_over_known(max, [single.peak_memory_mb for single in singles]),
         single_train_ms=_over_known(median, [single.train_ms for single in singles]),
         single_inference_ms=_over_known(median, [single.inference_ms for single in singles]),
         checkpoint_bytes=_largest([run.checkpoint_bytes for run in runs]),
-        failures=tuple(_failure_line(run) for run in cell.failed),
-        runs=tuple(runs),
-        breakdown=known.breakdown() if known else (),
     )
-    without_head = row.parameters_without_head
-    if row.mean is None or without_head is None:
-        return row
-    return replace(row, ppt=ppt(row.mean, without_head))
 
 
 def _over_known(summary: Callable[[list[float]], float], values: Sequence[float | None]) -> float | None:
@@ -127,13 +120,13 @@ def _largest(values: Sequence[int | None]) -> int | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def _status(cell: Cell) -> str:
-    if not cell.failed:
+def _status(group: Group) -> str:
+    if not group.failed:
         return "completed"
-    kinds = ", ".join(sorted({run.failure.kind for run in cell.failed if run.failure}))
-    if not cell.completed:
+    kinds = ", ".join(sorted({run.failure.kind for run in group.failed if run.failure}))
+    if not group.completed:
         return f"failed: {kinds}"
-    return f"partial: {len(cell.failed)} of {len(cell.failed) + len(cell.completed)} failed ({kinds})"
+    return f"partial: {len(group.failed)} of {len(group.failed) + len(group.completed)} failed ({kinds})"
 
 
 def _failure_line(run: RunRecord) -> str:
@@ -141,45 +134,44 @@ def _failure_line(run: RunRecord) -> str:
     return f"seed {run.seed}: {failure.kind}: {' '.join(failure.message.split())}"
 
 
-def _over_probes(rows: Sequence[Row], known: Sequence[Outcomes | None]) -> list[Row]:
+def _over_probes(rows: Sequence[Row], known: Sequence[PairedScores | None]) -> list[Row]:
     """Gains over the linear probe, their p-values corrected for all gains of the board."""
     probes = _probes(rows)
-    baselines = [_baseline(row, probes.get(row.circumstances, ()), rows) for row in rows]
+    baselines = [_baseline(row, probes.get(row.context, ()), rows) for row in rows]
     measured = [(index, best) for index, best in enumerate(baselines) if best is not None]
     compared = compare_all([(known[index], known[best]) for index, best in measured])
     gained, raw = list(rows), dict[int, float]()
     for (index, best), found in zip(measured, compared, strict=True):
         row = rows[index]
-        gained[index] = replace(
-            row,
-            gain_over_linear_probe=(row.mean or 0.0) - (rows[best].mean or 0.0),
+        gained[index] = row.compared(
+            gain_over_linear_probe=(row.score.mean or 0.0) - (rows[best].score.mean or 0.0),
             gain_interval=found.difference.half_width if found else None,
         )
         if found:
             raw[index] = found.p_value
     for index, corrected in _corrected(raw).items():
-        gained[index] = replace(gained[index], gain_p_value=corrected)
+        gained[index] = gained[index].compared(gain_p_value=corrected)
     return gained
 
 
-def _probes(rows: Sequence[Row]) -> dict[Circumstances, list[int]]:
-    probes: dict[Circumstances, list[int]] = {}
+def _probes(rows: Sequence[Row]) -> dict[Context, list[int]]:
+    probes: dict[Context, list[int]] = {}
     for index, row in enumerate(rows):
-        if row.mean is not None and row.is_linear_probe:
-            probes.setdefault(row.circumstances, []).append(index)
+        if row.score.mean is not None and row.is_linear_probe:
+            probes.setdefault(row.context, []).append(index)
     return probes
 
 
 def _baseline(row: Row, probes: Sequence[int], rows: Sequence[Row]) -> int | None:
     """The index of the linear probe to measure a row against: of the same recipe if there is one, else the best."""
-    if row.mean is None or row.is_linear_probe or not probes:
+    if row.score.mean is None or row.is_linear_probe or not probes:
         return None
-    return max(probes, key=lambda index: (rows[index].recipe == row.recipe, rows[index].mean or 0.0, -index))
+    return max(probes, key=lambda index: (rows[index].recipe == row.recipe, rows[index].score.mean or 0.0, -index))
 
 
-def _behind_best(rows: Sequence[Row], known: Sequence[Outcomes | None]) -> list[Row]:
+def _behind_best(rows: Sequence[Row], known: Sequence[PairedScores | None]) -> list[Row]:
     """How far each row is behind the best of the board, and whether that may be chance."""
-    scored = [index for index, row in enumerate(rows) if row.mean is not None]
+    scored = [index for index, row in enumerate(rows) if row.score.mean is not None]
     if not scored:
         return list(rows)
     best = min(scored, key=lambda index: _rank(rows[index]))
@@ -190,9 +182,8 @@ def _behind_best(rows: Sequence[Row], known: Sequence[Outcomes | None]) -> list[
     for index in scored:
         pair = found.get(index)
         enough = pair is not None and pair.seeds >= MOST_SEEDS_SAY_NOTHING_BELOW
-        placed[index] = replace(
-            rows[index],
-            behind_best=(rows[best].mean or 0.0) - (rows[index].mean or 0.0),
+        placed[index] = rows[index].compared(
+            behind_best=(rows[best].score.mean or 0.0) - (rows[index].score.mean or 0.0),
             behind_best_interval=pair.difference.half_width if pair else None,
             behind_best_p_value=corrected.get(index),
             tied_with_best=True if index == best else corrected[index] >= ALPHA if enough else None,
@@ -206,11 +197,10 @@ def _corrected(raw: Mapping[int, float]) -> dict[int, float]:
 
 def _with_fronts(rows: Sequence[Row]) -> list[Row]:
     """Mark who is on the fronts of the board; a row without score or cost is on none, and stays unmarked."""
-    parameters = _fronts(rows, [row.trainable_parameters for row in rows])
-    memory = _fronts(rows, [row.peak_memory_mb for row in rows])
+    parameters = _fronts(rows, [row.cost.trainable_parameters for row in rows])
+    memory = _fronts(rows, [row.cost.peak_memory_mb for row in rows])
     return [
-        replace(
-            row,
+        row.weighed(
             pareto=parameters[index][0],
             pareto_within_interval=parameters[index][1],
             pareto_memory=memory[index][0],
@@ -223,14 +213,14 @@ def _with_fronts(rows: Sequence[Row]) -> list[Row]:
 def _fronts(rows: Sequence[Row], costs: Sequence[float | None]) -> list[tuple[bool | None, bool | None]]:
     """For each row whether it is on the front of score and cost, exactly and within its interval."""
     marks: list[tuple[bool | None, bool | None]] = [(None, None)] * len(rows)
-    placed = [index for index, row in enumerate(rows) if row.mean is not None and costs[index] is not None]
-    points = [(float(costs[index] or 0), rows[index].mean or 0.0) for index in placed]
-    tolerances = [rows[index].interval or 0.0 for index in placed]
+    placed = [index for index, row in enumerate(rows) if row.score.mean is not None and costs[index] is not None]
+    points = [(float(costs[index] or 0), rows[index].score.mean or 0.0) for index in placed]
+    tolerances = [rows[index].score.interval or 0.0 for index in placed]
     for index, *fronts in zip(placed, pareto_front(points), pareto_front(points, tolerances), strict=True):
         marks[index] = (fronts[0], fronts[1])
     return marks
 
 
 def _rank(row: Row) -> tuple[object, ...]:
-    score = 0.0 if row.mean is None else row.mean
-    return row.task, row.mean is None, row.board, -score, row.identity
+    score = 0.0 if row.score.mean is None else row.score.mean
+    return row.task, row.score.mean is None, row.board, -score, row.identity

@@ -1,8 +1,11 @@
-"""What the page says of each column: its title, its unit, its meaning, and which way is better."""
+"""The columns of the leaderboard in their order, what the page says of each, and their values in a row."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import fields
+from typing import Any, Literal, NamedTuple
+
+from results.table.row import Comparison, Cost, Fronts, Row, Score
 
 
 class Column(NamedTuple):
@@ -41,8 +44,8 @@ PRESENTED = {
     "protocol": Column("protocol", "which split selected the best state"),
     "recipe": Column("recipe", "hash of the training recipe"),
     "gain_interval": Column("gain interval (± points)", "paired 95 % interval of the gain", "low"),
-    "weights": Column("weights", "hash over the weight files"),
-    "code": Column("code", "hash of the code that decided the numbers"),
+    "weights": Column("weights", "hash over the digests of the weight files"),
+    "versions": Column("versions", "hash of the versions that the components, data and training declare"),
     "gain_p_value": Column("p of the gain", "paired, Holm over the gains of the board"),
     "behind_best": Column("behind the best (points)", "best mean of the board minus this one", "low"),
     "behind_best_interval": Column("behind the best (± points)", "paired 95 % interval", "low"),
@@ -64,9 +67,24 @@ PRESENTED = {
     "source": Column("source", "where a published number was read"),
 }
 
+COLUMNS = tuple(PRESENTED)
+"""Names, in the order of the CSV; `docs/leaderboard.md` describes them."""
+
+_PART_OF = {
+    field.name: part
+    for part, kind in {"score": Score, "comparison": Comparison, "cost": Cost, "fronts": Fronts}.items()
+    for field in fields(kind)
+}
+
 MEASUREMENTS = (
     "peak_memory_mb", "ms_per_clip", "train_seconds", "train_ms_per_clip", "single_peak_memory_mb", "single_train_ms",
     "single_inference_ms", "pareto_memory", "pareto_memory_within_interval",
 )  # fmt: skip
 """Columns that tell of the machine and its moment, and what follows from them: no two runs of one cell agree in them.
 In every other column a grid that was interrupted and continued agrees with an unbroken one, byte by byte."""
+
+
+def value(row: Row, column: str) -> Any:
+    """What a row has in a column; None is unknown."""
+    part = _PART_OF.get(column)
+    return getattr(getattr(row, part) if part else row, column)

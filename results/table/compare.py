@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from registry.errors import UserError
-from results.statistics.paired import Comparison, ItemsOf, Outcomes, compare, outcomes
+from results.statistics.paired import ItemsOf, PairedScores, PairedTest, compare, paired_scores
 from results.statistics.significance import holm
 from results.table.differences import differences
+from results.table.groups import Board
 from results.table.naming import find, title
-from results.table.row import Board, Row
+from results.table.row import Row
 
 OVERALL = "all items"
 
@@ -23,13 +24,13 @@ class Line:
     items: int
     first: float
     second: float
-    comparison: Comparison
+    test: PairedTest
     corrected: float
     """p-value, Holm-corrected among the kinds of the board, or among the boards for all items."""
 
 
 @dataclass(frozen=True)
-class Paired:
+class RowPair:
     """Two rows on one board."""
 
     board: Board
@@ -38,14 +39,14 @@ class Paired:
     lines: list[Line]
     """All items first; empty where the rows share no items and seeds."""
     differ_in: list[str]
-    """Beside the components: recipe, weights, code."""
+    """Beside the components: recipe, weights, versions."""
 
     @property
     def seeds(self) -> int:
-        return self.lines[0].comparison.seeds if self.lines else 0
+        return self.lines[0].test.seeds if self.lines else 0
 
 
-def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -> list[Paired]:
+def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -> list[RowPair]:
     """The paired comparison of two rows, given by their names, on every board that has both.
 
     Raises:
@@ -61,40 +62,40 @@ def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -
         raise UserError(f"{first} and {second} are the same row; name two.")
     paired = [_paired(board, ours[board], theirs[board], items) for board in common]
     overall = [pair for pair in paired if pair.lines]
-    corrected = holm([pair.lines[0].comparison.p_value for pair in overall])
+    corrected = holm([pair.lines[0].test.p_value for pair in overall])
     for pair, p in zip(overall, corrected, strict=True):
         pair.lines[0] = replace(pair.lines[0], corrected=p)
     return paired
 
 
-def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> Paired:
-    a, b = outcomes(first.runs, items), outcomes(second.runs, items)
+def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> RowPair:
+    a, b = paired_scores(first.runs, items), paired_scores(second.runs, items)
     differ_in = [line for line in differences([first, second]) if not line.startswith(_expected(first, second))]
     overall = _line(OVERALL, a, b)
     if a is None or b is None or overall is None:
-        return Paired(board, first, second, [], differ_in)
+        return RowPair(board, first, second, [], differ_in)
     kinds = sorted({kind for _, kind in a.items if kind})
     by_kind = (
         [line for kind in kinds if (line := _line(kind, a.of_kind(kind), b.of_kind(kind)))] if len(kinds) > 1 else []
     )
-    corrected = holm([line.comparison.p_value for line in by_kind])
+    corrected = holm([line.test.p_value for line in by_kind])
     lines = [replace(line, corrected=p) for line, p in zip(by_kind, corrected, strict=True)]
-    return Paired(board, first, second, [overall, *lines], differ_in)
+    return RowPair(board, first, second, [overall, *lines], differ_in)
 
 
 def _expected(first: Row, second: Row) -> tuple[str, ...]:
-    """Parts that differ because the components do: other weights with another backbone, other code with either."""
-    weights = () if first.backbone == second.backbone else ("weights ",)
-    return weights if (first.backbone, first.adapter) == (second.backbone, second.adapter) else (*weights, "code ")
+    """Parts that differ because the components do: other weights with another backbone, and each its own version."""
+    of_backbone = () if first.backbone == second.backbone else ("weights ", "version of backbone ")
+    return of_backbone if first.family == second.family else (*of_backbone, "version of adapter ")
 
 
-def _line(kind: str, first: Outcomes | None, second: Outcomes | None) -> Line | None:
-    comparison = compare(first, second)
-    if first is None or second is None or comparison is None:
+def _line(kind: str, first: PairedScores | None, second: PairedScores | None) -> Line | None:
+    test = compare(first, second)
+    if first is None or second is None or test is None:
         return None
     seeds = sorted(set(first.seeds) & set(second.seeds))
     ours, theirs = (100 * float(known.of_seeds(seeds).mean()) for known in (first, second))
-    return Line(kind, comparison.items, ours, theirs, comparison, comparison.p_value)
+    return Line(kind, test.items, ours, theirs, test, test.p_value)
 
 
 def _boards(found: dict[Board, Row]) -> str:

@@ -25,7 +25,7 @@ def coverage(records: Sequence[RunRecord]) -> list[Cover]:
     """Every backbone × adapter × task that the records span, and the seeds that each has.
 
     The seeds expected of a task are all that any of its cells was run with; a seed counts as completed whatever recipe
-    or code it was run with.
+    or versions it was run with.
     """
     covers = {
         (backbone, adapter, task): Cover(backbone, adapter, task)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from results.table.groups import versions_of
 from results.table.row import Row
 
-_PARTS = ("data", "metric", "protocol", "labels", "weights", "code")
+_PARTS = ("data", "metric", "protocol", "labels", "weights")
 
 
 def kept_apart(rows: Sequence[Row]) -> list[str]:
@@ -24,26 +25,26 @@ def kept_apart(rows: Sequence[Row]) -> list[str]:
 
 
 def differences(rows: Sequence[Row]) -> list[str]:
-    """What rows differ in: `code 1a2b | 3c4d`, and of the recipe each field, `recipe adapter_lr 0.001 | 0.002`."""
+    """What rows differ in: `weights 1a2b | 3c4d`, of versions each part, `version of adapter 1 | 2`, and of the recipe
+    each field, `recipe adapter_lr 0.001 | 0.002`."""
     found = [
         f"{part} {' | '.join(map(_text, values))}"
         for part in _PARTS
         if len(values := _distinct(getattr(row, part) for row in rows)) > 1
     ]
-    recipes = [row.runs[0].recipe if row.runs else {} for row in rows]
-    names = sorted({name for recipe in recipes for name in recipe})
-    return found + [
-        f"recipe {name} {' | '.join(map(_text, values))}"
-        for name in names
-        if len(values := _distinct(_field(recipe, name) for recipe in recipes)) > 1
+    found += _by_name("version of", [versions_of(row.runs[0]) if row.runs else {} for row in rows])
+    return found + _by_name("recipe", [row.runs[0].recipe if row.runs else {} for row in rows])
+
+
+def _by_name(kind: str, contents: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{kind} {name} {' | '.join(map(_text, values))}"
+        for name in sorted({name for content in contents for name in content})
+        if len(values := _distinct(content.get(name, "absent") for content in contents)) > 1
     ]
 
 
-def _field(recipe: Mapping[str, Any], name: str) -> Any:
-    return recipe.get(name, "absent")
-
-
-def _distinct(values: Any) -> list[Any]:
+def _distinct(values: Iterable[Any]) -> list[Any]:
     distinct: list[Any] = []
     for value in values:
         if value not in distinct:

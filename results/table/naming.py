@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from registry.component import Component, split_outside_brackets
 from registry.errors import UserError
-from results.table.row import Board, Row
+from results.table.groups import Board
+from results.table.row import Row
 
-FORM = "backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)', with /task or @digits of its recipe, weights or code"
+FORM = (
+    "backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)', with /task or @digits of its recipe, weights or versions"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class RowName:
         )
 
     def _has_digits(self, row: Row) -> bool:
-        return not self.digits or any(part.startswith(self.digits) for part in (row.recipe, row.weights, row.code))
+        return not self.digits or any(part.startswith(self.digits) for part in (row.recipe, row.weights, row.versions))
 
 
 def find(rows: Sequence[Row], text: str) -> dict[Board, Row]:
@@ -59,7 +62,7 @@ def find(rows: Sequence[Row], text: str) -> dict[Board, Row]:
         UserError: no row has the name, or a board has several.
     """
     name = RowName.parse(text)
-    scored = [row for row in rows if row.mean is not None]
+    scored = [row for row in rows if row.score.mean is not None]
     found = [row for row in scored if name.fits(row)] or [row for row in scored if name.fits_without_options(row)]
     if not found:
         raise _unknown(text, scored)
@@ -87,6 +90,6 @@ def _ambiguous(text: str, rows: Sequence[Row]) -> UserError:
     names = {title(row) for row in rows}
     if len(names) > 1:
         return UserError(f"{text!r} fits several rows; give the options: {', '.join(sorted(names))}.")
-    apart = next(part for part in ("recipe", "weights", "code") if len({getattr(row, part) for row in rows}) > 1)
-    choices = ", ".join(f"@{getattr(row, apart)} ({row.mean:.2f})" for row in rows)
+    apart = next(part for part in ("recipe", "weights", "versions") if len({getattr(row, part) for row in rows}) > 1)
+    choices = ", ".join(f"@{getattr(row, apart)} ({row.score.mean:.2f})" for row in rows)
     return UserError(f"{text!r} fits {len(rows)} rows of {rows[0].task} that differ in {apart}; add one of: {choices}.")

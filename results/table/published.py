@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 
-from results.table.row import PUBLISHED, Row
+from results.table.row import PUBLISHED, Cost, Row, Score
 
 
 @cache
@@ -16,9 +16,17 @@ def published() -> tuple[Row, ...]:
 
     `protocol` is `test-selected` where the best epoch was chosen on the test split, `zero-shot`, or `unknown`.
     """
+    rows = [_row(line) for line in lines()]
+    return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.score.mean or 0.0), row.adapter)))
+
+
+def lines() -> list[dict[str, str]]:
+    """The lines of `published.csv`, by column.
+
+    Parameters are numbers of them, never shares; `trainable_percent` is what the source prints, where it prints one.
+    """
     with (resources.files("results") / "published.csv").open(encoding="utf-8") as file:
-        rows = [_row(line) for line in csv.DictReader(file)]
-    return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.mean or 0.0), row.adapter)))
+        return list(csv.DictReader(file))
 
 
 def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
@@ -29,35 +37,26 @@ def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 def _row(line: dict[str, str]) -> Row:
     note = f" ({line['note']})" if line["note"] else ""
+    trainable, total = _count(line["trainable_parameters"]), _count(line["total_parameters"])
     return Row(
         task=line["task"],
         data=line["data"],
         backbone=line["backbone"],
         adapter=line["method"],
         metric=line["metric"],
-        mean=float(line["score"]),
-        std=None,
-        seeds=0,
-        interval=None,
-        gain_over_linear_probe=None,
-        adapter_parameters=None,
-        head_parameters=None,
-        trainable_parameters=_count(line["trainable_parameters"]),
-        total_parameters=None,
-        trainable_percent=None,
-        gflops=None,
-        peak_memory_mb=None,
-        ms_per_clip=None,
-        train_seconds=None,
-        pareto=None,
-        status="not measured here",
-        labels=("published",),
         protocol=line["protocol"],
+        labels=("published",),
         recipe="",
-        gain_interval=None,
         weights="",
-        code="",
-        total_as_published=_count(line["total_parameters"]),
+        versions="",
+        status="not measured here",
+        score=Score(mean=float(line["score"])),
+        cost=Cost(
+            adapter_parameters=_count(line["adapter_parameters"]),
+            trainable_parameters=trainable,
+            trainable_percent=100 * trainable / total if trainable and total else None,
+            total_as_published=total,
+        ),
         kind=PUBLISHED,
         source=f"[{line['mark']}] {line['source']}{note}",
     )

@@ -1,29 +1,21 @@
-"""One row of the leaderboard. The fields, in their order, are the columns that `docs/leaderboard.md` describes."""
+"""One row of the leaderboard: whose runs it sums up, and what they scored and cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 from results.record import RunRecord
 from results.statistics.paired import Kind
+from results.table.groups import Board, GroupKey
 
 MEASURED, PUBLISHED = "measured", "published"
 """Kinds of rows: from our records, or from a paper."""
 
 
-class Board(NamedTuple):
-    """What rows must share to be ranked against each other."""
-
-    task: str
-    data: str
-    metric: str
-    protocol: str
-
-
-class Circumstances(NamedTuple):
-    """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in code."""
+class Context(NamedTuple):
+    """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in versions."""
 
     board: Board
     backbone: str
@@ -32,65 +24,92 @@ class Circumstances(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
-    """A cell's scores over its seeds, and what they cost. None is unknown."""
+class Score:
+    """Test scores over the seeds, in percent. None is unknown, here and in the other parts."""
 
-    task: str
-    data: str
-    backbone: str
-    adapter: str
-    metric: str
-    mean: float | None
-    std: float | None
-    seeds: int
-    interval: float | None
-    gain_over_linear_probe: float | None
-    adapter_parameters: int | None
-    head_parameters: int | None
-    trainable_parameters: int | None
-    total_parameters: int | None
-    trainable_percent: float | None
-    gflops: float | None
-    peak_memory_mb: float | None
-    ms_per_clip: float | None
-    train_seconds: float | None
-    pareto: bool | None
-    status: str
-    labels: tuple[str, ...]
-    protocol: str
-    recipe: str
-    gain_interval: float | None
-    weights: str
-    code: str
+    mean: float | None = None
+    std: float | None = None
+    seeds: int = 0
+    interval: float | None = None
+    """Half the width of the 95 % interval of the mean."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The row beside others: the linear probe of its context, the best of its board, its rivals over all boards.
+
+    Differences are in percentage points, intervals half the width of the paired 95 % interval, p-values corrected.
+    """
+
+    gain_over_linear_probe: float | None = None
+    gain_interval: float | None = None
     gain_p_value: float | None = None
     behind_best: float | None = None
     behind_best_interval: float | None = None
     behind_best_p_value: float | None = None
     tied_with_best: bool | None = None
+    mean_rank: float | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Parameters, memory in MB, and time: what `docs/leaderboard.md` says of each column of the same name."""
+
+    adapter_parameters: int | None = None
+    head_parameters: int | None = None
+    trainable_parameters: int | None = None
+    total_parameters: int | None = None
+    trainable_percent: float | None = None
     total_as_published: int | None = None
+    gflops: float | None = None
+    peak_memory_mb: float | None = None
+    ms_per_clip: float | None = None
+    train_seconds: float | None = None
     train_ms_per_clip: float | None = None
     single_peak_memory_mb: float | None = None
     single_train_ms: float | None = None
     single_inference_ms: float | None = None
     checkpoint_bytes: int | None = None
-    ppt: float | None = None
-    pareto_memory: bool | None = None
-    pareto_within_interval: bool | None = None
-    pareto_memory_within_interval: bool | None = None
-    hypervolume: float | None = None
-    mean_rank: float | None = None
-    kind: str = MEASURED
-    source: str = ""
-    failures: tuple[str, ...] = field(default=(), metadata={"column": False})
-    """One line for each failed seed; for people, so not a column."""
-    runs: tuple[RunRecord, ...] = field(default=(), metadata={"column": False}, repr=False, compare=False)
-    """The completed runs, by seed."""
-    breakdown: tuple[Kind, ...] = field(default=(), metadata={"column": False})
-    """The score by question type, class or direction."""
 
     @property
-    def board(self) -> Board:
-        return Board(self.task, self.data, self.metric, self.protocol)
+    def parameters_without_head(self) -> int | None:
+        """Trainable ones of the adapter and the backbone."""
+        if self.trainable_parameters is None or self.head_parameters is None:
+            return None
+        return self.trainable_parameters - self.head_parameters
+
+
+@dataclass(frozen=True)
+class Fronts:
+    """The score weighed against its costs."""
+
+    pareto: bool | None = None
+    pareto_within_interval: bool | None = None
+    pareto_memory: bool | None = None
+    pareto_memory_within_interval: bool | None = None
+    ppt: float | None = None
+    hypervolume: float | None = None
+    """Of the sizes of the row's adapter family."""
+
+
+@dataclass(frozen=True)
+class Row(GroupKey):
+    """The runs of one group summed up, or a published number under a key of its own."""
+
+    status: str
+    score: Score = Score()
+    comparison: Comparison = Comparison()
+    cost: Cost = Cost()
+    fronts: Fronts = Fronts()
+    kind: str = MEASURED
+    source: str = ""
+    """Where a published number was read."""
+    failures: tuple[str, ...] = ()
+    """One line for each failed seed."""
+    runs: tuple[RunRecord, ...] = field(default=(), repr=False, compare=False)
+    """The completed runs, by seed."""
+    breakdown: tuple[Kind, ...] = ()
+    """The score by question type, class or direction."""
 
     @property
     def family(self) -> str:
@@ -103,28 +122,29 @@ class Row:
         return self.family == "linear_probe"
 
     @property
-    def circumstances(self) -> Circumstances:
-        """What an adapter meets."""
-        return Circumstances(self.board, self.backbone, self.labels, self.weights)
+    def context(self) -> Context:
+        """What its adapter meets."""
+        return Context(self.board, self.backbone, self.labels, self.weights)
 
-    @property
-    def parameters_without_head(self) -> int | None:
-        """Trainable ones of the adapter and the backbone."""
-        if self.trainable_parameters is None or self.head_parameters is None:
-            return None
-        return self.trainable_parameters - self.head_parameters
+    def compared(self, **changes: Any) -> Row:
+        """The row with these fields of its comparison changed."""
+        return replace(self, comparison=replace(self.comparison, **changes))
+
+    def weighed(self, **changes: Any) -> Row:
+        """The row with these fields of its fronts changed."""
+        return replace(self, fronts=replace(self.fronts, **changes))
 
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells rows of one board apart."""
-        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.code
+        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.versions
 
 
 def by_board(rows: Iterable[Row]) -> dict[Board, list[Row]]:
     """The rows that have a score, grouped by what they may be ranked within, in the order they come."""
     boards: dict[Board, list[Row]] = {}
     for row in rows:
-        if row.mean is not None:
+        if row.score.mean is not None:
             boards.setdefault(row.board, []).append(row)
     return boards
 

@@ -10,10 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.leaderboard import build, write
+from results import leaderboard, outputs
+from results.leaderboard import KEPT, refresh, write
+from results.outputs import make
 from results.record import Failure, ItemResult, Parameters
-from results.render.csv import COLUMNS, to_csv
+from results.render.csv import to_csv
 from results.store.store import Store
+from results.table.build import build
+from results.table.columns import COLUMNS
+from results.table.gather import gather
 
 
 def scored(record, score: float, **changes):
@@ -24,16 +29,26 @@ def test_mean_std_and_gain_by_hand(record) -> None:
     records = [scored(record, score, seed=seed) for seed, score in enumerate((50.0, 53.0, 56.0))]
     records += [scored(record, score, seed=seed, adapter="lavish") for seed, score in enumerate((60.0, 62.0))]
     best, probe = build(records)
-    assert (probe.adapter, probe.mean, probe.std, probe.seeds) == ("linear_probe", 53.0, pytest.approx(3.0), 3)
-    assert (best.adapter, best.mean, best.std, best.seeds) == ("lavish", 61.0, pytest.approx(2**0.5), 2)
-    assert best.gain_over_linear_probe == 8.0
-    assert probe.gain_over_linear_probe is None
+    assert (probe.adapter, probe.score.mean, probe.score.std, probe.score.seeds) == (
+        "linear_probe",
+        53.0,
+        pytest.approx(3.0),
+        3,
+    )
+    assert (best.adapter, best.score.mean, best.score.std, best.score.seeds) == (
+        "lavish",
+        61.0,
+        pytest.approx(2**0.5),
+        2,
+    )
+    assert best.comparison.gain_over_linear_probe == 8.0
+    assert probe.comparison.gain_over_linear_probe is None
 
 
 def test_a_single_seed_has_no_std(record) -> None:
     (row,) = build([record()])
-    assert row.std is None
-    assert row.interval is None
+    assert row.score.std is None
+    assert row.score.interval is None
 
 
 @pytest.mark.parametrize(
@@ -44,19 +59,19 @@ def test_a_single_seed_has_no_std(record) -> None:
         {"protocol": "paper"},
         {"labels": []},
         {"weights": {"model.safetensors": "aa"}},
-        {"code": "0123"},
+        {"versions": {"adapter": "2"}},
         {"backbone": "tiny_vit(depth=2)"},
     ],
 )
 def test_runs_that_differ_are_never_averaged(record, change) -> None:
     rows = build([scored(record, 50.0), scored(record, 60.0, seed=1, hash="other", **change)])
-    assert sorted((row.mean, row.seeds) for row in rows) == [(50.0, 1), (60.0, 1)]
+    assert sorted((row.score.mean, row.score.seeds) for row in rows) == [(50.0, 1), (60.0, 1)]
 
 
 @pytest.mark.parametrize("change", [{"data": "synthetic@2"}, {"backbone": "tiny_swin"}, {"task": "retrieval"}])
 def test_the_gain_is_over_the_linear_probe_of_the_same_circumstances(record, change) -> None:
     rows = build([scored(record, 50.0), scored(record, 60.0, adapter="lavish", **change)])
-    assert all(row.gain_over_linear_probe is None for row in rows)
+    assert all(row.comparison.gain_over_linear_probe is None for row in rows)
 
 
 def test_of_several_linear_probes_the_one_of_the_same_recipe_counts_else_the_best(record) -> None:
@@ -68,13 +83,13 @@ def test_of_several_linear_probes_the_one_of_the_same_recipe_counts_else_the_bes
         epochs: build([*probes, scored(record, 60.0, adapter="lavish", recipe={"epochs": epochs})])[0]
         for epochs in (1, 3)
     }
-    assert {epochs: row.gain_over_linear_probe for epochs, row in gains.items()} == {1: 20.0, 3: 10.0}
+    assert {epochs: row.comparison.gain_over_linear_probe for epochs, row in gains.items()} == {1: 20.0, 3: 10.0}
 
 
 def test_a_failed_run_never_enters_a_mean_and_stays_visible(record) -> None:
     failed = replace(record(seed=2, status="failed"), scores={"accuracy": 0.0}, train_seconds=9e9)
     (row,) = build([scored(record, 50.0), scored(record, 60.0, seed=1), failed])
-    assert (row.mean, row.seeds, row.train_seconds) == (55.0, 2, 20.0)
+    assert (row.score.mean, row.score.seeds, row.cost.train_seconds) == (55.0, 2, 20.0)
     assert row.status == "partial: 1 of 3 failed (error)"
     assert row.failures == ("seed 2: error: it broke",)
 
@@ -90,8 +105,8 @@ def test_a_run_that_failed_early_joins_the_row_it_agrees_with(record) -> None:
 def test_a_cell_that_only_failed_has_a_row_without_numbers(record) -> None:
     failure = Failure("out_of_memory", "needs 9 GB")
     good, bad = build([record(), record(adapter="lavish", status="failed", failure=failure, parameters=None)])
-    assert (bad.mean, bad.seeds, bad.pareto, bad.status) == (None, 0, None, "failed: out_of_memory")
-    assert (good.mean, good.pareto) == (50.0, True)
+    assert (bad.score.mean, bad.score.seeds, bad.fronts.pareto, bad.status) == (None, 0, None, "failed: out_of_memory")
+    assert (good.score.mean, good.fronts.pareto) == (50.0, True)
 
 
 def test_a_seed_counts_once(record) -> None:
@@ -99,7 +114,7 @@ def test_a_seed_counts_once(record) -> None:
     late = scored(record, 60.0, hash="b", finished="2026-01-02T00:00:00")
     failed = record(status="failed", hash="c", finished="2026-01-03T00:00:00")
     (row,) = build([late, early, failed, late])
-    assert (row.mean, row.seeds, row.status) == (60.0, 1, "completed")
+    assert (row.score.mean, row.score.seeds, row.status) == (60.0, 1, "completed")
 
 
 def test_rows_are_ranked_within_their_task(record) -> None:
@@ -109,7 +124,7 @@ def test_rows_are_ranked_within_their_task(record) -> None:
         scored(record, 60.0, adapter="lavish"),
         record(task="avqa", adapter="broken", status="failed"),
     ]
-    assert [(row.task, row.mean) for row in build(records)] == [
+    assert [(row.task, row.score.mean) for row in build(records)] == [
         ("avqa", 60.0),
         ("avqa", 50.0),
         ("avqa", None),
@@ -127,7 +142,7 @@ def test_each_board_has_a_front_of_its_own(record) -> None:
             scored(record, 60.0, adapter="better", parameters=large),
         ]
     )
-    assert {(row.adapter, row.protocol): row.pareto for row in rows} == {
+    assert {(row.adapter, row.protocol): row.fronts.pareto for row in rows} == {
         ("linear_probe", "validation"): True,
         ("dominated", "validation"): False,
         ("dominated", "paper"): True,
@@ -140,9 +155,9 @@ def test_intervals_come_from_the_items(record) -> None:
     answers = {runs[0].hash: [0.0, 1.0] * 50, runs[1].hash: [0.5, 1.0] * 50}
     items = {key: [ItemResult(str(i), score) for i, score in enumerate(scores)] for key, scores in answers.items()}
     better, probe = build(runs, items.__getitem__)
-    assert probe.interval == pytest.approx(100 * 1.96 * 0.5 / 10, rel=0.1)
-    assert better.gain_interval == pytest.approx(100 * 1.96 * 0.25 / 10, rel=0.1)
-    assert probe.gain_interval is None
+    assert probe.score.interval == pytest.approx(100 * 1.96 * 0.5 / 10, rel=0.1)
+    assert better.comparison.gain_interval == pytest.approx(100 * 1.96 * 0.25 / 10, rel=0.1)
+    assert probe.comparison.gain_interval is None
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -170,13 +185,13 @@ def test_the_files_are_written_and_name_what_could_not_be_read(tmp_path, grid) -
         store.write(run, items[run.hash])
     (tmp_path / "records" / "torn.json").write_text("{")
     (tmp_path / "items" / f"{records[0].hash}.json.gz").write_bytes(b"torn")
-    board = write(tmp_path, store, "python -m benchmark leaderboard")
+    summary = write(tmp_path, store, "python -m benchmark leaderboard")
+    board = gather(store)
     tables = [f"leaderboard.{kind}" for kind in ("csv", "md", "tex", "html")]
-    assert [file.name for file in board.files] == [*tables, "tradeoff.png", "tradeoff.svg"]
-    assert all(file.stat().st_size > 1000 for file in board.files)
+    assert list(summary.files) == [*tables, "tradeoff.png", "tradeoff.svg"]
+    assert all((tmp_path / name).stat().st_size > 1000 for name in summary.files)
     assert (tmp_path / "leaderboard.csv").read_text() == to_csv([*board.rows, *board.published])
-    assert len(board.rows) == 36
-    assert len(board.unreadable) == 2
+    assert (summary.rows, len(summary.unreadable)) == (36, 2)
     page = (tmp_path / "leaderboard.md").read_text()
     assert "torn.json" in page
     assert f"{records[0].hash}.json.gz" in page
@@ -189,7 +204,89 @@ def test_every_column_is_documented_in_order() -> None:
     assert documented == list(COLUMNS)
 
 
-def test_building_rows_needs_no_heavy_library() -> None:
-    heavy = "{'torch', 'mmengine', 'matplotlib', 'rich'}"
+@pytest.fixture
+def made(tmp_path, record, monkeypatch):
+    """A store with its leaderboard, and how often the files were made since."""
+    store = Store(tmp_path)
+    store.write(record(), [ItemResult("clip1", 1.0)])
+    summary = refresh(tmp_path, store)
+    times: list[str] = []
+    monkeypatch.setattr(outputs, "make", lambda *words: times.append("made") or make(*words))
+    return store, summary, times
+
+
+def test_what_has_not_changed_is_not_made_again(made) -> None:
+    store, summary, times = made
+    assert refresh(store.output, Store(store.output)) == summary
+    assert times == []
+
+
+def test_an_unchanged_leaderboard_reads_no_record(made, monkeypatch) -> None:
+    store, summary, _ = made
+
+    def refuse(self: Store) -> None:
+        raise AssertionError("the records were read")
+
+    monkeypatch.setattr(Store, "load", refuse)
+    assert refresh(store.output, store) == summary
+
+
+@pytest.mark.parametrize("name", ["leaderboard.csv", "leaderboard.html", "tradeoff.png"])
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_file_that_was_edited_or_removed_is_made_again(made, name: str, change: str) -> None:
+    store, _, times = made
+    path = store.output / name
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + b"?") if change == "edited" else path.unlink()
+    refresh(store.output, store)
+    assert times == ["made"]
+    assert path.read_bytes() == before
+
+
+def _a_record_more(store: Store, record) -> None:
+    store.write(record(seed=1))
+
+
+def _one_less(store: Store, record) -> None:
+    (store.output / "records" / f"{record().hash}.json").unlink()
+
+
+def _torn(store: Store, record) -> None:
+    (store.output / "records" / f"{record().hash}.json").write_text("{")
+
+
+def _other_items(store: Store, record) -> None:
+    (store.output / "items" / f"{record().hash}.json.gz").unlink()
+
+
+def _no_memory(store: Store, record) -> None:
+    (store.output / KEPT).write_text("{")
+
+
+@pytest.mark.parametrize("change", [_a_record_more, _one_less, _torn, _other_items, _no_memory])
+def test_other_records_are_another_leaderboard(made, record, change) -> None:
+    store, summary, times = made
+    change(store, record)
+    assert (refresh(store.output, store) == summary) == (change is _no_memory or change is _other_items)
+    assert times == ["made"]
+
+
+def test_another_command_or_library_is_another_leaderboard(made, monkeypatch) -> None:
+    store, _, times = made
+    refresh(store.output, store, "another command")
+    assert "another command" in (store.output / "leaderboard.md").read_text()
+    monkeypatch.setattr(leaderboard, "_version", lambda library: "99")
+    refresh(store.output, store, "another command")
+    assert times == ["made"] * 2
+
+
+def test_importing_brings_no_heavy_library() -> None:
+    heavy = "{'torch', 'mmengine', 'matplotlib', 'plotly', 'rich', 'numpy', 'scipy'}"
     script = f"import results.leaderboard, sys; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False).returncode == 0
+
+
+def test_building_rows_needs_neither_torch_nor_pictures() -> None:
+    heavy = "{'torch', 'mmengine', 'matplotlib', 'rich'}"
+    script = f"import results.table.gather, sys; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], check=False).returncode == 0

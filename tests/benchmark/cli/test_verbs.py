@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from queued_cells import cell
 
 from benchmark.__main__ import main
+from benchmark.launch.plan import Plan, write_plan
 
 VERBS = ("run", "list", "describe", "profile", "leaderboard", "compare", "status", "pretrain", "data", "verify")
 
@@ -208,6 +210,18 @@ def test_a_leaderboard_without_records_says_so(capsys, tmp_path: Path) -> None:
 def test_status_without_a_grid(capsys, tmp_path: Path) -> None:
     assert main(["status", "--output", str(tmp_path)]) == 2
     assert "has no plan.json" in one_error_line(capsys)
+
+
+def test_a_plan_that_cannot_be_read_is_not_called_absent(capsys, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text("{")
+    assert main(["status", "--output", str(tmp_path)]) == 2
+    assert "plan.json is not a readable plan" in one_error_line(capsys)
+
+
+def test_status_of_one_cell_is_no_plural(capsys, tmp_path: Path) -> None:
+    write_plan(tmp_path, Plan((cell("abc"),)))
+    assert main(["status", "--output", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("1 cell: 1 waiting\n")
 
 
 def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

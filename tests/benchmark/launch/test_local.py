@@ -23,6 +23,7 @@ from benchmark.launch.lease import Lease
 from benchmark.launch.local import launch
 from benchmark.launch.placement import Placement
 from benchmark.runtime.progress import Progress
+from benchmark.runtime.source_digest import source_digest
 from registry import UserError
 from results.record import RunRecord
 from results.store.store import Store
@@ -84,7 +85,7 @@ def test_an_output_that_cannot_be_written_ends_the_grid_and_is_no_failure_of_its
 def test_completed_cells_are_stored_with_items_and_code(launched: Launched) -> None:
     record = launched.store.read("2-well")
     assert record is not None
-    assert (record.status, record.scores) == ("completed", {"accuracy": 52.0})
+    assert (record.status, record.scores, record.versions) == ("completed", {"accuracy": 52.0}, {"adapter": "1"})
     assert [item.item for item in launched.store.items("2-well")] == ["a"]
 
 
@@ -105,7 +106,8 @@ def test_a_cell_that_fails_becomes_a_record_that_says_why(
     record = launched.store.read(run_hash)
     assert record is not None
     assert record.failure is not None
-    assert (record.status, record.failure.kind) == ("failed", kind)
+    assert (record.status, record.failure.kind, record.versions) == ("failed", kind, {"adapter": "1"})
+    assert record.environment["sources"] == source_digest()
     assert message in record.failure.message
     assert record.started <= record.finished
 

@@ -32,6 +32,8 @@ def test_a_learnable_task_is_learnt_and_told():
     assert [epoch["epoch"] for epoch in record.history] == list(range(1, 9))
     assert record.labels == ["synthetic data", "random weights"]
     assert record.data == "synthetic@fake"
+    assert record.environment["workers"] == 0
+    assert "workers" not in record.recipe
 
 
 def test_costs_are_measured():

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from results.leaderboard import Leaderboard, write
+from results.page.build import to_html
 from results.record import ItemResult, RunRecord, SingleClip
+from results.render.csv import to_csv
 from results.store.store import Store
+from results.table.gather import Leaderboard, gather
 
 HOSTILE = "</script><script>window.bitten=1</script><img src=x onerror='window.bitten=2'><b>{{data}}"
 KINDS = ("Audio Counting", "Audio-Visual Location", "Visual Location")
@@ -17,7 +19,7 @@ KINDS = ("Audio Counting", "Audio-Visual Location", "Visual Location")
 
 @pytest.fixture(scope="session")
 def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
-    """The written leaderboard of the plausible grid."""
+    """The leaderboard of the plausible grid."""
     records, items = grid
     folder = tmp_path_factory.mktemp("page")
     store = Store(folder)
@@ -26,13 +28,16 @@ def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     first = records[0]
     store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemResult("clip0", 1.0)])
     store.write(replace(first, adapter=HOSTILE, labels=[*first.labels, HOSTILE], hash="hostile"))
-    return write(folder, store, f"python -m benchmark leaderboard --output {folder} # {HOSTILE}")
+    return gather(store, f"python -m benchmark leaderboard --output {folder} # {HOSTILE}")
 
 
 @pytest.fixture(scope="session")
-def page(board: Leaderboard) -> Path:
-    """Its `leaderboard.html`."""
-    return next(path for path in board.files if path.suffix == ".html")
+def page(board: Leaderboard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its `leaderboard.html`, with its table as CSV beside it."""
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "leaderboard.csv").write_text(to_csv([*board.rows, *board.published]))
+    (folder / "leaderboard.html").write_text(to_html(board))
+    return folder / "leaderboard.html"
 
 
 def _furnished(record: RunRecord) -> RunRecord:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from results.leaderboard import Leaderboard
 from results.page.build import content, to_html
 from results.render.csv import COLUMNS, to_csv
 from results.table.columns import PRESENTED
+from results.table.gather import Leaderboard
 
 MEGABYTE = 10**6
 
@@ -49,7 +49,9 @@ def test_the_data_are_those_of_the_csv(board: Leaderboard) -> None:
     header, *lines = to_csv([*board.rows, *board.published]).splitlines()
     assert list(values) == header.split(",")
     assert len(values["task"]) == len(lines)
-    assert [f"{mean:.4f}" for mean in values["mean"]] == [f"{row.mean:.4f}" for row in [*board.rows, *board.published]]
+    assert [f"{mean:.4f}" for mean in values["mean"]] == [
+        f"{row.score.mean:.4f}" for row in [*board.rows, *board.published]
+    ]
 
 
 def test_what_many_rows_share_is_kept_once(board: Leaderboard) -> None:

@@ -5,14 +5,16 @@ import io
 import pytest
 from rich.console import Console
 
-from results.leaderboard import build
 from results.record import Failure
 from results.render.console import show
+from results.render.terminal import summarise
+from results.table.build import build
+from results.table.gather import Leaderboard
 
 
 def shown(rows, width: int) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    show(rows, console)
+    show(summarise(Leaderboard(rows)), console)
     return console.export_text()
 
 

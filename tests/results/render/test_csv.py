@@ -5,9 +5,9 @@ import io
 
 import pytest
 
-from results.leaderboard import build
 from results.record import SingleClip
 from results.render.csv import COLUMNS, harmless, to_csv, without_measurements
+from results.table.build import build
 from results.table.columns import MEASUREMENTS
 
 
@@ -43,7 +43,7 @@ def test_the_columns_and_their_order_are_stable() -> None:
         "recipe",
         "gain_interval",
         "weights",
-        "code",
+        "versions",
         "gain_p_value",
         "behind_best",
         "behind_best_interval",
@@ -72,7 +72,7 @@ def test_a_row_in_text(record) -> None:
         labels=["synthetic data", "random weights"], single=single, train_ms_per_clip=5.5, checkpoint_bytes=8_192
     )
     (line,) = read(to_csv(build([run])))
-    assert line | {"recipe": ""} == {
+    assert line | {"recipe": "", "versions": ""} == {
         "task": "avqa",
         "data": "synthetic@1",
         "backbone": "tiny_vit",
@@ -99,7 +99,7 @@ def test_a_row_in_text(record) -> None:
         "recipe": "",
         "gain_interval": "",
         "weights": "",
-        "code": "",
+        "versions": "",
         "gain_p_value": "",
         "behind_best": "0.0000",
         "behind_best_interval": "",
@@ -120,7 +120,7 @@ def test_a_row_in_text(record) -> None:
         "kind": "measured",
         "source": "",
     }
-    assert len(line["recipe"]) == 8
+    assert len(line["recipe"]) == len(line["versions"]) == 8
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n@x", "  =cmd|'/c calc'!A0"])

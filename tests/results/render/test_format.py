@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from results.render import format as readable
+from results.render import format
 
 
 @pytest.mark.parametrize(
@@ -20,17 +20,21 @@ from results.render import format as readable
     ],
 )
 def test_count(value, text) -> None:
-    assert readable.count(value) == text
+    assert format.count(value) == text
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (0.012345, "0.0123"), (1.234, "1.23"), (12_345.6, "12346")])
 def test_significant(value, text) -> None:
-    assert readable.significant(value) == text
+    assert format.significant(value) == text
 
 
 def test_scores_gains_and_times() -> None:
-    assert readable.score(71.234, 0.516) == "71.23 ± 0.52"
-    assert readable.score(71.234, None) == "71.23"
-    assert readable.gain(4.1, 0.92) == "+4.10 ± 0.92"
-    assert readable.gain(-0.001, None) == "+0.00"
-    assert [readable.duration(seconds) for seconds in (45, 750, 11_520)] == ["45 s", "12.5 min", "3.2 h"]
+    assert format.score(71.234, 0.516) == "71.23 ± 0.52"
+    assert format.score(71.234, None) == "71.23"
+    assert format.gain(4.1, 0.92) == "+4.10 ± 0.92"
+    assert format.gain(-0.001, None) == "+0.00"
+    assert [format.duration(seconds) for seconds in (45, 750, 11_520)] == ["45 s", "12.5 min", "3.2 h"]
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [format.counted(many, "cell") for many in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from results.leaderboard import build
 from results.record import ItemResult
 from results.render.latex import escaped, to_latex
+from results.table.build import build
 from results.table.published import published_for
 
 

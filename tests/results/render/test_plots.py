@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from results.leaderboard import build
 from results.render.plots import draw_tradeoff
+from results.table.build import build
 
 
 @pytest.fixture(scope="module")

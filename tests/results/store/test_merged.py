@@ -8,13 +8,15 @@ import fsspec
 import pytest
 
 from registry.errors import UserError
-from results.leaderboard import build, gather, write
+from results.leaderboard import write
 from results.record import ItemResult
 from results.store.merged import Merged, open_store
 from results.store.remote import RemoteStore
 from results.store.store import Store
+from results.table.build import build
 from results.table.coverage import coverage
 from results.table.differences import kept_apart
+from results.table.gather import gather
 
 ITEMS = [ItemResult("clip1", 1.0, "counting"), ItemResult("clip2", 0.0, "counting")]
 
@@ -32,9 +34,9 @@ def folders(tmp_path, record):
 def test_seeds_of_two_machines_make_one_row(folders) -> None:
     board = gather(Merged(folders))
     (row,) = board.rows
-    assert (row.seeds, row.mean) == (3, 50.0)
-    assert row.interval is not None
-    assert board.apart == []
+    assert (row.score.seeds, row.score.mean) == (3, 50.0)
+    assert row.score.interval is not None
+    assert board.kept_apart == []
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_seeds_of_two_machines_make_one_row(folders) -> None:
         ({"data": "synthetic@2"}, "data synthetic@1 | synthetic@2"),
         ({"protocol": "paper"}, "protocol paper | validation"),
         ({"recipe": {"epochs": 3}}, "recipe epochs "),
-        ({"code": "beef"}, "code "),
+        ({"versions": {"task": "file:beef"}}, "version of task 1 | file:beef"),
         ({"weights": {"w": "1"}}, "weights "),
         ({"labels": []}, "labels none | synthetic data"),
     ],
@@ -51,8 +53,8 @@ def test_seeds_of_two_machines_make_one_row(folders) -> None:
 def test_what_differs_is_kept_apart_with_its_reason(folders, record, change, reason) -> None:
     folders[1].write(record(seed=7, hash="other", **change))
     board = gather(Merged(folders))
-    assert sorted(row.seeds for row in board.rows) == [1, 3]
-    (line,) = board.apart
+    assert sorted(row.score.seeds for row in board.rows) == [1, 3]
+    (line,) = board.kept_apart
     assert line.startswith("avqa · tiny_vit · linear_probe: 2 rows, since they differ in ")
     assert reason in line
 
@@ -63,8 +65,9 @@ def test_copies_with_other_scores_count_once_and_are_told(folders, record) -> No
     path.write_text(path.read_text().replace("50.0", "60.0").replace("2026-01-02", "2026-02-02"))
     board = gather(Merged([here, there]))
     (row,) = board.rows
-    assert row.mean == pytest.approx((50 + 60 + 50) / 3)
-    (note,) = board.apart
+    assert row.score.mean == pytest.approx((50 + 60 + 50) / 3)
+    assert board.kept_apart == []
+    note, _ = board.notes
     assert "completed 50.0 in" in note
     assert f"the one in {there.output} counts" in note
     assert gather(Merged([there, here])).rows == board.rows
@@ -75,7 +78,7 @@ def test_a_failed_copy_gives_way_to_a_completed_one(folders, record) -> None:
     failed = replace(record(seed=2, status="failed"), hash=record(seed=2).hash, finished="2027")
     here.write(failed)
     (row,) = gather(Merged([here, there])).rows
-    assert (row.seeds, row.status) == (3, "completed")
+    assert (row.score.seeds, row.status) == (3, "completed")
 
 
 def test_a_store_elsewhere_is_read_through_fsspec(folders) -> None:
@@ -94,14 +97,23 @@ def test_a_store_elsewhere_is_read_through_fsspec(folders) -> None:
         memory.rm("/bucket", recursive=True)
 
 
+def test_the_fingerprint_of_several_stores_is_that_of_each(folders, record) -> None:
+    before = Merged(folders).fingerprint()
+    assert before == Merged(folders).fingerprint()
+    folders[1].write(record(seed=9))
+    assert Merged(folders).fingerprint() != before
+    assert Merged([*folders, open_store(f"file://{folders[0].output}")]).fingerprint() is None
+
+
 def test_a_file_url_gives_the_same_tables(folders, tmp_path) -> None:
     here, _ = folders
     boards = [
         write(tmp_path / name, Merged([store]), "c")
         for name, store in (("a", open_store(here.output)), ("b", open_store(f"file://{here.output}")))
     ]
-    for first, second in zip(*(board.files for board in boards), strict=True):
-        assert first.read_bytes() == second.read_bytes()
+    assert boards[0].files == boards[1].files
+    for name in boards[0].files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 @pytest.mark.parametrize("place", ["nowhere", "memory://nowhere", "nonsense://x", "file:///nowhere/at/all"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from results.record import Failure, Parameters, RunRecord
+from results.record import FAILURE_KINDS, Failure, Parameters, RunRecord
 from results.store.serialise import RecordError, from_json, to_json
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -37,6 +37,7 @@ def records(draw: st.DrawFn) -> RunRecord:
         status="completed" if completed else "failed",
         data=draw(st.none() | text),
         weights=draw(st.dictionaries(text, text, max_size=2)),
+        versions=draw(st.dictionaries(text, text, max_size=2)),
         labels=draw(st.lists(text, max_size=2)),
         environment=draw(st.dictionaries(text, JSON, max_size=2)),
         primary_metric="accuracy",
@@ -46,7 +47,7 @@ def records(draw: st.DrawFn) -> RunRecord:
         scores=draw(SCORES) | {"accuracy": draw(FINITE)},
         parameters=draw(st.none() | st.builds(Parameters, COUNT, COUNT, COUNT, COUNT, st.none() | COUNT)),
         gflops=draw(st.none() | FINITE),
-        failure=None if completed else Failure(draw(text), draw(text), draw(text)),
+        failure=None if completed else Failure(draw(st.sampled_from(FAILURE_KINDS)), draw(text), draw(text)),
     )
 
 
@@ -73,7 +74,7 @@ def test_numbers_of_numpy_are_written_as_plain_numbers(record) -> None:
 
 def test_fields_with_a_default_may_be_absent(record) -> None:
     content = json.loads(to_json(record()))
-    del content["code"], content["environment"]
+    del content["versions"], content["environment"]
     assert from_json(json.dumps(content)) == record()
 
 
@@ -88,6 +89,7 @@ def test_fields_with_a_default_may_be_absent(record) -> None:
         ({"parameters": {"backbone": 1, "adapter": 2}}, "record.parameters lacks head"),
         ({"colour": "red"}, "unknown fields: colour"),
         ({"scores": {}}, "without a score for 'accuracy'"),
+        ({"status": "failed", "failure": {"kind": "tired", "message": ""}}, "record.failure.kind is 'tired'"),
         ({"status": "failed"}, "failed, but without a failure"),
         ({"hash": "../../etc"}, "hash '../../etc'"),
     ],

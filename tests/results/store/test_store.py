@@ -64,6 +64,26 @@ def test_unreadable_files_are_reported_beside_the_rest(tmp_path, record) -> None
     assert "not readable as JSON" in loaded.unreadable[1].reason
 
 
+@pytest.mark.parametrize("part", ["records", "items"])
+def test_what_may_not_be_read_is_told_and_is_not_empty(tmp_path, record, monkeypatch, part: str) -> None:
+    store = Store(tmp_path)
+    store.write(record(), ITEMS)
+
+    def refuse(path: Path, *words: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    if part == "records":
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        loaded = store.load()
+        assert (loaded, len(loaded.unreadable)) == ([], 1)
+        assert loaded.unreadable[0].reason == f"{tmp_path / 'records'}: Permission denied"
+        assert store.fingerprint() is None
+    else:
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(RecordError, match="Permission denied"):
+            store.items(record().hash)
+
+
 def test_an_unreadable_record_is_run_again_and_kept_aside(tmp_path, record) -> None:
     store = Store(tmp_path)
     path = tmp_path / "records" / "abc.json"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from results.leaderboard import build
 from results.record import Parameters
 from results.table.aggregate import mean_ranks, volumes
+from results.table.build import build
 
 
 def scored(record, task: str, adapter: str, score: float, **changes):
@@ -17,7 +17,7 @@ def test_mean_ranks_by_hand(record) -> None:
     runs = [scored(record, task, adapter, s) for task, own in scores.items() for adapter, s in own.items()]
     rows = build(runs)
     assert [(one.adapter, one.mean) for one in mean_ranks(rows)] == [("b", 1.5), ("a", 1.75), ("c", 2.75)]
-    assert {(row.task, row.adapter): row.mean_rank for row in rows}["retrieval", "a"] == 1.75
+    assert {(row.task, row.adapter): row.comparison.mean_rank for row in rows}["retrieval", "a"] == 1.75
 
 
 def test_who_misses_a_task_is_left_out_rather_than_ranked_higher(record) -> None:
@@ -25,7 +25,7 @@ def test_who_misses_a_task_is_left_out_rather_than_ranked_higher(record) -> None
     runs.append(scored(record, "avqa", "only_here", 90))
     ranks = mean_ranks(build(runs))
     assert [(one.adapter, one.mean) for one in ranks] == [("a", 1.5), ("b", 1.5)]
-    assert {row.adapter: row.mean_rank for row in build(runs) if row.task == "avqa"}["only_here"] is None
+    assert {row.adapter: row.comparison.mean_rank for row in build(runs) if row.task == "avqa"}["only_here"] is None
 
 
 def test_one_task_has_no_mean_rank(record) -> None:
@@ -45,6 +45,6 @@ def test_the_hypervolume_of_a_sweep(record) -> None:
         ("lavish", 2, pytest.approx(0.75)),
         ("linear_probe", 1, 0.0),
     ]
-    found = {(row.task, row.adapter): row.hypervolume for row in rows}
+    found = {(row.task, row.adapter): row.fronts.hypervolume for row in rows}
     assert found["avqa", "lavish(size=1)"] == found["avqa", "lavish(size=2)"] == pytest.approx(0.75)
     assert found["retrieval", "lavish(size=1)"] is None

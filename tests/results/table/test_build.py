@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.leaderboard import build
 from results.record import ItemResult, Parameters
+from results.table.build import build
 from results.table.row import Row
 
 
@@ -42,34 +42,37 @@ MUCH = [1.0, 1.0] * 20
 
 def test_who_cannot_be_told_apart_from_the_best(record) -> None:
     rows = rows_of(record, {"linear_probe": [HALF] * 3, "close": [[*MUCH[:-1], 0.0]] * 3, "best": [MUCH] * 3})
-    assert rows["best"].tied_with_best
-    assert (rows["best"].behind_best, rows["best"].behind_best_p_value) == (0.0, None)
+    assert rows["best"].comparison.tied_with_best
+    assert (rows["best"].comparison.behind_best, rows["best"].comparison.behind_best_p_value) == (0.0, None)
     # One item of forty, in every seed alike: t = 1 with 39 degrees of freedom, p = 0.32, times 1 as the larger of two.
-    assert rows["close"].tied_with_best
-    assert rows["close"].behind_best == pytest.approx(2.5)
-    assert rows["close"].behind_best_p_value == pytest.approx(0.3235, abs=1e-3)
-    assert rows["linear_probe"].tied_with_best is False
-    assert rows["linear_probe"].behind_best_p_value < 1e-6
+    assert rows["close"].comparison.tied_with_best
+    assert rows["close"].comparison.behind_best == pytest.approx(2.5)
+    assert rows["close"].comparison.behind_best_p_value == pytest.approx(0.3235, abs=1e-3)
+    assert rows["linear_probe"].comparison.tied_with_best is False
+    assert rows["linear_probe"].comparison.behind_best_p_value < 1e-6
 
 
 def test_one_shared_seed_makes_nobody_worse(record) -> None:
     rows = rows_of(record, {"linear_probe": [HALF], "best": [MUCH] * 3})
-    assert rows["linear_probe"].behind_best_p_value < 1e-6
-    assert rows["linear_probe"].tied_with_best is None
+    assert rows["linear_probe"].comparison.behind_best_p_value < 1e-6
+    assert rows["linear_probe"].comparison.tied_with_best is None
 
 
 def test_other_items_allow_no_comparison(record) -> None:
     rows = rows_of(record, {"linear_probe": [HALF[:-2]] * 2, "best": [MUCH] * 2})
-    assert (rows["linear_probe"].behind_best_p_value, rows["linear_probe"].tied_with_best) == (None, None)
-    assert rows["best"].gain_over_linear_probe == 50.0
-    assert (rows["best"].gain_interval, rows["best"].gain_p_value) == (None, None)
+    assert (rows["linear_probe"].comparison.behind_best_p_value, rows["linear_probe"].comparison.tied_with_best) == (
+        None,
+        None,
+    )
+    assert rows["best"].comparison.gain_over_linear_probe == 50.0
+    assert (rows["best"].comparison.gain_interval, rows["best"].comparison.gain_p_value) == (None, None)
 
 
 def test_gains_are_corrected_for_their_number(record) -> None:
-    alone = rows_of(record, {"linear_probe": [HALF] * 2, "a": [MORE] * 2})["a"].gain_p_value
+    alone = rows_of(record, {"linear_probe": [HALF] * 2, "a": [MORE] * 2})["a"].comparison.gain_p_value
     among = rows_of(record, {"linear_probe": [HALF] * 2, "a": [MORE] * 2, "b": [MORE] * 2, "c": [MORE] * 2})
     assert 0 < alone < 0.05
-    assert [among[name].gain_p_value for name in "abc"] == pytest.approx([3 * alone] * 3)
+    assert [among[name].comparison.gain_p_value for name in "abc"] == pytest.approx([3 * alone] * 3)
 
 
 def test_the_breakdown_by_hand(record) -> None:
@@ -87,11 +90,15 @@ def test_fronts_of_memory_and_within_intervals(record) -> None:
     ]
     items = {run.hash: [ItemResult(str(i), float(i % 2)) for i in range(10)] for run in runs}
     rows = {row.adapter: row for row in build(runs, items.__getitem__)}
-    assert (rows["even"].pareto, rows["even"].pareto_memory) == (False, True)
-    assert rows["even"].pareto_within_interval
-    assert rows["linear_probe"].pareto
-    assert not rows["linear_probe"].pareto_memory
-    assert (rows["unknown"].pareto, rows["unknown"].pareto_memory, rows["unknown"].ppt) == (None, None, None)
+    assert (rows["even"].fronts.pareto, rows["even"].fronts.pareto_memory) == (False, True)
+    assert rows["even"].fronts.pareto_within_interval
+    assert rows["linear_probe"].fronts.pareto
+    assert not rows["linear_probe"].fronts.pareto_memory
+    assert (rows["unknown"].fronts.pareto, rows["unknown"].fronts.pareto_memory, rows["unknown"].fronts.ppt) == (
+        None,
+        None,
+        None,
+    )
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,9 +110,12 @@ def test_a_dominated_row_changes_no_front(record, points, data) -> None:
 
     runs = [run(f"a{index}", *point) for index, point in enumerate(points)]
     size, level = data.draw(st.sampled_from(points))
-    before = {row.adapter: (row.pareto, row.pareto_memory, row.pareto_within_interval) for row in build(runs)}
+    before = {
+        row.adapter: (row.fronts.pareto, row.fronts.pareto_memory, row.fronts.pareto_within_interval)
+        for row in build(runs)
+    }
     after = {
-        row.adapter: (row.pareto, row.pareto_memory, row.pareto_within_interval)
+        row.adapter: (row.fronts.pareto, row.fronts.pareto_memory, row.fronts.pareto_within_interval)
         for row in build([*runs, run("worse", size + data.draw(st.integers(0, 2)), level - 1)])
     }
     assert after.pop("worse")[0] is False
@@ -131,14 +141,6 @@ def test_a_failed_run_changes_no_number(record, order: random.Random, failures: 
     plain = {row.adapter: row for row in build(runs, items.__getitem__)}
     for row in build(order.sample(everything, len(everything)), items.__getitem__):
         other = plain[row.adapter]
-        for name in (
-            "mean",
-            "std",
-            "seeds",
-            "interval",
-            "gain_p_value",
-            "behind_best",
-            "peak_memory_mb",
-            "train_seconds",
-        ):
-            assert getattr(row, name) == getattr(other, name)
+        assert row.score == other.score
+        assert row.comparison == other.comparison
+        assert row.cost == other.cost

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from registry.errors import UserError
-from results.leaderboard import build
 from results.record import ItemResult
+from results.table.build import build
 from results.table.compare import OVERALL, compare_rows
 from results.table.naming import RowName, find
 
@@ -31,26 +31,26 @@ def test_a_comparison_by_hand(record) -> None:
         ("sound", 4, 50.0, 0.0),
     ]
     overall, sight, sound = pair.lines
-    assert overall.comparison.difference.mean == 50.0
+    assert overall.test.difference.mean == 50.0
     # Seeds agree, so it is the paired t-test over eight items of which four differ: t = 0.5 / 0.189 = 2.646, p = 0.033.
-    assert overall.comparison.p_value == pytest.approx(0.0331, abs=1e-4)
-    assert overall.corrected == overall.comparison.p_value
-    assert [line.corrected for line in (sight, sound)] == pytest.approx([2 * sight.comparison.p_value] * 2)
+    assert overall.test.p_value == pytest.approx(0.0331, abs=1e-4)
+    assert overall.corrected == overall.test.p_value
+    assert [line.corrected for line in (sight, sound)] == pytest.approx([2 * sight.test.p_value] * 2)
 
 
 def test_rows_that_differ_in_more_than_their_parts_say_so(record) -> None:
-    runs = [record(), record(adapter="lavish", recipe={"epochs": 9, "lr": 0.1}, code="c0de")]
+    runs = [record(), record(adapter="lavish", recipe={"epochs": 9, "lr": 0.1}, versions={"adapter": "2"})]
     (pair,) = compare_rows(build(runs), lambda run_hash: [], "tiny_vit/lavish", "tiny_vit/linear_probe")
-    # Another adapter is other code by itself.
+    # Another adapter has a version of its own.
     assert pair.differ_in == ["recipe epochs 9 | 2", "recipe lr 0.1 | absent"]
     assert pair.lines == []
 
 
-def test_two_rows_of_one_name_differ_in_their_code(record) -> None:
-    rows = build([record(code="a"), record(code="b", hash="other")])
-    names = [f"tiny_vit/linear_probe@{row.code}" for row in rows]
+def test_two_rows_of_one_name_differ_in_their_versions(record) -> None:
+    rows = build([record(), record(versions={"adapter": "2"}, hash="other")])
+    names = [f"tiny_vit/linear_probe@{row.versions}" for row in rows]
     (pair,) = compare_rows(rows, lambda run_hash: [], *names)
-    assert pair.differ_in == [f"code {rows[0].code} | {rows[1].code}"]
+    assert pair.differ_in == ["version of adapter 1 | 2"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_rows_of_one_name_are_told_apart_by_digits(record) -> None:
     rows = build([record(), record(recipe={"epochs": 9}, scores={"accuracy": 60.0}, hash="b")])
     with pytest.raises(UserError, match="differ in recipe; add one of: @") as error:
         find(rows, "tiny_vit/linear_probe")
-    better = next(row for row in rows if row.mean == 60.0)
+    better = next(row for row in rows if row.score.mean == 60.0)
     assert f"@{better.recipe} (60.00)" in str(error.value)
     assert list(find(rows, f"tiny_vit/linear_probe@{better.recipe}").values()) == [better]
 

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from results.table.build import build
+from results.table.columns import COLUMNS, MEASUREMENTS, value
+from results.table.row import Comparison, Cost, Fronts, Score
+
+
+def test_every_number_of_a_row_is_a_column(record) -> None:
+    (row,) = build([record()])
+    parts = (row.score, row.comparison, row.cost, row.fronts)
+    assert (Score, Comparison, Cost, Fronts) == tuple(map(type, parts))
+    for part in parts:
+        for name, number in vars(part).items():
+            assert value(row, name) == number
+    key = {"task", "data", "backbone", "adapter", "metric", "protocol", "labels", "recipe", "weights", "versions"}
+    numbers = {name for part in parts for name in vars(part)}
+    assert set(COLUMNS) == key | numbers | {"status", "kind", "source"}
+    assert set(MEASUREMENTS) <= numbers
