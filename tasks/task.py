@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
 from tasks.datasets.sample import is_sample
-from tasks.datasets.source import Source
+from tasks.datasets.source import ClipSource
 from tasks.recipe import Recipe
 
 
@@ -84,7 +84,7 @@ class Task(ABC):
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> ClipSource | None:
         """Where the clips come from; None where a task makes its own."""
         return None
 
@@ -111,12 +111,12 @@ class SourceTask(Task):
         data: as the option was given.
     """
 
-    def __init__(self, data: str, source: Source) -> None:
+    def __init__(self, data: str, source: ClipSource) -> None:
         self.data, self._source = data, source
         self.segments = source.segments
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ClipSource:
         return self._source
 
     def dataset(self, split: Split) -> Dataset:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from registry.errors import UserError
 
+MANIFEST = "manifest.csv"
+"""What a folder's own manifest is called."""
+
 
 def read_text(root: Path, name: str, folders: tuple[str, ...], hint: str = "") -> str:
     """The text of an annotation file, looked for in the root and in these folders of it.
@@ -29,6 +32,14 @@ def find_file(root: Path, name: str, folders: tuple[str, ...]) -> Path | None:
     """Where an annotation file lies, the root or one of these folders of it; None where it lies in none."""
     paths = (root / folder / name for folder in ("", *folders))
     return next((path for path in paths if path.is_file()), None)
+
+
+def find_manifest(data: str | Path) -> Path | None:
+    """The manifest behind a task's option `data`: the file itself, or that of a folder; None without."""
+    path = Path(data).expanduser()
+    if path.suffix.lower() == ".csv":
+        return path
+    return path / MANIFEST if (path / MANIFEST).is_file() else None
 
 
 def digest(rows: Iterable[object]) -> str:

@@ -17,13 +17,13 @@ from registry.errors import UserError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import digest, find_file, read_text, unique_names
 from tasks.datasets.ave_orders import read_order
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 
-SEGMENTS = 10
-"""Segments of a clip, one second each."""
+SECONDS = 10
+"""Length of a clip; its segments last a second each."""
 _ALL = "Annotations.txt"
 _FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
 _ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
@@ -53,7 +53,7 @@ class Annotation:
         return labels
 
 
-class AveFolder(Source):
+class AveFolder(ClipSource):
     """The annotations of an AVE folder, and data sets over its clips.
 
     The folder holds Annotations.txt (with or without its header line) and the splits, beside the media (see
@@ -74,7 +74,7 @@ class AveFolder(Source):
         UserError: an annotation file that is missing or cannot be read as one.
     """
 
-    segments = SEGMENTS
+    version = 1
     official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
     def __init__(
@@ -121,17 +121,6 @@ class AveFolder(Source):
         """
         return AveClips(self, self.annotations(split))
 
-    def pairs(self, split: Split) -> AveClips:
-        """The clips of a split for retrieval: each once, and none that an earlier split has (AVE repeats some).
-
-        Raises:
-            UserError: clips whose media are not there.
-        """
-        earlier = list(_FILES)[: list(_FILES).index(split)]
-        known = {row.clip for other in earlier for row in self.annotations(other)}
-        first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
-        return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
-
     def prepare(self, report: Report | None = None) -> None:
         """See `check`."""
         self.check()
@@ -145,7 +134,7 @@ class AveFolder(Source):
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
     def recordings(self) -> dict[Split, list[Recording]]:
-        return {split: [self.media.find(row.clip, SEGMENTS) for row in rows] for split, rows in self._rows.items()}
+        return {split: [self.media.find(row.clip, SECONDS) for row in rows] for split, rows in self._rows.items()}
 
     def annotation_files(self) -> dict[str, Path]:
         names = (_ALL, *_FILES.values(), *_ORDERS.values(), _BACKGROUND_LIST)
@@ -197,6 +186,16 @@ class AveFolder(Source):
         return [Annotation(BACKGROUND, clip, 0, 0) for clip in clips]
 
 
+class AvePairs(AveFolder):
+    """AVE for retrieval: each clip once, and none that an earlier split has (AVE repeats some)."""
+
+    def clips(self, split: Split) -> AveClips:
+        earlier = SPLITS[: SPLITS.index(split)]
+        known = {row.clip for other in earlier for row in self.annotations(other)}
+        first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
+        return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
+
+
 class AveClips(Dataset[dict[str, dict[str, Any]]]):
     """Clips decoded on demand.
 
@@ -216,7 +215,7 @@ class AveClips(Dataset[dict[str, dict[str, Any]]]):
         row, classes = self.rows[index], (*self.folder.classes, BACKGROUND)
         category = classes.index(row.category)
         clip = self.folder.media.read(
-            row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side, sampling=self.folder.sampling
+            row.clip, SEGMENTS, seconds=SECONDS, size=self.folder.side, sampling=self.folder.sampling
         )
         labels = row.labels(category, background=len(classes) - 1)
         return {"inputs": clip.inputs(), "targets": {"labels": labels, "category": category, "id": self.ids[index]}}
@@ -246,7 +245,7 @@ def _parse(fields: list[str], where: str) -> Annotation:
         row = Annotation(category, clip, int(start), int(end))
     except ValueError:
         row = None
-    if row is None or not 0 <= row.start <= row.end <= SEGMENTS:
-        form = f"category&clip&quality&start&end with 0 <= start <= end <= {SEGMENTS}"
+    if row is None or not 0 <= row.start <= row.end <= SECONDS:
+        form = f"category&clip&quality&start&end with 0 <= start <= end <= {SECONDS}"
         raise UserError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
     return row

@@ -23,15 +23,13 @@ from pathlib import Path, PurePosixPath
 
 from registry.errors import UserError, unknown
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.annotations import digest, read_text
+from tasks.datasets.annotations import MANIFEST, digest, find_manifest, read_text
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.library import leads_outside
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import Store, open_store
 
-NAME = "manifest.csv"
-"""What a folder's own manifest is called."""
 _NEEDED = ("id", "path", "start", "end", "split")
 _LABEL = "label"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
@@ -66,13 +64,6 @@ class Manifest:
     file: Path
     rows: tuple[Row, ...]
 
-    @property
-    def name(self) -> str:
-        """The file's name; that of its folder before it where it is called `manifest.csv`. Prepared clips keep it."""
-        if self.store:
-            return self.store.index.manifest
-        return f"{self.file.resolve().parent.name}/{NAME}" if self.file.name == NAME else self.file.name
-
     def of(self, split: Split) -> list[Row]:
         """The rows of a split.
 
@@ -89,9 +80,12 @@ class Manifest:
         return f"manifest {self.file} line {row.line}"
 
     def identity(self, *more: object) -> str:
-        """`<name>@<hash>` of what the rows say and of what else decides the items; line numbers make no difference."""
+        """`manifest@<digest>` of what the rows say and of what else decides the items.
+
+        Neither line numbers nor where the table lies make a difference: its paths start from its own folder.
+        """
         said = [(r.id, r.path, r.start, r.end, r.split, r.label) for r in self.rows]
-        return f"{self.name}@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
+        return f"manifest@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
 
     @cached_property
     def store(self) -> Store | None:
@@ -162,21 +156,15 @@ class Manifest:
         return self.recording(row).read(segments, size)
 
 
-def find_manifest(data: str | Path) -> Path | None:
-    """The manifest behind a task's option `data`: the file itself, or `manifest.csv` of a folder; None without."""
-    path = Path(data).expanduser()
-    if path.suffix.lower() == ".csv":
-        return path
-    return path / NAME if (path / NAME).is_file() else None
-
-
-def read_manifest(path: str | Path) -> Manifest:
-    """Read a table.
+def read_manifest(data: str | Path) -> Manifest:
+    """Read a table, a .csv file or the `manifest.csv` of a folder.
 
     Raises:
         UserError: the file is missing or no such table, naming file and line.
     """
-    path = Path(path).expanduser()
+    path = find_manifest(data)
+    if path is None:
+        raise UserError(f"{data} is no manifest: give a .csv file, or a folder with {MANIFEST}.")
     if not path.is_file():
         raise UserError(f"manifest {path} does not exist.")
     return parse_manifest(read_text(path.parent, path.name, ()), path)

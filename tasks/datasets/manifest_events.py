@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,8 +25,9 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.manifest import NAME, Row, classes_of, read_manifest
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.annotations import MANIFEST
+from tasks.datasets.manifest import Row, classes_of, read_manifest
+from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
 from tasks.media.recording import Recording
 from tasks.media.sampling import middles
 
@@ -65,13 +66,12 @@ class EventClip:
         return classes.index(kinds.pop()) if kinds else len(classes)
 
 
-class ManifestEvents(Source):
+class ManifestEvents(ClipSource):
     """Clips with labelled spans.
 
     Args:
-        path: the manifest.
-        segments: T, that a clip is cut into.
-        one_kind: refuse clips with events of several kinds, which have no single label for weak supervision.
+        data: the manifest, or its folder.
+        segments: T, that a clip is cut into; None is ten.
         allow_missing: leave out clips whose files are missing, see `left_out`.
         side: frames are fitted to this many pixels, squared.
 
@@ -79,12 +79,17 @@ class ManifestEvents(Source):
         UserError: a manifest that cannot be read, or rows of one clip that do not fit together.
     """
 
+    version = 1
+    one_kind: ClassVar[bool] = False
+    """Whether clips with events of several kinds are refused."""
+
     def __init__(
-        self, path: Path, segments: int, one_kind: bool = False, allow_missing: bool = False, side: int = 224
+        self, data: str | Path, segments: int | None = None, allow_missing: bool = False, side: int = 224
     ) -> None:
-        if segments < 1:
+        self.segments, self.side = SEGMENTS if segments is None else segments, side
+        if self.segments < 1:
             raise UserError(f"segments={segments} must be at least 1.")
-        self.manifest, self.segments, self.side = read_manifest(path), segments, side
+        self.manifest = read_manifest(data)
         self.classes = classes_of(self.manifest)
         by_id: dict[str, list[Row]] = {}
         for row in self.manifest.rows:
@@ -92,7 +97,7 @@ class ManifestEvents(Source):
         self._clips = [self._assemble(rows) for rows in by_id.values()]
         for clip in self._clips:
             self.labels(clip)
-            if one_kind and clip.category(self.classes) == SEVERAL:
+            if self.one_kind and clip.category(self.classes) == SEVERAL:
                 where = self.manifest.where(clip.events[-1])
                 raise UserError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
         if allow_missing:
@@ -111,7 +116,7 @@ class ManifestEvents(Source):
         return self.manifest.overlap(clip.span for clip in self._clips)
 
     def annotation_files(self) -> dict[str, Path]:
-        return {NAME: self.manifest.file}
+        return {MANIFEST: self.manifest.file}
 
     def identity(self) -> str:
         return self.manifest.identity("events", self.segments) + self.partial
@@ -164,6 +169,12 @@ class ManifestEvents(Source):
             raise UserError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
         span = spans[0] if spans else Row(first.id, first.path, 0.0, SECONDS, first.split, "", first.line)
         return EventClip(span, tuple(row for row in rows if row.label))
+
+
+class ManifestEventsOfOneKind(ManifestEvents):
+    """Clips whose events are of one kind each: the single label that weak supervision trains on."""
+
+    one_kind = True
 
 
 class ManifestEventClips(Dataset[dict[str, dict[str, Any]]]):

@@ -14,14 +14,13 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError, unknown
 from registry.vocabulary import Split
-from tasks.avqa.kinds import KINDS
 from tasks.datasets.annotations import digest, read_text, unique_names
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.questions import KINDS
+from tasks.datasets.source import ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 
-SEGMENTS = 10
 PUBLISHED_WINDOW = 1.95
 """Seconds of sound that LAVISH and STG-CMA take for each segment."""
 LONGEST = 14
@@ -47,7 +46,7 @@ class Question:
     answer: str
 
 
-class MusicAvqaFolder(Source):
+class MusicAvqaFolder(ClipSource):
     """The annotations of a MUSIC-AVQA folder, and data sets over its questions.
 
     The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`; the second version in
@@ -67,7 +66,7 @@ class MusicAvqaFolder(Source):
             training does not have; a subset without questions.
     """
 
-    segments = SEGMENTS
+    version = 1
     question_shape = (1, LONGEST)
 
     def __init__(
@@ -85,7 +84,7 @@ class MusicAvqaFolder(Source):
             raise unknown("subset of MUSIC-AVQA", str(subset), SUBSETS)
         self.sampling = find_sampling(sampling, PUBLISHED_WINDOW)
         self.root = find_data_root(data, "music_avqa")
-        self.side, self.version, self.subset = side, version, subset
+        self.side, self.release, self.subset = side, version, subset
         place = self._annotations()
         rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in _FILES.items()}
         self._check_version(len(rows["validation"]), len(rows["test"]))
@@ -140,17 +139,17 @@ class MusicAvqaFolder(Source):
         """`music_avqa-v1@<hash of what the annotations say>`, with the subset behind the version where it is one."""
         subset = "" if self.subset == "all" else f"-{self.subset}"
         how = f"{self.sampling.suffix}{self.partial}{self.media.suffix}"
-        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}{how}"
+        return f"music_avqa-{self.release}{subset}@{digest(self._rows.items())}{how}"
 
     def _annotations(self) -> Path:
         """The version's own folder, else the root; all three files come from one place."""
-        folders = [self.root / name for name in VERSIONS[self.version]]
+        folders = [self.root / name for name in VERSIONS[self.release]]
         return next((folder for folder in folders if (folder / _FILES["train"]).is_file()), self.root)
 
     def _check_version(self, validation: int, test: int) -> None:
         """Published files say by their sizes which version they are, wherever they lie."""
         for version, sizes in _PUBLISHED.items():
-            if version != self.version and sizes == (validation, test):
+            if version != self.release and sizes == (validation, test):
                 raise UserError(
                     f"the annotation files under {self.root} are version {version} of MUSIC-AVQA ({validation} and "
                     f"{test} questions in validation and test); give version='{version}'."
@@ -189,11 +188,11 @@ class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
-        row = self.rows[index]
-        clip = self.folder.media.read(row.clip, SEGMENTS, size=self.folder.side, sampling=self.folder.sampling)
+        row, folder = self.rows[index], self.folder
+        clip = folder.media.read(row.clip, folder.segments, size=folder.side, sampling=folder.sampling)
         words = torch.zeros(1, LONGEST, dtype=torch.int64)
         words[0, : len(row.words)] = torch.tensor([self._word[word] for word in row.words])
-        answer, kind = self.folder.answers.index(row.answer), KINDS.index(row.kind)
+        answer, kind = folder.answers.index(row.answer), KINDS.index(row.kind)
         targets = {"answers": torch.tensor([answer]), "kinds": torch.tensor([kind]), "id": self.ids[index]}
         return {"inputs": {**clip.inputs(), "questions": words}, "targets": targets}
 

@@ -19,11 +19,10 @@ from torch.utils.data import Dataset
 from registry.errors import UserError
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.source import ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 
-SEGMENTS = 10
 SECONDS = 10
 _RETRIEVAL = ("retrieval",)
 _WORDS: dict[Split, tuple[tuple[str, ...], ...]] = {
@@ -43,7 +42,7 @@ class Entry:
     label: str
 
 
-class VggSoundFolder(Source):
+class VggSoundFolder(ClipSource):
     """Lists and clips under a folder, beside the media (see `MediaFolder`).
 
     The list with the word `train` in its name is training, `val` validation, `retrieval` (else `test`) test. Without
@@ -59,7 +58,7 @@ class VggSoundFolder(Source):
         UserError: a list that is missing, ambiguous or malformed.
     """
 
-    segments = SEGMENTS
+    version = 1
 
     def __init__(self, data: str | Path, side: int = 224, allow_missing: bool = False) -> None:
         self.root, self.side = find_data_root(data, "vggsound"), side
@@ -147,7 +146,7 @@ class VggSoundClips(Dataset[dict[str, dict[str, Any]]]):
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         entry, folder = self._entries[index], self.folder
-        clip = folder.media.read(entry.clip, SEGMENTS, seconds=SECONDS, size=folder.side)
+        clip = folder.media.read(entry.clip, folder.segments, seconds=SECONDS, size=folder.side)
         return {"inputs": clip.inputs(), "targets": {"category": folder.classes.index(entry.label), "id": entry.clip}}
 
 
