@@ -23,8 +23,8 @@ from torch.utils.data import Dataset, Subset
 
 from benchmark.cost.clocks import clips_in
 from benchmark.data.cache_key import is_keeping
+from benchmark.data.item_records import ItemRecords, record_bytes, record_items
 from benchmark.data.loader import clip_loader
-from benchmark.data.record_file import KeptItems, UnevenItemsError, keep, leaves_of
 from benchmark.grid.grid import RunSpec
 from benchmark.grid.identity import sources_of
 from benchmark.model.model import AudioVisualModel
@@ -32,6 +32,7 @@ from benchmark.runtime.source_digest import digest
 from registry import BACKBONES, TASKS, look_up
 from registry.vocabulary import Item, Split
 from tasks.cache import cache_folder
+from tasks.record_file import UnevenRecordsError
 from tasks.task import Task
 
 PICTURE_BYTES = 512 * 2**20
@@ -75,7 +76,7 @@ class Preparation:
             make = partial(self._features, clips, split)
             kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
             if kept is not None:
-                return Kept(kept, clips)
+                return CachedFeatures(kept, clips)
         # A GPU makes pictures faster than it reads them.
         on_cpu = self._device.type == "cpu"
         make = partial(self._pictures, clips)
@@ -84,13 +85,13 @@ class Preparation:
 
     def _kept(
         self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
-    ) -> KeptItems | None:
+    ) -> ItemRecords | None:
         count, folder = len(cast(Sized, clips)), self._folder(clips, split, kind)
         try:
             if not folder.exists() and not self._fits(next(make(1, 0)), count, limit, kind, split):
                 return None
-            return keep(folder, count, partial(self._counted, make, count))
-        except UnevenItemsError as error:
+            return record_items(folder, count, partial(self._counted, make, count))
+        except UnevenRecordsError as error:
             logger.info("%s of the %s split are made anew each time: %s", kind, split, error)
         except OSError as error:
             logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
@@ -102,11 +103,11 @@ class Preparation:
     def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The pictures of the clips where another run has left them."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            return KeptItems(self._folder(clips, split, "pictures"))
+            return ItemRecords(self._folder(clips, split, "pictures"))
         return clips
 
     def _fits(self, item: Item, count: int, limit: int, kind: str, split: Split) -> bool:
-        size = count * sum(leaf.bytes for leaf in leaves_of(item)[0])
+        size = count * record_bytes(item)
         room = shutil.disk_usage(_existing(cache_folder())).free // 2
         if size <= min(limit, room):
             return True
@@ -155,10 +156,10 @@ class Preparation:
         return next(self.model.parameters()).device
 
 
-class Kept(Dataset[Item]):
+class CachedFeatures(Dataset[Item]):
     """Frozen features of clips, and the clips themselves for those who measure what features cost."""
 
-    def __init__(self, features: KeptItems, clips: Dataset[Item]) -> None:
+    def __init__(self, features: ItemRecords, clips: Dataset[Item]) -> None:
         self.features, self.clips = features, clips
 
     def __len__(self) -> int:
