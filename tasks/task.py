@@ -11,21 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
+from registry.vocabulary import Encode, Inputs, ItemScore, Outputs, Prediction, Split, Targets
 from tasks.datasets.sample import is_sample
 from tasks.datasets.source import ClipSource
 from tasks.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class ItemScore:
-    """The outcome of one scored item (a clip, a question or a query), kept for intervals and paired tests."""
-
-    item: str
-    score: float
-    """In 0..1; the mean over items, times 100, is the task's primary metric."""
-    kind: str = ""
-    """What breakdowns group by: question type, class or retrieval direction."""
 
 
 @dataclass(frozen=True)

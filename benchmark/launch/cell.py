@@ -19,10 +19,11 @@ from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Cell, Marker
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
+from registry.vocabulary import ItemScore
 from results.record import Failure, RunRecord
 from results.store.files import OutputError
 from results.store.serialise import RecordError
-from results.store.store import ScoredItem, Store
+from results.store.store import Store
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
@@ -37,7 +38,7 @@ class Train(Protocol):
 
     def __call__(
         self, spec: RunSpec, *, run_hash: str, device: str, report: Report, work_dir: Path | None, pieces: int
-    ) -> tuple[RunRecord, Sequence[ScoredItem]]: ...
+    ) -> tuple[RunRecord, Sequence[ItemScore]]: ...
 
 
 @dataclass(frozen=True)

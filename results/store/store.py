@@ -10,24 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePath
-from typing import Protocol
 
 from results.record import ItemResult, RunRecord
 from results.store.files import unwritable, write_atomically
 from results.store.serialise import RecordError, from_json, to_json
 
 _FIELDS = itemgetter(*ItemResult._fields)
-
-
-class ScoredItem(Protocol):
-    """Anything with an item's name, its score in 0..1 and its kind, such as a task's own item scores."""
-
-    @property
-    def item(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def kind(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +62,7 @@ class Store:
         except OSError as error:
             raise unwritable(probe, error) from None
 
-    def write(self, record: RunRecord, items: Iterable[ScoredItem] = ()) -> bool:
+    def write(self, record: RunRecord, items: Iterable[ItemResult] = ()) -> bool:
         """Keep a record, its items first: a record that can be read is whole.
 
         A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
@@ -189,7 +177,7 @@ def _move_aside_if_unreadable(path: Path) -> None:
         os.replace(path, path.with_name(f"{path.name}.unreadable"))
 
 
-def _items_to_bytes(items: Iterable[ScoredItem], run_hash: str) -> bytes:
+def _items_to_bytes(items: Iterable[ItemResult], run_hash: str) -> bytes:
     entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
     if not entries:
         return b""
