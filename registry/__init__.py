@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from registry.component import Component
-from registry.errors import UserError
+from registry.errors import DataError, UserError, WeightsError
 
 if TYPE_CHECKING:
     from registry.registries import (
@@ -25,7 +25,9 @@ __all__ = [
     "BACKBONES",
     "TASKS",
     "Component",
+    "DataError",
     "UserError",
+    "WeightsError",
     "look_up",
     "names",
     "register_adapter",

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError, unknown
+from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import digest, find_file, read_text, unique_names
 from tasks.datasets.ave_orders import read_order
@@ -71,7 +71,7 @@ class AveFolder(ClipSource):
         allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
-        UserError: an annotation file that is missing or cannot be read as one.
+        DataError: an annotation file that is missing or cannot be read as one.
     """
 
     version = 1
@@ -117,7 +117,7 @@ class AveFolder(ClipSource):
         """Every clip of a split.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         return AveClips(self, self.annotations(split))
 
@@ -129,7 +129,7 @@ class AveFolder(ClipSource):
         """Look for the media of all splits.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
@@ -156,7 +156,7 @@ class AveFolder(ClipSource):
         numbers = {split: read_order(path, len(self._everything)) for split, path in orders.items() if path}
         repeated = {i for i, n in Counter(i for order in numbers.values() for i in order).items() if n > 1}
         if repeated:
-            raise UserError(f"the index lists of {self.root} have line {min(repeated)} of {_ALL} more than once.")
+            raise DataError(f"the index lists of {self.root} have line {min(repeated)} of {_ALL} more than once.")
         return {split: [self._everything[i] for i in order] for split, order in numbers.items()}
 
     def _without_later(self, split: Split) -> list[Annotation]:
@@ -169,7 +169,7 @@ class AveFolder(ClipSource):
         rows = parse_annotations(read_text(self.root, name, _FOLDERS, hint), name)
         strangers = sorted({row.category for row in rows} - set(self.classes))
         if strangers:
-            raise UserError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
+            raise DataError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
         return rows
 
     def _read_background(self) -> list[Annotation]:
@@ -179,10 +179,10 @@ class AveFolder(ClipSource):
         known = {row.clip for rows in self._rows.values() for row in rows}
         for clip in clips:
             if clip in known:
-                raise UserError(f"{_BACKGROUND_LIST} of {self.root} has clip {clip}, which is listed already.")
+                raise DataError(f"{_BACKGROUND_LIST} of {self.root} has clip {clip}, which is listed already.")
             known.add(clip)
         if not clips:
-            raise UserError(f"{_BACKGROUND_LIST} of {self.root} has no clips.")
+            raise DataError(f"{_BACKGROUND_LIST} of {self.root} has no clips.")
         return [Annotation(BACKGROUND, clip, 0, 0) for clip in clips]
 
 
@@ -225,7 +225,7 @@ def parse_annotations(text: str, name: str) -> list[Annotation]:
     """Read lines `category&clip&quality&start&end`, with or without a header line.
 
     Raises:
-        UserError: a line of another form, naming file and line; or no line at all.
+        DataError: a line of another form, naming file and line; or no line at all.
     """
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -235,7 +235,7 @@ def parse_annotations(text: str, name: str) -> list[Annotation]:
         if line.strip():
             rows.append(_parse(fields, f"{name} line {number}"))
     if not rows:
-        raise UserError(f"annotation file {name} has no clips.")
+        raise DataError(f"annotation file {name} has no clips.")
     return rows
 
 
@@ -247,5 +247,5 @@ def _parse(fields: list[str], where: str) -> Annotation:
         row = None
     if row is None or not 0 <= row.start <= row.end <= SECONDS:
         form = f"category&clip&quality&start&end with 0 <= start <= end <= {SECONDS}"
-        raise UserError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
+        raise DataError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
     return row

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import DataError, UserError
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import MANIFEST
 from tasks.datasets.manifest import Row, classes_of, read_manifest
@@ -99,7 +99,7 @@ class ManifestEvents(ClipSource):
             self.labels(clip)
             if self.one_kind and clip.category(self.classes) == SEVERAL:
                 where = self.manifest.where(clip.events[-1])
-                raise UserError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+                raise DataError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
         if allow_missing:
             self._leave_out_missing()
 
@@ -135,11 +135,11 @@ class ManifestEvents(ClipSource):
             reached = [i for i, middle in enumerate(clip.middles(self.segments)) if clip.holds(event, middle)]
             if not reached:
                 rule = "a segment has the label that holds at its middle"
-                raise UserError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
+                raise DataError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
             for i in reached:
                 before, owners[i] = owners[i], event
                 if before and before.label != event.label:
-                    raise UserError(
+                    raise DataError(
                         f"{self.manifest.where(event)} and line {before.line} label one segment differently."
                     )
         background = len(self.classes)
@@ -158,15 +158,15 @@ class ManifestEvents(ClipSource):
         first, spans = rows[0], [row for row in rows if not row.label]
         for row in rows[1:]:
             if (row.path, row.split) != (first.path, first.split):
-                raise UserError(
+                raise DataError(
                     f"{self.manifest.where(row)} has id {row.id!r} of line {first.line}, but another path or split."
                 )
         if len(spans) > 1:
-            raise UserError(
+            raise DataError(
                 f"{self.manifest.where(spans[1])} says the seconds of clip {first.id!r} again; once is enough."
             )
         if spans and spans[0].end is None:
-            raise UserError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
+            raise DataError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
         span = spans[0] if spans else Row(first.id, first.path, 0.0, SECONDS, first.split, "", first.line)
         return EventClip(span, tuple(row for row in rows if row.label))
 

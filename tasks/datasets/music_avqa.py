@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError, unknown
+from registry.errors import DataError, UserError, unknown
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text, unique_names
 from tasks.datasets.questions import KINDS
@@ -158,7 +158,7 @@ class MusicAvqaFolder(ClipSource):
     def _chosen(self, rows: list[Question], name: str) -> list[Question]:
         chosen = [row for row in rows if SUBSETS[self.subset].fullmatch(row.clip)]
         if not chosen:
-            raise UserError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
+            raise DataError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
         return chosen
 
     def _check_vocabulary(self, rows: list[Question], name: str) -> None:
@@ -167,7 +167,7 @@ class MusicAvqaFolder(ClipSource):
             strange = [f"word {word!r}" for word in row.words if word not in words]
             strange += [f"answer {row.answer!r}"] if row.answer not in answers else []
             if strange:
-                raise UserError(f"{name} question {row.number}: {strange[0]} does not occur in {_FILES['train']}.")
+                raise DataError(f"{name} question {row.number}: {strange[0]} does not occur in {_FILES['train']}.")
 
 
 class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
@@ -211,9 +211,9 @@ def parse_questions(text: str, name: str) -> list[Question]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"annotation file {name} is not JSON: {error}.") from None
+        raise DataError(f"annotation file {name} is not JSON: {error}.") from None
     if not isinstance(rows, list) or not rows:
-        raise UserError(f"annotation file {name} is not a list of questions.")
+        raise DataError(f"annotation file {name} is not a list of questions.")
     return [_parse(row, f"{name} entry {i}") for i, row in enumerate(rows)]
 
 
@@ -244,9 +244,9 @@ def _parse(row: Any, where: str) -> Question:
         question = Question(str(row["video_id"]), str(row["question_id"]), kind, words, str(row["anser"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
-        raise UserError(f"{where} {what}; expected a question in the layout of MUSIC-AVQA.") from None
+        raise DataError(f"{where} {what}; expected a question in the layout of MUSIC-AVQA.") from None
     if kind not in KINDS:
-        raise UserError(f"{where} has type {kind!r}; known: {', '.join(KINDS)}.")
+        raise DataError(f"{where} has type {kind!r}; known: {', '.join(KINDS)}.")
     if len(words) > LONGEST:
-        raise UserError(f"{where} has {len(words)} words; at most {LONGEST} are taken.")
+        raise DataError(f"{where} has {len(words)} words; at most {LONGEST} are taken.")
     return question

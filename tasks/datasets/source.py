@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
 
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import DataError, UserError
 from registry.vocabulary import SPLITS, Item, Split
 from tasks.media.sampling import MIDDLE, Sampling
 
@@ -118,7 +118,7 @@ class Outline(ClipSource):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise UserError(
+        raise DataError(
             f"data={self.name!r} names the data set without its files, for counting parameters only; "
             f"to run it give its folder, as in data=./{self.name}."
         )
@@ -136,5 +136,5 @@ def keep_present(
     counts = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
     for split in SPLITS:
         if not kept[split]:
-            raise UserError(f"allow_missing=True leaves nothing of the {split} split; all its media are missing.")
+            raise DataError(f"allow_missing=True leaves nothing of the {split} split; all its media are missing.")
     return kept, {split: count for split, count in counts.items() if count}
