@@ -31,6 +31,9 @@ class Task(ABC):
     `data="synthetic"` is the embedded procedural world; any other value is a folder of real clips.
     """
 
+    version: ClassVar[int]
+    """Of the numbers: raise it whenever items, heads or scores change on purpose, so that results of before and after
+    do not mix. A subclass has its own."""
     primary_metric: ClassVar[str]
     """The score that selects and ranks: higher is better, in percent."""
     published_recipe: ClassVar[Recipe]
@@ -51,6 +54,9 @@ class Task(ABC):
 
         An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) float32 at 16 kHz, …},
         "targets": {…}}` and collates with torch's default collate function.
+
+        Raises:
+            DataError: clips that are missing; reading an item, one that is damaged. Failures are counted by this type.
         """
 
     @abstractmethod
@@ -67,7 +73,7 @@ class Task(ABC):
 
     @abstractmethod
     def data_identity(self) -> str:
-        """What the numbers were measured on: `synthetic@<hash>`, `ave@<hash of the annotations>`."""
+        """What the numbers were measured on: `synthetic@<version>`, `ave@<digest of the annotations>`; no paths."""
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
@@ -129,7 +135,7 @@ class Head(nn.Module, ABC):
     """
 
     reads_tokens: bool = True
-    """Whether it reads `Features.tokens`; where it does not, features that are kept on disk leave them out."""
+    """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
 
     unused_as_published: int = 0
     """Parameters that the published head creates and counts but never uses. They do not exist here."""
@@ -146,8 +152,8 @@ class Head(nn.Module, ABC):
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
 
-    def slower(self) -> dict[nn.Parameter, float]:
-        """Parameters that learn at a share of the head's rate, with that share; all others learn at the full rate."""
+    def lr_scale(self) -> dict[nn.Parameter, float]:
+        """Factors of the head's learning rate for parameters that learn at another one; all others have factor 1."""
         return {}
 
 

@@ -33,6 +33,7 @@ class Avqa(SourceTask):
     how many.
     """
 
+    version: ClassVar[int] = 1
     primary_metric: ClassVar[str] = "answer_accuracy"
     head_options: ClassVar[frozenset[str]] = frozenset({"head", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=1, adapter_lr=8e-5, head_lr=8e-5, warmup_epochs=0)

@@ -25,6 +25,7 @@ class Classification(SourceTask):
     media are missing, and say how many.
     """
 
+    version: ClassVar[int] = 1
     primary_metric: ClassVar[str] = "accuracy"
     head_options: ClassVar[frozenset[str]] = frozenset({"modality"})
     # No paper of this family: retrieval's numbers with smaller batches, since no pairs are needed within one.

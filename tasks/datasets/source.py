@@ -28,7 +28,7 @@ class ClipSource(ABC):
     """Clips of three splits, and what a task has to know of them before it reads any."""
 
     version: ClassVar[int]
-    """Of the code that turns annotations and media into items. Raise it whenever items change on purpose."""
+    """Of the code that turns annotations and media into items: raise it whenever items change on purpose."""
     segments: int = SEGMENTS
     """T, the segments of a clip."""
     classes: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class ClipSource(ABC):
         """The items of a split, see `Task.dataset`.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
 
     @abstractmethod

@@ -40,6 +40,7 @@ class EventLocalisation(SourceTask):
         UserError: an option that is none of these.
     """
 
+    version: ClassVar[int] = 1
     primary_metric: ClassVar[str] = "segment_accuracy"
     head_options: ClassVar[frozenset[str]] = frozenset({"head", "label_smoothing", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(adapter_lr=5e-5, head_lr=5e-6, beta1=0.95, weight_decay=5e-7)

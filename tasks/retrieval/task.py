@@ -31,6 +31,7 @@ class Retrieval(SourceTask):
     media are missing, and say how many.
     """
 
+    version: ClassVar[int] = 1
     primary_metric: ClassVar[str] = "recall_at_1"
     # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
