@@ -23,6 +23,7 @@ class ItemRecords(Dataset[Item]):
 
     def __init__(self, folder: Path) -> None:
         self._records = RecordFile(folder)
+        self._readers = [_reader(field, self._records.places[field.name]) for field in self._records.fields]
 
     def __len__(self) -> int:
         return len(self._records)
@@ -34,14 +35,9 @@ class ItemRecords(Dataset[Item]):
         """The items of a batch: loaders ask so, and the file is opened once."""
         records = map(torch.from_numpy, self._records.read(indices))
         return [
-            _nested({**self._records.notes[index], **{f.name: self._tensor(record, f) for f in self._records.fields}})
+            _nested({**self._records.notes[index], **{name: read(record) for name, read in self._readers}})
             for index, record in zip(indices, records, strict=True)
         ]
-
-    def _tensor(self, record: Tensor, field: Field) -> Tensor:
-        start = self._records.places[field.name]
-        content = record[start : start + field.bytes].view(getattr(torch, field.dtype))
-        return content.view(field.stored).expand(field.shape)
 
 
 def record_items(folder: Path, count: int, items_from: Callable[[int], Iterable[Item]]) -> ItemRecords:
@@ -87,6 +83,17 @@ def record_bytes(item: Item) -> int:
         UnevenRecordsError: see `as_record`.
     """
     return sum(field.padded for field in as_record(item).fields)
+
+
+def _reader(field: Field, start: int) -> tuple[str, Callable[[Tensor], Tensor]]:
+    """A field's path, and how its tensor is had from a record, (bytes,) uint8."""
+    end, dtype, repeats = start + field.bytes, getattr(torch, field.dtype), field.shape != field.stored
+
+    def read(record: Tensor) -> Tensor:
+        values = record[start:end].view(dtype).view(field.stored)
+        return values.expand(field.shape) if repeats else values
+
+    return field.name, read
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
