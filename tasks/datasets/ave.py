@@ -122,10 +122,6 @@ class AveFolder(ClipSource):
         return AveClips(self, self.annotations(split))
 
     def prepare(self, report: Report | None = None) -> None:
-        """See `check`."""
-        self.check()
-
-    def check(self) -> None:
         """Look for the media of all splits.
 
         Raises:

@@ -115,17 +115,13 @@ class MusicAvqaFolder(ClipSource):
         """
         return MusicAvqaClips(self, self.questions(split))
 
-    def check(self) -> None:
+    def prepare(self, report: Report | None = None) -> None:
         """Look for the media of all splits.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
-
-    def prepare(self, report: Report | None = None) -> None:
-        """See `check`."""
-        self.check()
 
     def recordings(self) -> dict[Split, list[Recording]]:
         return {split: [self.media.find(row.clip) for row in rows] for split, rows in self._rows.items()}

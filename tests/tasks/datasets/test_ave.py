@@ -143,7 +143,7 @@ def test_missing_media_stop_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 of 3 clips are missing .*: bell, -talk, fry"):
         folder.clips("train")
     with pytest.raises(UserError, match="5 of 5 clips are missing"):
-        folder.check()
+        folder.prepare()
 
 
 def test_a_damaged_clip_is_named_in_one_line(root: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tasks.datasets.source import ClipSource, Outline
 from tasks.event_localisation.task import EventLocalisation
 from tasks.synthetic.source import SyntheticSource
 
+ROOT = Path(__file__).parents[3]
 EVERY_READER = [(info, need) for info in DATASETS for need in info.readers]
 BEHIND_OPTIONS = {
     "segments": 5,
@@ -154,6 +155,13 @@ def test_the_place_of_a_folder_is_no_part_of_its_identity(
     said, _, digest = identities.pop().partition("@")
     assert said.startswith(name)
     assert len(digest) == 8
+
+
+def test_data_sets_know_of_no_task() -> None:
+    folders = {path.parent.name for path in ROOT.glob("tasks/*/task.py")}
+    assert len(folders) == 4
+    for path in [*ROOT.glob("tasks/datasets/*.py"), *ROOT.glob("tasks/synthetic/*.py"), ROOT / "tasks/record_file.py"]:
+        assert not [folder for folder in folders if f"tasks.{folder}" in path.read_text()], path
 
 
 def test_tasks_ask_for_what_they_need() -> None:
