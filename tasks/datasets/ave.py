@@ -24,9 +24,9 @@ from tasks.media.sampling import find_sampling
 
 SECONDS = 10
 """Length of a clip; its segments last a second each."""
-_ALL = "Annotations.txt"
-_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
-_ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
+ANNOTATIONS = "Annotations.txt"
+SPLIT_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
+ORDER_FILES: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
 _FOLDERS = ("data",)
 BACKGROUND = "background"
 """The class of seconds without an event, and the category of clips without one."""
@@ -91,7 +91,7 @@ class AveFolder(ClipSource):
         self.sampling = find_sampling(sampling, published_window=1.0)
         self.root = find_data_root(data, "ave")
         self.side, self.split = side, split
-        self._everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
+        self._everything = parse_annotations(read_text(self.root, ANNOTATIONS, _FOLDERS), ANNOTATIONS)
         self.classes = tuple(dict.fromkeys(row.category for row in self._everything))
         """Categories in order of first appearance; background is the class after the last one."""
         self._rows = self._read_splits()
@@ -133,7 +133,7 @@ class AveFolder(ClipSource):
         return {split: [self.media.find(row.clip, SECONDS) for row in rows] for split, rows in self._rows.items()}
 
     def annotation_files(self) -> dict[str, Path]:
-        names = (_ALL, *_FILES.values(), *_ORDERS.values(), _BACKGROUND_LIST)
+        names = (ANNOTATIONS, *SPLIT_FILES.values(), *ORDER_FILES.values(), _BACKGROUND_LIST)
         found = [path for name in names if (path := find_file(self.root, name, _FOLDERS))]
         return {str(path.relative_to(self.root)): path for path in found}
 
@@ -145,14 +145,16 @@ class AveFolder(ClipSource):
 
     def _read_splits(self) -> dict[Split, list[Annotation]]:
         """From the split files; from index lists where there is none of those."""
-        orders = {split: find_file(self.root, name, _FOLDERS) for split, name in _ORDERS.items()}
-        listed = any(find_file(self.root, name, _FOLDERS) for name in _FILES.values())
+        orders = {split: find_file(self.root, name, _FOLDERS) for split, name in ORDER_FILES.items()}
+        listed = any(find_file(self.root, name, _FOLDERS) for name in SPLIT_FILES.values())
         if listed or not all(orders.values()):
-            return {split: self._read_split(name) for split, name in _FILES.items()}
+            return {split: self._read_split(name) for split, name in SPLIT_FILES.items()}
         numbers = {split: read_order(path, len(self._everything)) for split, path in orders.items() if path}
         repeated = {i for i, n in Counter(i for order in numbers.values() for i in order).items() if n > 1}
         if repeated:
-            raise DataError(f"the index lists of {self.root} have line {min(repeated)} of {_ALL} more than once.")
+            raise DataError(
+                f"the index lists of {self.root} have line {min(repeated)} of {ANNOTATIONS} more than once."
+            )
         return {split: [self._everything[i] for i in order] for split, order in numbers.items()}
 
     def _without_later(self, split: Split) -> list[Annotation]:
@@ -161,11 +163,11 @@ class AveFolder(ClipSource):
         return [row for row in self._rows[split] if row.clip not in later]
 
     def _read_split(self, name: str) -> list[Annotation]:
-        hint = f", and so is one of {', '.join(_ORDERS.values())}"
+        hint = f", and so is one of {', '.join(ORDER_FILES.values())}"
         rows = parse_annotations(read_text(self.root, name, _FOLDERS, hint), name)
         strangers = sorted({row.category for row in rows} - set(self.classes))
         if strangers:
-            raise DataError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
+            raise DataError(f"{name} of {self.root} has category {strangers[0]!r}, which {ANNOTATIONS} has not.")
         return rows
 
     def _read_background(self) -> list[Annotation]:

@@ -26,7 +26,7 @@ PUBLISHED_WINDOW = 1.95
 LONGEST = 14
 """W, the words of the longest question."""
 PAD = "<pad>"
-_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
+SPLIT_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
 VERSIONS = {"v1": ("json", "data/json"), "v1u": ("json_update", "data/json_update")}
 """The two releases of the annotations and the folders that hold them; papers use either, and their numbers differ."""
 _PUBLISHED = {"v1": (4595, 9185), "v1u": (4568, 9129)}
@@ -86,13 +86,13 @@ class MusicAvqaFolder(ClipSource):
         self.root = find_data_root(data, "music_avqa")
         self.side, self.release, self.subset = side, version, subset
         place = self._annotations()
-        rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in _FILES.items()}
+        rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in SPLIT_FILES.items()}
         self._check_version(len(rows["validation"]), len(rows["test"]))
         self.words = tuple(dict.fromkeys([PAD, *(word for row in rows["train"] for word in row.words)]))
         self.answers = tuple(dict.fromkeys(row.answer for row in rows["train"]))
-        for split, name in _FILES.items():
+        for split, name in SPLIT_FILES.items():
             self._check_vocabulary(rows[split], name)
-        self._rows = {split: self._chosen(rows[split], name) for split, name in _FILES.items()}
+        self._rows = {split: self._chosen(rows[split], name) for split, name in SPLIT_FILES.items()}
         self.official = _published(version) if subset == "all" else {}
         if allow_missing:
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
@@ -128,7 +128,7 @@ class MusicAvqaFolder(ClipSource):
 
     def annotation_files(self) -> dict[str, Path]:
         folders = ["", *(folder for folders in VERSIONS.values() for folder in folders)]
-        places = [PurePosixPath(folder, name) for folder in folders for name in _FILES.values()]
+        places = [PurePosixPath(folder, name) for folder in folders for name in SPLIT_FILES.values()]
         return {str(place): self.root / place for place in places if (self.root / place).is_file()}
 
     def identity(self) -> str:
@@ -140,7 +140,7 @@ class MusicAvqaFolder(ClipSource):
     def _annotations(self) -> Path:
         """The version's own folder, else the root; all three files come from one place."""
         folders = [self.root / name for name in VERSIONS[self.release]]
-        return next((folder for folder in folders if (folder / _FILES["train"]).is_file()), self.root)
+        return next((folder for folder in folders if (folder / SPLIT_FILES["train"]).is_file()), self.root)
 
     def _check_version(self, validation: int, test: int) -> None:
         """Published files say by their sizes which version they are, wherever they lie."""
@@ -163,7 +163,7 @@ class MusicAvqaFolder(ClipSource):
             strange = [f"word {word!r}" for word in row.words if word not in words]
             strange += [f"answer {row.answer!r}"] if row.answer not in answers else []
             if strange:
-                raise DataError(f"{name} question {row.number}: {strange[0]} does not occur in {_FILES['train']}.")
+                raise DataError(f"{name} question {row.number}: {strange[0]} does not occur in {SPLIT_FILES['train']}.")
 
 
 class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):

@@ -14,7 +14,7 @@ from tasks.synthetic.scene import CLASSES
 class SyntheticSource(ClipSource):
     """Rendered clips, read from the cache; subclasses say what is asked about them."""
 
-    version = 1
+    version = store.VERSION
     segments = store.SEGMENTS
     items: ClassVar[type[SyntheticClips]]
     """The data set that adds what is asked."""
