@@ -25,8 +25,11 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from registry.errors import DataError
+
 _RECORDS, _NOTES, _INDEX, _FIELDS = "records.bin", "notes.jsonl", "index.json", "fields.json"
 _ALIGNMENT = 64
+_MEND = "delete its folder, and the next run makes it again."
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -34,8 +37,8 @@ class UnevenRecordsError(ValueError):
     """Records whose arrays differ in name, type or shape."""
 
 
-class DamagedRecordError(ValueError):
-    """A record that is cut short or whose checksum is wrong."""
+class DamagedRecordError(DataError):
+    """A record that is missing, cut short or of another checksum than when it was written."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +105,13 @@ class RecordFile:
         """The bytes of each of these records: (bytes,) uint8, see `places`.
 
         Raises:
-            OSError: the file cannot be read.
-            DamagedRecordError: it is cut short, or a checksum is wrong.
+            DamagedRecordError: the file cannot be read or is cut short, or a checksum is wrong.
         """
-        with self._file.open("rb", buffering=0) as file:
-            return [self._read(file.fileno(), index) for index in indices]
+        try:
+            with self._file.open("rb", buffering=0) as file:
+                return [self._read(file.fileno(), index) for index in indices]
+        except OSError as error:
+            raise DamagedRecordError(f"{self._file} cannot be read ({error.strerror or error}); {_MEND}") from None
 
     def arrays(self, index: int) -> dict[str, np.ndarray]:
         """The arrays of one record by name; types that numpy lacks are left as bytes."""
@@ -116,10 +121,10 @@ class RecordFile:
     def _read(self, descriptor: int, index: int) -> np.ndarray:
         record = np.empty(self._bytes, np.uint8)
         if os.preadv(descriptor, [record.data], index * self._bytes) != self._bytes:
-            raise DamagedRecordError(f"{self._file} ends within record {index}")
+            raise DamagedRecordError(f"{self._file} ends within record {index}; {_MEND}")
         checksum = self._checksums[index]
         if checksum is not None and zlib.crc32(record.data) != checksum:
-            raise DamagedRecordError(f"{self._file} is damaged at record {index}")
+            raise DamagedRecordError(f"{self._file} is damaged at record {index}; {_MEND}")
         return record
 
 

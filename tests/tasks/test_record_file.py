@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry.errors import DataError
 from tasks.record_file import DamagedRecordError, Field, Record, RecordFile, UnevenRecordsError, write_once
 
 
@@ -71,6 +72,9 @@ def test_a_file_that_was_cut_short_is_noticed(tmp_path: Path) -> None:
         file.arrays(1)
     with pytest.raises(ValueError, match="is incomplete"):
         RecordFile(tmp_path / "a")
+    (tmp_path / "a" / "records.bin").unlink()
+    with pytest.raises(DataError, match=r"cannot be read \(No such file or directory\); delete its folder"):
+        file.arrays(0)
 
 
 @pytest.mark.parametrize("cut", range(4))
