@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry.component import Component
-from registry.errors import UserError
+from registry.errors import DataError, UserError, WeightsError
 from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ __all__ = [
     "BACKBONES",
     "TASKS",
     "Component",
+    "DataError",
     "UserError",
+    "WeightsError",
     "look_up",
     "names",
     "register_adapter",
@@ -34,4 +36,6 @@ __all__ = [
 ]
 
 # mmengine, which the registries are made of, takes a moment; whoever only wants an error or a component is spared it.
-__getattr__ = lazy_names(__name__, dict.fromkeys(__all__[:3] + __all__[5:], "registry.registries"))
+__getattr__ = lazy_names(
+    __name__, dict.fromkeys((name for name in __all__ if name not in globals()), "registry.registries")
+)

@@ -1,4 +1,4 @@
-"""The one exception for a mistake that the user can mend."""
+"""Exceptions for what the user can mend; their kind says what is wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ class UserError(Exception):
     The command line prints the line without a stack trace and exits with status 2.
     """
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_as_raised(message))
+
+
+class DataError(UserError):
+    """Data that are missing, damaged or not what they are taken for: annotations, media, prepared clips."""
+
+
+class WeightsError(UserError):
+    """Weights that are missing, damaged or of another model."""
+
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
     """An error for a name that is not among the known ones, with near misses and the whole list."""
@@ -24,3 +35,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 def in_one_line(error: BaseException) -> str:
     """`ZeroDivisionError: division by zero`, whatever an exception holds."""
     return ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
+
+
+def _as_raised(message: str) -> str:
+    """The line of an error that a data loader's worker process has raised.
+
+    Such a process raises it again as the same class, with its printed stack trace for a message: `module.Class: line`
+    comes last.
+    """
+    if not (message.startswith("Caught ") and "\nOriginal Traceback" in message):
+        return message
+    return message.strip().splitlines()[-1].partition(": ")[2]

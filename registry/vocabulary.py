@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     # Processes that render clips need a word or two of these, and no torch.
@@ -38,8 +38,8 @@ class Features:
     """(B, T, D), pooled in the family's own way."""
 
 
-Kept = dict[str, "Tensor"]
-"""Frozen features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read it, `tokens`."""
+FrozenFeatures = dict[str, "Tensor"]
+"""Features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read it, `tokens`."""
 
 Encode = Callable[[Streams], dict[Modality, Features]]
 """Pictures of one or both modalities -> features; a stream left out is encoded as absent."""
@@ -52,3 +52,16 @@ Targets = dict[str, Any]
 Outputs = dict[str, "Tensor"]
 Prediction = dict[str, Any]
 """What a head says of one clip, in plain Python values or CPU tensors."""
+
+
+class ItemScore(NamedTuple):
+    """The outcome of one scored item (a clip, a question or a query), kept for intervals and paired tests.
+
+    A tuple, because a leaderboard of many runs reads millions of them.
+    """
+
+    item: str
+    score: float
+    """In 0..1; the mean over items, times 100, is the task's primary metric."""
+    kind: str = ""
+    """What breakdowns group by: question type, class or retrieval direction."""

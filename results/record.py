@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
+
+from registry.vocabulary import ItemScore
+
+ItemResult = ItemScore
+"""One type for tasks and for what is kept beside the record of their run."""
 
 SCHEMA = 3
 """Raised with every change of the fields; `results.store.migration` reads the older ones."""
@@ -117,16 +122,3 @@ class RunRecord:
     finished: str = ""
     failure: Failure | None = None
     schema: int = SCHEMA
-
-
-class ItemResult(NamedTuple):
-    """The outcome of one test item, as it is kept beside the record of its run.
-
-    A tuple, because a leaderboard of many runs reads millions of them.
-    """
-
-    item: str
-    score: float
-    """In 0..1; the mean over items, times 100, is the primary metric."""
-    kind: str = ""
-    """What breakdowns group by: question type, class or retrieval direction."""

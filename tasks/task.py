@@ -11,21 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Split, Targets
+from registry.vocabulary import Encode, Inputs, ItemScore, Outputs, Prediction, Split, Targets
 from tasks.datasets.sample import is_sample
-from tasks.datasets.source import Source
+from tasks.datasets.source import ClipSource
 from tasks.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class ItemScore:
-    """The outcome of one scored item (a clip, a question or a query), kept for intervals and paired tests."""
-
-    item: str
-    score: float
-    """In 0..1; the mean over items, times 100, is the task's primary metric."""
-    kind: str = ""
-    """What breakdowns group by: question type, class or retrieval direction."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +51,9 @@ class Task(ABC):
 
         An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) float32 at 16 kHz, …},
         "targets": {…}}` and collates with torch's default collate function.
+
+        Raises:
+            DataError: clips that are missing; reading an item, one that is damaged. Failures are counted by this type.
         """
 
     @abstractmethod
@@ -78,13 +70,13 @@ class Task(ABC):
 
     @abstractmethod
     def data_identity(self) -> str:
-        """What the numbers were measured on: `synthetic@<hash>`, `ave@<hash of the annotations>`."""
+        """What the numbers were measured on: `synthetic@<version>`, `ave@<digest of the annotations>`; no paths."""
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
 
     @property
-    def source(self) -> Source | None:
+    def source(self) -> ClipSource | None:
         """Where the clips come from; None where a task makes its own."""
         return None
 
@@ -111,12 +103,12 @@ class SourceTask(Task):
         data: as the option was given.
     """
 
-    def __init__(self, data: str, source: Source) -> None:
+    def __init__(self, data: str, source: ClipSource) -> None:
         self.data, self._source = data, source
         self.segments = source.segments
 
     @property
-    def source(self) -> Source:
+    def source(self) -> ClipSource:
         return self._source
 
     def dataset(self, split: Split) -> Dataset:
@@ -140,7 +132,7 @@ class Head(nn.Module, ABC):
     """
 
     reads_tokens: bool = True
-    """Whether it reads `Features.tokens`; where it does not, features that are kept on disk leave them out."""
+    """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
 
     unused_as_published: int = 0
     """Parameters that the published head creates and counts but never uses. They do not exist here."""
@@ -157,8 +149,8 @@ class Head(nn.Module, ABC):
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
 
-    def slower(self) -> dict[nn.Parameter, float]:
-        """Parameters that learn at a share of the head's rate, with that share; all others learn at the full rate."""
+    def lr_scale(self) -> dict[nn.Parameter, float]:
+        """Factors of the head's learning rate for parameters that learn at another one; all others have factor 1."""
         return {}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backbones.families.presets import LIBRARIES, PRESETS
 from registry.component import Component
-from registry.errors import UserError
+from registry.errors import WeightsError
 
 OPENAI = "openai"
 """The tag of open_clip that `hub` stands for."""
@@ -70,17 +70,17 @@ def _is_cached(name: str) -> bool:
     return any(marked in folder.name for folder in Path(constants.HF_HUB_CACHE).glob("models--*"))
 
 
-def not_cached(described: str, why: str) -> UserError:
+def not_cached(described: str, why: str) -> WeightsError:
     """The error for weights that are not on this machine, with what to do."""
     from huggingface_hub import constants
 
-    return UserError(
+    return WeightsError(
         f"weights of {described} are not in the cache {constants.HF_HUB_CACHE} and {why}; "
         "give weights='FILE' for a local file or weights='none' for random weights."
     )
 
 
-def out_of_reach(described: str) -> UserError:
+def out_of_reach(described: str) -> WeightsError:
     """The error for weights that are not cached while the hub cannot be reached."""
     from huggingface_hub import constants
 

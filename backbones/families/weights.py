@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from backbones.families.hub import hub_answers, not_cached, out_of_reach
-from registry.errors import UserError
+from registry.errors import UserError, WeightsError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ def local_file(weights: str, model: str) -> WeightFile:
     """
     path = Path(weights).expanduser()
     if not path.is_file():
-        raise UserError(f"weights file {weights!r} for {model} does not exist; give a file, 'hub' or 'none' (random).")
+        raise WeightsError(
+            f"weights file {weights!r} for {model} does not exist; give a file, 'hub' or 'none' (random)."
+        )
     return WeightFile(path.name, path)
 
 
@@ -79,7 +81,7 @@ def load_checked(file: WeightFile, model: str, load: Callable[[str], nn.Module])
         return load(str(file.path))
     except Exception as error:  # Whatever a damaged or foreign file provokes in the library's loader.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"weights file {str(file.path)!r} cannot be loaded into {model}: {reason}") from error
+        raise WeightsError(f"weights file {str(file.path)!r} cannot be loaded into {model}: {reason}") from error
 
 
 def unknown_model(model: str, library: str, known: Iterable[str]) -> UserError:

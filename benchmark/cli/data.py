@@ -12,7 +12,7 @@ from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load
 from registry.errors import UserError
 
 if TYPE_CHECKING:
-    from tasks.datasets.source import Source
+    from tasks.datasets.source import ClipSource
     from tasks.media.verify import Verification
 
 SHOWN = 10
@@ -160,7 +160,7 @@ def act_sample(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _source(arguments: argparse.Namespace) -> Source:
+def _source(arguments: argparse.Namespace) -> ClipSource:
     """Where the task's clips come from, with `--data`."""
     load_requested(arguments)
     from benchmark.grid.check import checked

@@ -41,8 +41,7 @@ def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, 
     """Optimiser groups: the adapter's and the head's learning rate, weight decay on matrices only.
 
     Biases, norms and gates have one dimension and are left undecayed, unless the recipe says `decayed="all"`. Backbone
-    parameters that a scheme asked to train go with the adapter; what a head calls slower has its share of the head's
-    rate.
+    parameters that a scheme asked to train go with the adapter; what a head scales has its factor of the head's rate.
 
     Raises:
         UserError: nothing is trainable.
@@ -58,12 +57,12 @@ def parameter_groups(model: AudioVisualModel, recipe: Recipe) -> list[dict[str, 
 
 
 def _head_groups(head: Head, recipe: Recipe) -> list[dict[str, Any]]:
-    shares = head.slower()
+    scales = head.lr_scale()
     return [
         group
-        for share in dict.fromkeys([1.0, *shares.values()])
+        for scale in dict.fromkeys([1.0, *scales.values()])
         for group in _by_decay(
-            (p for p in head.parameters() if shares.get(p, 1.0) == share), recipe.head_lr * share, recipe
+            (p for p in head.parameters() if scales.get(p, 1.0) == scale), recipe.head_lr * scale, recipe
         )
     ]
 

@@ -22,14 +22,15 @@ import torch
 from torch.utils.data import Dataset, Subset
 
 from benchmark.cost.clocks import clips_in
+from benchmark.data.item_records import ItemRecords, record_bytes, record_items
 from benchmark.data.loader import clip_loader
-from benchmark.data.record_file import KeptItems, UnevenItemsError, keep, leaves_of
 from benchmark.grid.identity import feature_key, picture_key
 from benchmark.grid.resolve import versions_of
 from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from registry.vocabulary import Item, Split
 from tasks.cache import cache_folder, keeps_prepared
+from tasks.record_file import UnevenRecordsError
 from tasks.task import Task
 
 PICTURE_BYTES = 512 * 2**20
@@ -72,7 +73,7 @@ class Preparation:
             make = partial(self._features, clips, split)
             kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
             if kept is not None:
-                return Kept(kept, clips)
+                return CachedFeatures(kept, clips)
         # A GPU makes pictures faster than it reads them.
         on_cpu = self._device.type == "cpu"
         make = partial(self._pictures, clips)
@@ -81,13 +82,13 @@ class Preparation:
 
     def _kept(
         self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
-    ) -> KeptItems | None:
+    ) -> ItemRecords | None:
         count, folder = len(cast(Sized, clips)), self._folder(clips, split, kind)
         try:
             if not folder.exists() and not self._fits(next(make(1, 0)), count, limit, kind, split):
                 return None
-            return keep(folder, count, partial(self._counted, make, count))
-        except UnevenItemsError as error:
+            return record_items(folder, count, partial(self._counted, make, count))
+        except UnevenRecordsError as error:
             logger.info("%s of the %s split are made anew each time: %s", kind, split, error)
         except OSError as error:
             logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
@@ -99,11 +100,11 @@ class Preparation:
     def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The pictures of the clips where another run has left them."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            return KeptItems(self._folder(clips, split, "pictures"))
+            return ItemRecords(self._folder(clips, split, "pictures"))
         return clips
 
     def _fits(self, item: Item, count: int, limit: int, kind: str, split: Split) -> bool:
-        size = count * sum(leaf.bytes for leaf in leaves_of(item)[0])
+        size = count * record_bytes(item)
         room = shutil.disk_usage(_existing(cache_folder())).free // 2
         if size <= min(limit, room):
             return True
@@ -131,7 +132,7 @@ class Preparation:
     def _identity(self, kind: str, split: Split, count: int) -> str:
         """Of everything that decides what the items hold."""
         task, backbone = self.task, self.model.encoder.backbone
-        facts: dict[str, Any] = {"data": task.data_identity(), "versions": versions_of(self.spec)}
+        facts: dict[str, Any] = {"data": task.data_identity(), "versions": versions_of(self.spec, task)}
         shared = feature_key(self.spec, **facts, weights=backbone.weight_files, head_options=task.head_options)
         made_by: dict[str, Any] = {"libraries": [torch.__version__, timm.__version__], "device": self._device.type}
         if kind == "features":
@@ -147,10 +148,10 @@ class Preparation:
         return next(self.model.parameters()).device
 
 
-class Kept(Dataset[Item]):
+class CachedFeatures(Dataset[Item]):
     """Frozen features of clips, and the clips themselves for those who measure what features cost."""
 
-    def __init__(self, features: KeptItems, clips: Dataset[Item]) -> None:
+    def __init__(self, features: ItemRecords, clips: Dataset[Item]) -> None:
         self.features, self.clips = features, clips
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ class Cell:
     hash: str
     """Of everything that decides its numbers."""
     versions: Mapping[str, str]
-    """Declared version of backbone, adapter, task and training; `file:<digest>` for a plug-in that declares none."""
+    """Declared version of backbone, adapter, task, data and training; `file:<digest>` for a plug-in without one."""
     features: str = ""
     """Equal for cells that share frozen features; empty where the scheme changes them."""
 

@@ -28,7 +28,7 @@ def cell_hash(spec: RunSpec, *, data: str, weights: Mapping[str, str], versions:
     Args:
         data: identity of the data, `name@<version or digest>`.
         weights: sha256 of each file that initialises the backbone, by file name; the names do not count.
-        versions: declared version of backbone, adapter, task and training.
+        versions: declared version of backbone, adapter, task, data and training.
     """
     recipe = {name: value for name, value in spec.recipe.as_dict().items() if name not in SAME_NUMBERS}
     return _digest(
@@ -55,7 +55,7 @@ def feature_key(
     """16 hexadecimal digits, equal for cells whose backbone says the same of the same clips while it stays frozen.
 
     Args:
-        data, weights, versions: see `cell_hash`; of the versions those of backbone and training count.
+        data, weights, versions: see `cell_hash`; of the versions those of backbone, data and training count.
         head_options: options of the task that only its head reads.
     """
     return _digest(
@@ -65,7 +65,7 @@ def feature_key(
         weights=sorted(weights.values()),
         random=None if weights else spec.seed,
         precision=spec.recipe.precision,
-        versions={part: versions.get(part) for part in ("backbone", "training")},
+        versions={part: versions.get(part) for part in ("backbone", "data", "training")},
     )
 
 
@@ -77,8 +77,8 @@ def picture_key(
     Args:
         picture: what the backbone wants pictures to be, as text.
     """
-    clips, training = _clips(spec.task, head_options), versions.get("training")
-    return _digest(clips=clips, data=data, picture=picture, training=training)
+    made_by = {part: versions.get(part) for part in ("data", "training")}
+    return _digest(clips=_clips(spec.task, head_options), data=data, picture=picture, versions=made_by)
 
 
 def _clips(task: Component, head_options: frozenset[str]) -> str:

@@ -29,10 +29,10 @@ def resolve(specs: Iterable[RunSpec]) -> list[Cell]:
     return [_resolved(spec, tasks(spec.task), weights(spec.backbone)) for spec in specs]
 
 
-def versions_of(spec: RunSpec) -> dict[str, str]:
+def versions_of(spec: RunSpec, task: Task) -> dict[str, str]:
     """What each part of a cell declares, see `Cell.versions`."""
     parts = {role: version_of(REGISTRIES[role], getattr(spec, role).name) for role in ROLES}
-    return {**parts, "training": str(TRAINING)}
+    return {**parts, "data": str(getattr(task.source, "version", 1)), "training": str(TRAINING)}
 
 
 def weight_digests(backbone: Component) -> dict[str, str]:
@@ -51,7 +51,7 @@ def weight_digests(backbone: Component) -> dict[str, str]:
 
 
 def _resolved(spec: RunSpec, task: Task, weights: Mapping[str, str]) -> Cell:
-    facts: dict[str, Any] = {"data": task.data_identity(), "weights": weights, "versions": versions_of(spec)}
+    facts: dict[str, Any] = {"data": task.data_identity(), "weights": weights, "versions": versions_of(spec, task)}
     shared = getattr(look_up(ADAPTERS, spec.adapter.name), "untouched", False)
     head_options: frozenset[str] = getattr(look_up(TASKS, spec.task.name), "head_options", frozenset())
     features = feature_key(spec, **facts, head_options=head_options) if shared else ""

@@ -21,10 +21,11 @@ from benchmark.launch.plan import Marker
 from benchmark.runtime.progress import Progress
 from benchmark.runtime.source_digest import source_digest
 from registry.errors import UserError
+from registry.vocabulary import ItemScore
 from results.record import Failure, RunRecord
 from results.store.files import OutputError
 from results.store.serialise import RecordError
-from results.store.store import ScoredItem, Store
+from results.store.store import Store
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
@@ -47,7 +48,7 @@ class Train(Protocol):
         work_dir: Path | None,
         pieces: int,
         workers: int | None,
-    ) -> tuple[RunRecord, Sequence[ScoredItem]]: ...
+    ) -> tuple[RunRecord, Sequence[ItemScore]]: ...
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from benchmark.runtime.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from registry.vocabulary import ItemScore
     from results.record import RunRecord
-    from results.store.store import ScoredItem
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, at validation for example."""
@@ -39,7 +39,7 @@ def train_together(
     processes: int,
     threads: int,
     plugins: Sequence[str] = (),
-) -> tuple[RunRecord, Sequence[ScoredItem]]:
+) -> tuple[RunRecord, Sequence[ItemScore]]:
     """`benchmark.train.train.train` with so many processes: NCCL with a GPU each, gloo on the processor.
 
     Args:

@@ -16,7 +16,7 @@ from backbones.block import Block
 from backbones.kernels.linear import use_faster_library
 from benchmark.model.compile import CompiledSteps
 from benchmark.model.recompute import block_sizes, blocks_again, computed_again
-from registry.vocabulary import Features, Kept, Modality, Streams
+from registry.vocabulary import Features, FrozenFeatures, Modality, Streams
 from tasks.recipe import Checkpointing
 
 
@@ -47,13 +47,13 @@ class Encoder(nn.Module):
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
         use_faster_library(self)
 
-    def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
+    def forward(self, pictures: Streams | Mapping[Modality, FrozenFeatures]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
 
         Features that were kept instead of pictures are given back; only under a scheme that leaves them untouched.
         """
         if any(isinstance(picture, dict) for picture in pictures.values()):
-            return {m: _given_back(cast(Kept, kept)) for m, kept in pictures.items()}
+            return {m: _given_back(cast(FrozenFeatures, kept)) for m, kept in pictures.items()}
         pictures = cast(Streams, pictures)
         with standing_in(self.backbone, self.scheme.tuned()):
             again = self._blocks_again(pictures)
@@ -65,7 +65,7 @@ class Encoder(nn.Module):
                     streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)
 
-    def kept(self, picture: Tensor, *, tokens: bool) -> Kept:
+    def kept(self, picture: Tensor, *, tokens: bool) -> FrozenFeatures:
         """What `forward` takes instead of a picture (B, T, 3, S, S'), whatever its modality; `tokens` are large."""
         streams: Streams = {"visual": picture}
         features = self.forward(streams)["visual"]
@@ -100,6 +100,6 @@ class Encoder(nn.Module):
             return self._step(index, block, streams)
 
 
-def _given_back(kept: Kept) -> Features:
+def _given_back(kept: FrozenFeatures) -> Features:
     pooled = kept["pooled"]
     return Features(kept.get("tokens", pooled.new_empty(0)), pooled)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import traceback
-
 import torch
 
-from registry.errors import UserError
+from registry.errors import DataError, UserError, WeightsError
 from results.record import Failure, FailureKind
 
 _OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
@@ -17,10 +15,7 @@ class NonFiniteLossError(ArithmeticError):
 
 
 def classify(error: BaseException, log: str = "") -> Failure:
-    """The failure to record for an exception.
-
-    What is missing is told from where the exception rose: below the backbones it is about weights, below the tasks
-    or in a loader of data about data. Faults of the code itself stay errors wherever they rise.
+    """The failure to record for an exception, by its type.
 
     Args:
         log: the last lines of the cell's log.
@@ -33,12 +28,10 @@ def _kind(error: BaseException) -> FailureKind:
         return "nan_loss"
     if _is_out_of_memory(error):
         return "out_of_memory"
-    if isinstance(error, UserError | OSError | EOFError):
-        packages = _packages_below(error)
-        if "tasks" in packages or _came_from_a_loader(error):
-            return "data"
-        if "backbones" in packages:
-            return "missing_weights"
+    if isinstance(error, DataError):
+        return "data"
+    if isinstance(error, WeightsError):
+        return "missing_weights"
     return "error"
 
 
@@ -48,20 +41,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS)
 
 
-def _packages_below(error: BaseException) -> set[str]:
-    frames = traceback.walk_tb(error.__traceback__)
-    return {frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames}
-
-
-def _came_from_a_loader(error: BaseException) -> bool:
-    return "in DataLoader worker process" in str(error)
-
-
 def _message(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
-    if _came_from_a_loader(error):
+    if "in DataLoader worker process" in lines[0]:
         # torch puts the whole stack trace into the message; its last line is what was raised.
-        return lines[-1].removeprefix("registry.errors.UserError: ")
+        return lines[-1]
     return lines[0] if isinstance(error, UserError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"

@@ -19,10 +19,10 @@ from mmengine.utils import ManagerMixin
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.data.augment import AugmentedClips, augments
-from benchmark.data.feature_cache import Kept, Preparation
+from benchmark.data.feature_cache import CachedFeatures, Preparation
+from benchmark.data.item_records import ItemRecords
 from benchmark.data.loader import clip_loader
 from benchmark.data.mixup import MixedSound
-from benchmark.data.record_file import KeptItems
 from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.seeding import EpochOrder
@@ -174,9 +174,9 @@ def _selected_on(spec: RunSpec) -> Any:
 
 
 def raw_loader(runner: Runner, split: Any) -> DataLoader[Any] | None:
-    """The clips themselves behind a loader of kept features, in order; None where the runner loads clips."""
+    """The clips themselves behind a loader of cached features, in order; None where the runner loads clips."""
     loader: DataLoader[Any] = getattr(runner, f"{split}_dataloader")
-    return DataLoader(loader.dataset.clips, loader.batch_size) if isinstance(loader.dataset, Kept) else None
+    return DataLoader(loader.dataset.clips, loader.batch_size) if isinstance(loader.dataset, CachedFeatures) else None
 
 
 def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
@@ -191,11 +191,11 @@ def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
 
 
 def _loader(dataset: Dataset[Any], split: Any, preparation: Preparation, device: torch.device) -> DataLoader[Any]:
-    # What is kept is read in a fraction of the time that processes take to start, anew in each epoch.
-    is_kept, spec = isinstance(dataset, Kept | KeptItems), preparation.spec
+    # What is cached is read in a fraction of the time that processes take to start, anew in each epoch.
+    is_cached, spec = isinstance(dataset, CachedFeatures | ItemRecords), preparation.spec
     return clip_loader(
         dataset,
-        workers=0 if is_kept else preparation.workers,
+        workers=0 if is_cached else preparation.workers,
         batch_size=spec.recipe.batch_size // processes(),
         sampler=_order(dataset, split, spec),
         pin_memory=device.type == "cuda",

@@ -19,17 +19,6 @@ from results.store.serialise import RecordError, from_json, to_json
 _FIELDS = itemgetter(*ItemResult._fields)
 
 
-class ScoredItem(Protocol):
-    """Anything with an item's name, its score in 0..1 and its kind, such as a task's own item scores."""
-
-    @property
-    def item(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def kind(self) -> str: ...
-
-
 @dataclass(frozen=True)
 class Unreadable:
     """A file in the store that is no readable record, and why."""
@@ -95,7 +84,7 @@ class Store:
         except OSError as error:
             raise unwritable(probe, error) from None
 
-    def write(self, record: RunRecord, items: Iterable[ScoredItem] = ()) -> bool:
+    def write(self, record: RunRecord, items: Iterable[ItemResult] = ()) -> bool:
         """Keep a record, its items first: a record that can be read is whole.
 
         A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
@@ -239,7 +228,7 @@ def _move_aside_if_unreadable(path: Path) -> None:
         os.replace(path, path.with_name(f"{path.name}.unreadable"))
 
 
-def _items_to_bytes(items: Iterable[ScoredItem], run_hash: str) -> bytes:
+def _items_to_bytes(items: Iterable[ItemResult], run_hash: str) -> bytes:
     entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
     if not entries:
         return b""

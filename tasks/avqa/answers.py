@@ -6,9 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from registry.vocabulary import Outputs, Prediction, Targets
-
-NO_ANSWER = -100
-"""The answer of a padding question."""
+from tasks.datasets.questions import NO_ANSWER
 
 
 def answer_loss(outputs: Outputs, targets: Targets) -> Tensor:

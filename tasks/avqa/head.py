@@ -71,7 +71,7 @@ class QuestionReadout(Head):
         read = torch.einsum("bqt,btw->bqw", when, self.read(features))
         return {"logits": self.answer(torch.cat([read * self.over_units(asked), asked], dim=-1))}
 
-    def slower(self) -> dict[nn.Parameter, float]:
+    def lr_scale(self) -> dict[nn.Parameter, float]:
         return dict.fromkeys(self.question.parameters(), READING_RATE)
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import DataError
 
 Item = dict[str, dict[str, Any]]
 
@@ -23,14 +23,14 @@ class WithNegatives(Dataset[Item]):
         items: a data set; its attribute `clip_names` says which items share a clip, without it none do.
 
     Raises:
-        UserError: all items are of one clip.
+        DataError: all items are of one clip.
     """
 
     def __init__(self, items: Dataset[Item]) -> None:
         self._items, self._seed = items, 0
         self._names = list(getattr(items, "clip_names", range(len(cast(Sized, items)))))
         if len(set(self._names)) < 2:
-            raise UserError("grounding needs frames of another clip, and the training split has one clip only.")
+            raise DataError("grounding needs frames of another clip, and the training split has one clip only.")
 
     def begin_epoch(self, seed: int) -> None:
         """Choose the clips of the coming epoch."""

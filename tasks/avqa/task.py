@@ -12,9 +12,9 @@ from registry.registries import register_task
 from registry.vocabulary import Inputs, Prediction, Split
 from tasks.avqa.grounded import FORMS, GroundedReadout
 from tasks.avqa.head import QuestionReadout
-from tasks.avqa.kinds import KINDS
 from tasks.avqa.negatives import WithNegatives
-from tasks.avqa.sources import open_questions
+from tasks.datasets.open import open_source
+from tasks.datasets.questions import KINDS
 from tasks.heads import modalities_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
@@ -52,7 +52,9 @@ class Avqa(SourceTask):
             raise unknown("head of avqa", str(head), ("compact", *FORMS))
         if head in FORMS and modality != "both":
             raise UserError(f"head={head!r} grounds sound in sight and needs both; modality is {modality!r}.")
-        source = open_questions(data, version, subset, sampling, allow_missing)
+        source = open_source(
+            data, "questions", version=version, subset=subset, sampling=sampling, allow_missing=allow_missing
+        )
         super().__init__(data, source)
         self.kinds = KINDS
         self.answers, self.words = source.answers, source.words

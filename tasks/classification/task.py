@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from registry.errors import UserError
 from registry.registries import register_task
 from registry.vocabulary import Prediction
 from tasks.classification.head import ClipClassifier
-from tasks.datasets.source import require_default
+from tasks.datasets.open import open_source
 from tasks.heads import modalities_of
 from tasks.metrics import average_precision, percent
 from tasks.recipe import Recipe
-from tasks.synthetic.dataset import SyntheticEvents
-from tasks.synthetic.scene import CLASSES
-from tasks.synthetic.source import SyntheticSource
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
-
-if TYPE_CHECKING:
-    from tasks.datasets.manifest_clips import ManifestClips
-
-
-class SyntheticClasses(SyntheticSource):
-    """The procedural world's clips with the class of their one event."""
-
-    classes = tuple(CLASSES)
-
-    def __init__(self) -> None:
-        super().__init__(SyntheticEvents)
 
 
 @register_task("classification", version=1)
@@ -53,7 +37,7 @@ class Classification(SourceTask):
         segments: int | None = None,
         allow_missing: bool = False,
     ) -> None:
-        source = _open(data, segments, allow_missing)
+        source = open_source(data, "labels", segments=segments, allow_missing=allow_missing)
         super().__init__(data, source)
         self.classes, self.modalities = source.classes, modalities_of(modality)
 
@@ -69,17 +53,3 @@ class Classification(SourceTask):
             ItemScore(p["id"], float(r), self.classes[p["category"]]) for p, r in zip(predictions, right, strict=True)
         ]
         return Evaluation({"accuracy": percent(right), "mean_average_precision": percent(precisions)}, items)
-
-
-def _open(data: str, segments: int | None, allow_missing: bool) -> SyntheticClasses | ManifestClips:
-    if data == "synthetic":
-        require_default(data, segments=(segments, None), allow_missing=(allow_missing, False))
-        return SyntheticClasses()
-    # The decoder behind real data takes a moment to import, and the procedural world does not need it.
-    from tasks.datasets.manifest import find_manifest
-    from tasks.datasets.manifest_clips import ManifestClips
-
-    manifest = find_manifest(data)
-    if manifest is None:
-        raise UserError(f"{data} is no manifest: give a .csv file, or a folder with manifest.csv.")
-    return ManifestClips(manifest, segments, labelled=True, allow_missing=allow_missing)

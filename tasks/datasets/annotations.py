@@ -7,28 +7,39 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from registry.errors import UserError
+from registry.errors import DataError
+
+MANIFEST = "manifest.csv"
+"""What a folder's own manifest is called."""
 
 
 def read_text(root: Path, name: str, folders: tuple[str, ...], hint: str = "") -> str:
     """The text of an annotation file, looked for in the root and in these folders of it.
 
     Raises:
-        UserError: it is in none of them, or it is not text.
+        DataError: it is in none of them, or it is not text.
     """
     path = find_file(root, name, folders)
     if path is None:
-        raise UserError(f"annotation file {name} is missing under {root}{hint}.")
+        raise DataError(f"annotation file {name} is missing under {root}{hint}.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read annotation file {path}: {error}.") from None
+        raise DataError(f"cannot read annotation file {path}: {error}.") from None
 
 
 def find_file(root: Path, name: str, folders: tuple[str, ...]) -> Path | None:
     """Where an annotation file lies, the root or one of these folders of it; None where it lies in none."""
     paths = (root / folder / name for folder in ("", *folders))
     return next((path for path in paths if path.is_file()), None)
+
+
+def find_manifest(data: str | Path) -> Path | None:
+    """The manifest behind a task's option `data`: the file itself, or that of a folder; None without."""
+    path = Path(data).expanduser()
+    if path.suffix.lower() == ".csv":
+        return path
+    return path / MANIFEST if (path / MANIFEST).is_file() else None
 
 
 def digest(rows: Iterable[object]) -> str:

@@ -13,20 +13,20 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError, unknown
+from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import digest, find_file, read_text, unique_names
 from tasks.datasets.ave_orders import read_order
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 
-SEGMENTS = 10
-"""Segments of a clip, one second each."""
-_ALL = "Annotations.txt"
-_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
-_ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
+SECONDS = 10
+"""Length of a clip; its segments last a second each."""
+ANNOTATIONS = "Annotations.txt"
+SPLIT_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
+ORDER_FILES: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
 _FOLDERS = ("data",)
 BACKGROUND = "background"
 """The class of seconds without an event, and the category of clips without one."""
@@ -53,7 +53,7 @@ class Annotation:
         return labels
 
 
-class AveFolder(Source):
+class AveFolder(ClipSource):
     """The annotations of an AVE folder, and data sets over its clips.
 
     The folder holds Annotations.txt (with or without its header line) and the splits, beside the media (see
@@ -71,10 +71,10 @@ class AveFolder(Source):
         allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
-        UserError: an annotation file that is missing or cannot be read as one.
+        DataError: an annotation file that is missing or cannot be read as one.
     """
 
-    segments = SEGMENTS
+    version = 1
     official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
     def __init__(
@@ -91,7 +91,7 @@ class AveFolder(Source):
         self.sampling = find_sampling(sampling, published_window=1.0)
         self.root = find_data_root(data, "ave")
         self.side, self.split = side, split
-        self._everything = parse_annotations(read_text(self.root, _ALL, _FOLDERS), _ALL)
+        self._everything = parse_annotations(read_text(self.root, ANNOTATIONS, _FOLDERS), ANNOTATIONS)
         self.classes = tuple(dict.fromkeys(row.category for row in self._everything))
         """Categories in order of first appearance; background is the class after the last one."""
         self._rows = self._read_splits()
@@ -117,38 +117,23 @@ class AveFolder(Source):
         """Every clip of a split.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         return AveClips(self, self.annotations(split))
 
-    def pairs(self, split: Split) -> AveClips:
-        """The clips of a split for retrieval: each once, and none that an earlier split has (AVE repeats some).
-
-        Raises:
-            UserError: clips whose media are not there.
-        """
-        earlier = list(_FILES)[: list(_FILES).index(split)]
-        known = {row.clip for other in earlier for row in self.annotations(other)}
-        first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
-        return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
-
     def prepare(self, report: Report | None = None) -> None:
-        """See `check`."""
-        self.check()
-
-    def check(self) -> None:
         """Look for the media of all splits.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
 
     def recordings(self) -> dict[Split, list[Recording]]:
-        return {split: [self.media.find(row.clip, SEGMENTS) for row in rows] for split, rows in self._rows.items()}
+        return {split: [self.media.find(row.clip, SECONDS) for row in rows] for split, rows in self._rows.items()}
 
     def annotation_files(self) -> dict[str, Path]:
-        names = (_ALL, *_FILES.values(), *_ORDERS.values(), _BACKGROUND_LIST)
+        names = (ANNOTATIONS, *SPLIT_FILES.values(), *ORDER_FILES.values(), _BACKGROUND_LIST)
         found = [path for name in names if (path := find_file(self.root, name, _FOLDERS))]
         return {str(path.relative_to(self.root)): path for path in found}
 
@@ -160,14 +145,16 @@ class AveFolder(Source):
 
     def _read_splits(self) -> dict[Split, list[Annotation]]:
         """From the split files; from index lists where there is none of those."""
-        orders = {split: find_file(self.root, name, _FOLDERS) for split, name in _ORDERS.items()}
-        listed = any(find_file(self.root, name, _FOLDERS) for name in _FILES.values())
+        orders = {split: find_file(self.root, name, _FOLDERS) for split, name in ORDER_FILES.items()}
+        listed = any(find_file(self.root, name, _FOLDERS) for name in SPLIT_FILES.values())
         if listed or not all(orders.values()):
-            return {split: self._read_split(name) for split, name in _FILES.items()}
+            return {split: self._read_split(name) for split, name in SPLIT_FILES.items()}
         numbers = {split: read_order(path, len(self._everything)) for split, path in orders.items() if path}
         repeated = {i for i, n in Counter(i for order in numbers.values() for i in order).items() if n > 1}
         if repeated:
-            raise UserError(f"the index lists of {self.root} have line {min(repeated)} of {_ALL} more than once.")
+            raise DataError(
+                f"the index lists of {self.root} have line {min(repeated)} of {ANNOTATIONS} more than once."
+            )
         return {split: [self._everything[i] for i in order] for split, order in numbers.items()}
 
     def _without_later(self, split: Split) -> list[Annotation]:
@@ -176,11 +163,11 @@ class AveFolder(Source):
         return [row for row in self._rows[split] if row.clip not in later]
 
     def _read_split(self, name: str) -> list[Annotation]:
-        hint = f", and so is one of {', '.join(_ORDERS.values())}"
+        hint = f", and so is one of {', '.join(ORDER_FILES.values())}"
         rows = parse_annotations(read_text(self.root, name, _FOLDERS, hint), name)
         strangers = sorted({row.category for row in rows} - set(self.classes))
         if strangers:
-            raise UserError(f"{name} of {self.root} has category {strangers[0]!r}, which {_ALL} has not.")
+            raise DataError(f"{name} of {self.root} has category {strangers[0]!r}, which {ANNOTATIONS} has not.")
         return rows
 
     def _read_background(self) -> list[Annotation]:
@@ -190,11 +177,21 @@ class AveFolder(Source):
         known = {row.clip for rows in self._rows.values() for row in rows}
         for clip in clips:
             if clip in known:
-                raise UserError(f"{_BACKGROUND_LIST} of {self.root} has clip {clip}, which is listed already.")
+                raise DataError(f"{_BACKGROUND_LIST} of {self.root} has clip {clip}, which is listed already.")
             known.add(clip)
         if not clips:
-            raise UserError(f"{_BACKGROUND_LIST} of {self.root} has no clips.")
+            raise DataError(f"{_BACKGROUND_LIST} of {self.root} has no clips.")
         return [Annotation(BACKGROUND, clip, 0, 0) for clip in clips]
+
+
+class AvePairs(AveFolder):
+    """AVE for retrieval: each clip once, and none that an earlier split has (AVE repeats some)."""
+
+    def clips(self, split: Split) -> AveClips:
+        earlier = SPLITS[: SPLITS.index(split)]
+        known = {row.clip for other in earlier for row in self.annotations(other)}
+        first = {row.clip: row for row in reversed(self.annotations(split)) if row.clip not in known}
+        return AveClips(self, [row for row in self.annotations(split) if first.get(row.clip) is row])
 
 
 class AveClips(Dataset[dict[str, dict[str, Any]]]):
@@ -216,7 +213,7 @@ class AveClips(Dataset[dict[str, dict[str, Any]]]):
         row, classes = self.rows[index], (*self.folder.classes, BACKGROUND)
         category = classes.index(row.category)
         clip = self.folder.media.read(
-            row.clip, SEGMENTS, seconds=SEGMENTS, size=self.folder.side, sampling=self.folder.sampling
+            row.clip, SEGMENTS, seconds=SECONDS, size=self.folder.side, sampling=self.folder.sampling
         )
         labels = row.labels(category, background=len(classes) - 1)
         return {"inputs": clip.inputs(), "targets": {"labels": labels, "category": category, "id": self.ids[index]}}
@@ -226,7 +223,7 @@ def parse_annotations(text: str, name: str) -> list[Annotation]:
     """Read lines `category&clip&quality&start&end`, with or without a header line.
 
     Raises:
-        UserError: a line of another form, naming file and line; or no line at all.
+        DataError: a line of another form, naming file and line; or no line at all.
     """
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -236,7 +233,7 @@ def parse_annotations(text: str, name: str) -> list[Annotation]:
         if line.strip():
             rows.append(_parse(fields, f"{name} line {number}"))
     if not rows:
-        raise UserError(f"annotation file {name} has no clips.")
+        raise DataError(f"annotation file {name} has no clips.")
     return rows
 
 
@@ -246,7 +243,7 @@ def _parse(fields: list[str], where: str) -> Annotation:
         row = Annotation(category, clip, int(start), int(end))
     except ValueError:
         row = None
-    if row is None or not 0 <= row.start <= row.end <= SEGMENTS:
-        form = f"category&clip&quality&start&end with 0 <= start <= end <= {SEGMENTS}"
-        raise UserError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
+    if row is None or not 0 <= row.start <= row.end <= SECONDS:
+        form = f"category&clip&quality&start&end with 0 <= start <= end <= {SECONDS}"
+        raise DataError(f"{where} is {'&'.join(fields)[:80]!r}, expected {form}.")
     return row

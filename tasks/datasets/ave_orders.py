@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from registry.errors import UserError
+from registry.errors import DataError
 
 _KEY = "order"
 
@@ -21,17 +21,17 @@ def read_order(path: Path, lines: int) -> list[int]:
         lines: how many there are.
 
     Raises:
-        UserError: not such a file, or a number out of range.
+        DataError: not such a file, or a number out of range.
     """
     try:
         with h5py.File(path, "r") as file:
             numbers = _whole_numbers(file, lines)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"index list {path} cannot be read: {reason}.") from None
+        raise DataError(f"index list {path} cannot be read: {reason}.") from None
     outside = numbers[(numbers < 0) | (numbers >= lines)]
     if len(outside):
-        raise UserError(f"index list {path} names line {outside[0]} of Annotations.txt, which has {lines} lines.")
+        raise DataError(f"index list {path} names line {outside[0]} of Annotations.txt, which has {lines} lines.")
     return [int(i) for i in numbers]
 
 

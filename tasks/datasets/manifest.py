@@ -21,17 +21,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from registry.errors import UserError, unknown
+from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.annotations import digest, read_text
+from tasks.datasets.annotations import MANIFEST, digest, find_manifest, read_text
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.library import leads_outside
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import Store, open_store
 
-NAME = "manifest.csv"
-"""What a folder's own manifest is called."""
 _NEEDED = ("id", "path", "start", "end", "split")
 _LABEL = "label"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
@@ -66,22 +64,15 @@ class Manifest:
     file: Path
     rows: tuple[Row, ...]
 
-    @property
-    def name(self) -> str:
-        """The file's name; that of its folder before it where it is called `manifest.csv`. Prepared clips keep it."""
-        if self.store:
-            return self.store.index.manifest
-        return f"{self.file.resolve().parent.name}/{NAME}" if self.file.name == NAME else self.file.name
-
     def of(self, split: Split) -> list[Row]:
         """The rows of a split.
 
         Raises:
-            UserError: there is none.
+            DataError: there is none.
         """
         rows = [row for row in self.rows if row.split == split]
         if not rows:
-            raise UserError(f"manifest {self.file} has no row with split {split}.")
+            raise DataError(f"manifest {self.file} has no row with split {split}.")
         return rows
 
     def where(self, row: Row) -> str:
@@ -89,9 +80,12 @@ class Manifest:
         return f"manifest {self.file} line {row.line}"
 
     def identity(self, *more: object) -> str:
-        """`<name>@<hash>` of what the rows say and of what else decides the items; line numbers make no difference."""
+        """`manifest@<digest>` of what the rows say and of what else decides the items.
+
+        Neither line numbers nor where the table lies make a difference: its paths start from its own folder.
+        """
         said = [(r.id, r.path, r.start, r.end, r.split, r.label) for r in self.rows]
-        return f"{self.name}@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
+        return f"manifest@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
 
     @cached_property
     def store(self) -> Store | None:
@@ -102,7 +96,7 @@ class Manifest:
         """The seconds that a row names, whether or not their file is there.
 
         Raises:
-            UserError: a link that leads out of the manifest's folder.
+            DataError: a link that leads out of the manifest's folder.
         """
         seconds = None if row.end is None else row.end - row.start
         name = f"{row.path} {row.start}-{'end' if row.end is None else row.end}"
@@ -110,7 +104,7 @@ class Manifest:
             return self.store.find(name)
         file = self.file.parent / row.path
         if leads_outside(file, self.file.parent):
-            raise UserError(
+            raise DataError(
                 f"{self.where(row)} has path {row.path!r}, a link that leads out of the manifest's folder; "
                 "put the manifest where the videos are."
             )
@@ -125,14 +119,14 @@ class Manifest:
         """Check that the files of rows (None: of all) are there and not empty, without decoding.
 
         Raises:
-            UserError: a list of what is missing.
+            DataError: a list of what is missing.
         """
         rows = self.rows if rows is None else rows
         if missing := self.missing(rows):
             where = f"store {self.file.parent}" if self.store else f"manifest {self.file}"
             paths = dict.fromkeys(row.path for row in rows)
             gone = list(dict.fromkeys(row.path for row in rows if self.recording(row).name in missing))
-            raise UserError(
+            raise DataError(
                 f"{len(gone)} of {len(paths)} files of {where} are missing or empty: {shortened(gone)}. "
                 "allow_missing=True leaves them out and counts them."
             )
@@ -157,28 +151,22 @@ class Manifest:
         """Decode the seconds that a row names; see `decode_clip` for the rules.
 
         Raises:
-            UserError: a file that is missing or cannot be decoded (as MediaError).
+            DataError: a file that is missing or cannot be decoded (as MediaError).
         """
         return self.recording(row).read(segments, size)
 
 
-def find_manifest(data: str | Path) -> Path | None:
-    """The manifest behind a task's option `data`: the file itself, or `manifest.csv` of a folder; None without."""
-    path = Path(data).expanduser()
-    if path.suffix.lower() == ".csv":
-        return path
-    return path / NAME if (path / NAME).is_file() else None
-
-
-def read_manifest(path: str | Path) -> Manifest:
-    """Read a table.
+def read_manifest(data: str | Path) -> Manifest:
+    """Read a table, a .csv file or the `manifest.csv` of a folder.
 
     Raises:
-        UserError: the file is missing or no such table, naming file and line.
+        DataError: the file is missing or no such table, naming file and line.
     """
-    path = Path(path).expanduser()
+    path = find_manifest(data)
+    if path is None:
+        raise DataError(f"{data} is no manifest: give a .csv file, or a folder with {MANIFEST}.")
     if not path.is_file():
-        raise UserError(f"manifest {path} does not exist.")
+        raise DataError(f"manifest {path} does not exist.")
     return parse_manifest(read_text(path.parent, path.name, ()), path)
 
 
@@ -186,7 +174,7 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     """The table in a text; `path` names it in messages and is where its paths start from.
 
     Raises:
-        UserError: see `read_manifest`.
+        DataError: see `read_manifest`.
     """
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
@@ -197,9 +185,9 @@ def parse_manifest(text: str, path: Path) -> Manifest:
             if any(field.strip() for field in fields):
                 rows.append(_row(header, [field.strip() for field in fields], reader.line_num, path))
     except csv.Error as error:
-        raise UserError(f"manifest {path} line {reader.line_num} is not CSV: {error}.") from None
+        raise DataError(f"manifest {path} line {reader.line_num} is not CSV: {error}.") from None
     if not rows:
-        raise UserError(f"manifest {path} has no rows.")
+        raise DataError(f"manifest {path} has no rows.")
     return Manifest(path, tuple(rows))
 
 
@@ -207,12 +195,12 @@ def require_unique(manifest: Manifest, rows: Iterable[Row]) -> None:
     """Check that no two rows share an id.
 
     Raises:
-        UserError: two do, naming both lines.
+        DataError: two do, naming both lines.
     """
     first: dict[str, Row] = {}
     for row in rows:
         if row.id in first:
-            raise UserError(
+            raise DataError(
                 f"{manifest.where(row)} repeats id {row.id!r} of line {first[row.id].line}; ids are unique."
             )
         first[row.id] = row
@@ -222,25 +210,25 @@ def require_labels(manifest: Manifest, rows: Sequence[Row]) -> None:
     """Check that every row has a label.
 
     Raises:
-        UserError: a row without one, naming its line.
+        DataError: a row without one, naming its line.
     """
     for row in rows:
         if not row.label:
-            raise UserError(f"{manifest.where(row)} has no label; this task needs one in column {_LABEL!r}.")
+            raise DataError(f"{manifest.where(row)} has no label; this task needs one in column {_LABEL!r}.")
 
 
 def classes_of(manifest: Manifest) -> tuple[str, ...]:
     """The labels of the training rows, sorted.
 
     Raises:
-        UserError: no training row has a label, or another split has a label that training has not.
+        DataError: no training row has a label, or another split has a label that training has not.
     """
     classes = sorted({row.label for row in manifest.of("train") if row.label})
     if not classes:
-        raise UserError(f"manifest {manifest.file} has no labels for training; put them in column {_LABEL!r}.")
+        raise DataError(f"manifest {manifest.file} has no labels for training; put them in column {_LABEL!r}.")
     for row in manifest.rows:
         if row.label and row.label not in classes:
-            raise UserError(f"{manifest.where(row)}: {unknown('label', row.label, classes)}")
+            raise DataError(f"{manifest.where(row)}: {unknown('label', row.label, classes)}")
     return tuple(classes)
 
 
@@ -249,25 +237,25 @@ def _check_header(header: list[str], path: Path) -> None:
     known = (*_NEEDED, _LABEL)
     if missing or len(set(header)) < len(header):
         what = f"lacks column {missing[0]!r}" if missing else "names a column twice"
-        raise UserError(f"manifest {path} line 1 {what}: {','.join(header)[:80]!r}; expected {','.join(known)}.")
+        raise DataError(f"manifest {path} line 1 {what}: {','.join(header)[:80]!r}; expected {','.join(known)}.")
 
 
 def _row(header: list[str], fields: list[str], line: int, path: Path) -> Row:
     where = f"manifest {path} line {line}"
     if len(fields) != len(header):
-        raise UserError(f"{where} has {len(fields)} fields, its header has {len(header)}.")
+        raise DataError(f"{where} has {len(fields)} fields, its header has {len(header)}.")
     if any(_CONTROL.search(field) for field in fields):
-        raise UserError(f"{where} holds a line break or another control character.")
+        raise DataError(f"{where} holds a line break or another control character.")
     cell = dict(zip(header, fields, strict=True))
     if not cell["id"]:
-        raise UserError(f"{where} has no id.")
+        raise DataError(f"{where} has no id.")
     split = cell["split"].lower()
     if split not in _SPLITS:
-        raise UserError(f"{where}: {unknown('split', split, _SPLITS)}")
+        raise DataError(f"{where}: {unknown('split', split, _SPLITS)}")
     start = _seconds(cell["start"] or "0", "start", where)
     end = _seconds(cell["end"], "end", where) if cell["end"] else None
     if end is not None and end <= start:
-        raise UserError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
+        raise DataError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
     file = _inside(cell["path"], where)
     return Row(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line)
 
@@ -278,7 +266,7 @@ def _seconds(text: str, name: str, where: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise UserError(f"{where} has {name} {text[:40]!r}, expected seconds, 0 or more.")
+        raise DataError(f"{where} has {name} {text[:40]!r}, expected seconds, 0 or more.")
     return value
 
 
@@ -286,5 +274,5 @@ def _inside(text: str, where: str) -> str:
     """A path that cannot leave the manifest's folder."""
     path = PurePosixPath(text)
     if not text or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
-        raise UserError(f"{where} has path {text[:80]!r}, expected a file within the manifest's folder.")
+        raise DataError(f"{where} has path {text[:80]!r}, expected a file within the manifest's folder.")
     return str(path)

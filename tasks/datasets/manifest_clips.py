@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.manifest import NAME, Row, classes_of, read_manifest, require_labels, require_unique
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.annotations import MANIFEST
+from tasks.datasets.manifest import Row, classes_of, read_manifest, require_labels, require_unique
+from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
 from tasks.media.recording import Recording
 
-SEGMENTS = 10
-"""T, where the task's option does not say."""
 
-
-class ManifestClips(Source):
+class ManifestClips(ClipSource):
     """Clips of a manifest; `classes` are the labels of training, empty where the table has none.
 
     Args:
-        path: the manifest.
+        data: the manifest, or its folder.
         segments: T, the equal segments that a clip is cut into; None is ten.
-        labelled: whether every row must have a label.
         allow_missing: leave out clips whose files are missing, see `left_out`.
         side: frames are fitted to this many pixels, squared.
 
@@ -31,20 +28,23 @@ class ManifestClips(Source):
         UserError: a manifest that cannot be read, an id that occurs twice, or labels that are missing.
     """
 
+    version = 1
+    needs_labels: ClassVar[bool] = False
+    """Whether every row must have a label."""
+
     def __init__(
         self,
-        path: Path,
+        data: str | Path,
         segments: int | None = None,
-        labelled: bool = False,
         allow_missing: bool = False,
         side: int = 224,
     ) -> None:
         self.segments, self.side = SEGMENTS if segments is None else segments, side
         if self.segments < 1:
             raise UserError(f"segments={segments} must be at least 1.")
-        self.manifest = read_manifest(path)
+        self.manifest = read_manifest(data)
         require_unique(self.manifest, self.manifest.rows)
-        if labelled or any(row.label for row in self.manifest.rows):
+        if self.needs_labels or any(row.label for row in self.manifest.rows):
             require_labels(self.manifest, self.manifest.rows)
             self.classes = classes_of(self.manifest)
         else:
@@ -66,13 +66,19 @@ class ManifestClips(Source):
         return self.manifest.overlap(row for rows in self._rows.values() for row in rows)
 
     def annotation_files(self) -> dict[str, Path]:
-        return {NAME: self.manifest.file}
+        return {MANIFEST: self.manifest.file}
 
     def identity(self) -> str:
         return self.manifest.identity("clips", self.segments) + self.partial
 
     def prepare(self, report: Report | None = None) -> None:
         self.manifest.require([row for rows in self._rows.values() for row in rows])
+
+
+class LabelledManifestClips(ManifestClips):
+    """Clips of a manifest that each have a label."""
+
+    needs_labels = True
 
 
 class ManifestRows(Dataset[dict[str, dict[str, Any]]]):

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import DataError, UserError
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.manifest import NAME, Row, classes_of, read_manifest
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.annotations import MANIFEST
+from tasks.datasets.manifest import Row, classes_of, read_manifest
+from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
 from tasks.media.recording import Recording
 from tasks.media.sampling import middles
 
@@ -65,13 +66,12 @@ class EventClip:
         return classes.index(kinds.pop()) if kinds else len(classes)
 
 
-class ManifestEvents(Source):
+class ManifestEvents(ClipSource):
     """Clips with labelled spans.
 
     Args:
-        path: the manifest.
-        segments: T, that a clip is cut into.
-        one_kind: refuse clips with events of several kinds, which have no single label for weak supervision.
+        data: the manifest, or its folder.
+        segments: T, that a clip is cut into; None is ten.
         allow_missing: leave out clips whose files are missing, see `left_out`.
         side: frames are fitted to this many pixels, squared.
 
@@ -79,12 +79,17 @@ class ManifestEvents(Source):
         UserError: a manifest that cannot be read, or rows of one clip that do not fit together.
     """
 
+    version = 1
+    one_kind: ClassVar[bool] = False
+    """Whether clips with events of several kinds are refused."""
+
     def __init__(
-        self, path: Path, segments: int, one_kind: bool = False, allow_missing: bool = False, side: int = 224
+        self, data: str | Path, segments: int | None = None, allow_missing: bool = False, side: int = 224
     ) -> None:
-        if segments < 1:
+        self.segments, self.side = SEGMENTS if segments is None else segments, side
+        if self.segments < 1:
             raise UserError(f"segments={segments} must be at least 1.")
-        self.manifest, self.segments, self.side = read_manifest(path), segments, side
+        self.manifest = read_manifest(data)
         self.classes = classes_of(self.manifest)
         by_id: dict[str, list[Row]] = {}
         for row in self.manifest.rows:
@@ -92,9 +97,9 @@ class ManifestEvents(Source):
         self._clips = [self._assemble(rows) for rows in by_id.values()]
         for clip in self._clips:
             self.labels(clip)
-            if one_kind and clip.category(self.classes) == SEVERAL:
+            if self.one_kind and clip.category(self.classes) == SEVERAL:
                 where = self.manifest.where(clip.events[-1])
-                raise UserError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+                raise DataError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
         if allow_missing:
             self._leave_out_missing()
 
@@ -111,7 +116,7 @@ class ManifestEvents(Source):
         return self.manifest.overlap(clip.span for clip in self._clips)
 
     def annotation_files(self) -> dict[str, Path]:
-        return {NAME: self.manifest.file}
+        return {MANIFEST: self.manifest.file}
 
     def identity(self) -> str:
         return self.manifest.identity("events", self.segments) + self.partial
@@ -130,11 +135,11 @@ class ManifestEvents(Source):
             reached = [i for i, middle in enumerate(clip.middles(self.segments)) if clip.holds(event, middle)]
             if not reached:
                 rule = "a segment has the label that holds at its middle"
-                raise UserError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
+                raise DataError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
             for i in reached:
                 before, owners[i] = owners[i], event
                 if before and before.label != event.label:
-                    raise UserError(
+                    raise DataError(
                         f"{self.manifest.where(event)} and line {before.line} label one segment differently."
                     )
         background = len(self.classes)
@@ -153,17 +158,23 @@ class ManifestEvents(Source):
         first, spans = rows[0], [row for row in rows if not row.label]
         for row in rows[1:]:
             if (row.path, row.split) != (first.path, first.split):
-                raise UserError(
+                raise DataError(
                     f"{self.manifest.where(row)} has id {row.id!r} of line {first.line}, but another path or split."
                 )
         if len(spans) > 1:
-            raise UserError(
+            raise DataError(
                 f"{self.manifest.where(spans[1])} says the seconds of clip {first.id!r} again; once is enough."
             )
         if spans and spans[0].end is None:
-            raise UserError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
+            raise DataError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
         span = spans[0] if spans else Row(first.id, first.path, 0.0, SECONDS, first.split, "", first.line)
         return EventClip(span, tuple(row for row in rows if row.label))
+
+
+class ManifestEventsOfOneKind(ManifestEvents):
+    """Clips whose events are of one kind each: the single label that weak supervision trains on."""
+
+    one_kind = True
 
 
 class ManifestEventClips(Dataset[dict[str, dict[str, Any]]]):

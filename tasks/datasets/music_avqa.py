@@ -12,22 +12,21 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from registry.errors import UserError, unknown
+from registry.errors import DataError, UserError, unknown
 from registry.vocabulary import Split
-from tasks.avqa.kinds import KINDS
 from tasks.datasets.annotations import digest, read_text, unique_names
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.questions import KINDS
+from tasks.datasets.source import ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 
-SEGMENTS = 10
 PUBLISHED_WINDOW = 1.95
 """Seconds of sound that LAVISH and STG-CMA take for each segment."""
 LONGEST = 14
 """W, the words of the longest question."""
 PAD = "<pad>"
-_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
+SPLIT_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
 VERSIONS = {"v1": ("json", "data/json"), "v1u": ("json_update", "data/json_update")}
 """The two releases of the annotations and the folders that hold them; papers use either, and their numbers differ."""
 _PUBLISHED = {"v1": (4595, 9185), "v1u": (4568, 9129)}
@@ -47,7 +46,7 @@ class Question:
     answer: str
 
 
-class MusicAvqaFolder(Source):
+class MusicAvqaFolder(ClipSource):
     """The annotations of a MUSIC-AVQA folder, and data sets over its questions.
 
     The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`; the second version in
@@ -67,7 +66,7 @@ class MusicAvqaFolder(Source):
             training does not have; a subset without questions.
     """
 
-    segments = SEGMENTS
+    version = 1
     question_shape = (1, LONGEST)
 
     def __init__(
@@ -85,15 +84,15 @@ class MusicAvqaFolder(Source):
             raise unknown("subset of MUSIC-AVQA", str(subset), SUBSETS)
         self.sampling = find_sampling(sampling, PUBLISHED_WINDOW)
         self.root = find_data_root(data, "music_avqa")
-        self.side, self.version, self.subset = side, version, subset
+        self.side, self.release, self.subset = side, version, subset
         place = self._annotations()
-        rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in _FILES.items()}
+        rows = {split: parse_questions(read_text(place, name, ()), name) for split, name in SPLIT_FILES.items()}
         self._check_version(len(rows["validation"]), len(rows["test"]))
         self.words = tuple(dict.fromkeys([PAD, *(word for row in rows["train"] for word in row.words)]))
         self.answers = tuple(dict.fromkeys(row.answer for row in rows["train"]))
-        for split, name in _FILES.items():
+        for split, name in SPLIT_FILES.items():
             self._check_vocabulary(rows[split], name)
-        self._rows = {split: self._chosen(rows[split], name) for split, name in _FILES.items()}
+        self._rows = {split: self._chosen(rows[split], name) for split, name in SPLIT_FILES.items()}
         self.official = _published(version) if subset == "all" else {}
         if allow_missing:
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
@@ -116,41 +115,37 @@ class MusicAvqaFolder(Source):
         """
         return MusicAvqaClips(self, self.questions(split))
 
-    def check(self) -> None:
+    def prepare(self, report: Report | None = None) -> None:
         """Look for the media of all splits.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
         self.media.require(row.clip for rows in self._rows.values() for row in rows)
-
-    def prepare(self, report: Report | None = None) -> None:
-        """See `check`."""
-        self.check()
 
     def recordings(self) -> dict[Split, list[Recording]]:
         return {split: [self.media.find(row.clip) for row in rows] for split, rows in self._rows.items()}
 
     def annotation_files(self) -> dict[str, Path]:
         folders = ["", *(folder for folders in VERSIONS.values() for folder in folders)]
-        places = [PurePosixPath(folder, name) for folder in folders for name in _FILES.values()]
+        places = [PurePosixPath(folder, name) for folder in folders for name in SPLIT_FILES.values()]
         return {str(place): self.root / place for place in places if (self.root / place).is_file()}
 
     def identity(self) -> str:
         """`music_avqa-v1@<hash of what the annotations say>`, with the subset behind the version where it is one."""
         subset = "" if self.subset == "all" else f"-{self.subset}"
         how = f"{self.sampling.suffix}{self.partial}{self.media.suffix}"
-        return f"music_avqa-{self.version}{subset}@{digest(self._rows.items())}{how}"
+        return f"music_avqa-{self.release}{subset}@{digest(self._rows.items())}{how}"
 
     def _annotations(self) -> Path:
         """The version's own folder, else the root; all three files come from one place."""
-        folders = [self.root / name for name in VERSIONS[self.version]]
-        return next((folder for folder in folders if (folder / _FILES["train"]).is_file()), self.root)
+        folders = [self.root / name for name in VERSIONS[self.release]]
+        return next((folder for folder in folders if (folder / SPLIT_FILES["train"]).is_file()), self.root)
 
     def _check_version(self, validation: int, test: int) -> None:
         """Published files say by their sizes which version they are, wherever they lie."""
         for version, sizes in _PUBLISHED.items():
-            if version != self.version and sizes == (validation, test):
+            if version != self.release and sizes == (validation, test):
                 raise UserError(
                     f"the annotation files under {self.root} are version {version} of MUSIC-AVQA ({validation} and "
                     f"{test} questions in validation and test); give version='{version}'."
@@ -159,7 +154,7 @@ class MusicAvqaFolder(Source):
     def _chosen(self, rows: list[Question], name: str) -> list[Question]:
         chosen = [row for row in rows if SUBSETS[self.subset].fullmatch(row.clip)]
         if not chosen:
-            raise UserError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
+            raise DataError(f"{name} of {self.root} has no question about a video of subset {self.subset!r}.")
         return chosen
 
     def _check_vocabulary(self, rows: list[Question], name: str) -> None:
@@ -168,7 +163,7 @@ class MusicAvqaFolder(Source):
             strange = [f"word {word!r}" for word in row.words if word not in words]
             strange += [f"answer {row.answer!r}"] if row.answer not in answers else []
             if strange:
-                raise UserError(f"{name} question {row.number}: {strange[0]} does not occur in {_FILES['train']}.")
+                raise DataError(f"{name} question {row.number}: {strange[0]} does not occur in {SPLIT_FILES['train']}.")
 
 
 class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
@@ -189,11 +184,11 @@ class MusicAvqaClips(Dataset[dict[str, dict[str, Any]]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
-        row = self.rows[index]
-        clip = self.folder.media.read(row.clip, SEGMENTS, size=self.folder.side, sampling=self.folder.sampling)
+        row, folder = self.rows[index], self.folder
+        clip = folder.media.read(row.clip, folder.segments, size=folder.side, sampling=folder.sampling)
         words = torch.zeros(1, LONGEST, dtype=torch.int64)
         words[0, : len(row.words)] = torch.tensor([self._word[word] for word in row.words])
-        answer, kind = self.folder.answers.index(row.answer), KINDS.index(row.kind)
+        answer, kind = folder.answers.index(row.answer), KINDS.index(row.kind)
         targets = {"answers": torch.tensor([answer]), "kinds": torch.tensor([kind]), "id": self.ids[index]}
         return {"inputs": {**clip.inputs(), "questions": words}, "targets": targets}
 
@@ -212,9 +207,9 @@ def parse_questions(text: str, name: str) -> list[Question]:
     try:
         rows = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"annotation file {name} is not JSON: {error}.") from None
+        raise DataError(f"annotation file {name} is not JSON: {error}.") from None
     if not isinstance(rows, list) or not rows:
-        raise UserError(f"annotation file {name} is not a list of questions.")
+        raise DataError(f"annotation file {name} is not a list of questions.")
     return [_parse(row, f"{name} entry {i}") for i, row in enumerate(rows)]
 
 
@@ -245,9 +240,9 @@ def _parse(row: Any, where: str) -> Question:
         question = Question(str(row["video_id"]), str(row["question_id"]), kind, words, str(row["anser"]))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"has no {error}" if isinstance(error, KeyError) else f"cannot be read: {error}"
-        raise UserError(f"{where} {what}; expected a question in the layout of MUSIC-AVQA.") from None
+        raise DataError(f"{where} {what}; expected a question in the layout of MUSIC-AVQA.") from None
     if kind not in KINDS:
-        raise UserError(f"{where} has type {kind!r}; known: {', '.join(KINDS)}.")
+        raise DataError(f"{where} has type {kind!r}; known: {', '.join(KINDS)}.")
     if len(words) > LONGEST:
-        raise UserError(f"{where} has {len(words)} words; at most {LONGEST} are taken.")
+        raise DataError(f"{where} has {len(words)} words; at most {LONGEST} are taken.")
     return question

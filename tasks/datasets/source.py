@@ -1,4 +1,4 @@
-"""Where a task's clips come from: the procedural world, a folder, a manifest, or a data set known by its sizes."""
+"""Where a task's clips come from: what every data set gives to whoever asks for it, see `tasks.datasets.open`."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
 
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
-from registry.vocabulary import SPLITS, Split
+from registry.errors import DataError, UserError
+from registry.vocabulary import SPLITS, Item, Split
 from tasks.media.sampling import MIDDLE, Sampling
 
 if TYPE_CHECKING:
     from tasks.media.recording import Recording
 
+SEGMENTS = 10
+"""T of every data set of this field, and of a manifest that does not say."""
+
 Row = TypeVar("Row")
 Report = Callable[[int, int], None]
 
 
-class Source(ABC):
-    """Clips of three splits. Tasks ask their sources for more: classes, words, answers."""
+class ClipSource(ABC):
+    """Clips of three splits, and what a task has to know of them before it reads any."""
 
-    segments: int
+    version: ClassVar[int]
+    """Of the code that turns annotations and media into items: raise it whenever items change on purpose."""
+    segments: int = SEGMENTS
     """T, the segments of a clip."""
+    classes: tuple[str, ...] = ()
+    """Names by number, without background; empty where clips have no class."""
+    answers: tuple[str, ...] = ()
+    """By number; empty where there are no questions."""
+    words: tuple[str, ...] = ()
+    """Of questions, by number; number 0 is padding."""
+    question_shape: tuple[int, int] = (0, 0)
+    """(Q, W), the questions of a clip and the words of a question, padding counted."""
     left_out: Mapping[Split, int] = {}
     """Items that were left out because their media are missing (option `allow_missing`); empty where none was."""
     official: Mapping[Split, int] = {}
@@ -34,16 +47,16 @@ class Source(ABC):
     """Which moments of a clip are seen and heard."""
 
     @abstractmethod
-    def clips(self, split: Split) -> Dataset[dict[str, dict[str, Any]]]:
+    def clips(self, split: Split) -> Dataset[Item]:
         """The items of a split, see `Task.dataset`.
 
         Raises:
-            UserError: clips whose media are not there.
+            DataError: clips whose media are not there.
         """
 
     @abstractmethod
     def identity(self) -> str:
-        """`name@<hash>` of everything that decides what is measured."""
+        """`name@version` of an embedded world, `name@digest` of annotations: what decides the items, and no path."""
 
     def prepare(self, report: Report | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for or stumble over."""
@@ -75,13 +88,25 @@ class Source(ABC):
         return "+partial" if any(self.left_out.values()) else ""
 
 
-class Outline(Source):
-    """A data set known by its published sizes, without its files: parameters can be counted, nothing can be trained."""
+class Outline(ClipSource):
+    """A data set known by its published sizes, without its files: parameters can be counted, nothing can be trained.
 
-    segments = 10
+    Args:
+        name: of the data set.
+        classes: how many; `answers` and `words` likewise.
+        question_shape: (Q, W)
+    """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    version = 1
+
+    def __init__(
+        self, name: str, classes: int = 0, answers: int = 0, words: int = 0, question_shape: tuple[int, int] = (0, 0)
+    ) -> None:
+        self.name, self.question_shape = name, question_shape
+        self.classes, self.answers, self.words = (
+            tuple(f"{what} {i}" for i in range(count))
+            for what, count in (("class", classes), ("answer", answers), ("word", words))
+        )
 
     def clips(self, split: Split) -> NoReturn:
         self._refuse()
@@ -93,7 +118,7 @@ class Outline(Source):
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise UserError(
+        raise DataError(
             f"data={self.name!r} names the data set without its files, for counting parameters only; "
             f"to run it give its folder, as in data=./{self.name}."
         )
@@ -111,16 +136,5 @@ def keep_present(
     counts = {split: len(rows[split]) - len(kept[split]) for split in SPLITS}
     for split in SPLITS:
         if not kept[split]:
-            raise UserError(f"allow_missing=True leaves nothing of the {split} split; all its media are missing.")
+            raise DataError(f"allow_missing=True leaves nothing of the {split} split; all its media are missing.")
     return kept, {split: count for split, count in counts.items() if count}
-
-
-def require_default(data: str, **options: tuple[Any, Any]) -> None:
-    """Check that options that mean nothing for this data were left alone; each comes with its default.
-
-    Raises:
-        UserError: one was set.
-    """
-    for name, (value, default) in options.items():
-        if value != default:
-            raise UserError(f"option {name}={value!r} means nothing for data={data!r}; leave it out.")

@@ -16,14 +16,13 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from registry.errors import UserError
+from registry.errors import DataError
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text
-from tasks.datasets.source import Report, Source, keep_present
+from tasks.datasets.source import ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 
-SEGMENTS = 10
 SECONDS = 10
 _RETRIEVAL = ("retrieval",)
 _WORDS: dict[Split, tuple[tuple[str, ...], ...]] = {
@@ -43,7 +42,7 @@ class Entry:
     label: str
 
 
-class VggSoundFolder(Source):
+class VggSoundFolder(ClipSource):
     """Lists and clips under a folder, beside the media (see `MediaFolder`).
 
     The list with the word `train` in its name is training, `val` validation, `retrieval` (else `test`) test. Without
@@ -56,10 +55,10 @@ class VggSoundFolder(Source):
         allow_missing: leave out clips whose media are missing, see `left_out`.
 
     Raises:
-        UserError: a list that is missing, ambiguous or malformed.
+        DataError: a list that is missing, ambiguous or malformed.
     """
 
-    segments = SEGMENTS
+    version = 1
 
     def __init__(self, data: str | Path, side: int = 224, allow_missing: bool = False) -> None:
         self.root, self.side = find_data_root(data, "vggsound"), side
@@ -73,7 +72,7 @@ class VggSoundFolder(Source):
         self._entries: dict[Split, list[Entry]] = {"train": train, "validation": validation, "test": test}
         for split, entries in self._entries.items():
             if not entries:
-                raise UserError(f"the lists of {self.root} leave no clip for {split}.")
+                raise DataError(f"the lists of {self.root} leave no clip for {split}.")
         self.classes = tuple(sorted({entry.label for entries in self._entries.values() for entry in entries}))
         if allow_missing:
             missing = set(self.media.missing(entry.clip for entries in self._entries.values() for entry in entries))
@@ -111,7 +110,7 @@ class VggSoundFolder(Source):
         entries = self._read(split)
         if entries is None:
             word = _WORDS[split][0][0]
-            raise UserError(f"{self.root} has no list for {split}, a .json file with the word {word!r} in its name.")
+            raise DataError(f"{self.root} has no list for {split}, a .json file with the word {word!r} in its name.")
         return entries
 
     def _read(self, split: Split) -> list[Entry] | None:
@@ -121,7 +120,7 @@ class VggSoundFolder(Source):
             # As a word of its own: "retrieval" holds "val".
             found = [name for name in names if not set(words).isdisjoint(re.split("[^a-z]+", name.lower()))]
             if len(found) > 1:
-                raise UserError(
+                raise DataError(
                     f"{self.root} has several lists for {split}: {', '.join(found[:5])}; leave one of them."
                 )
             if found:
@@ -147,7 +146,7 @@ class VggSoundClips(Dataset[dict[str, dict[str, Any]]]):
 
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         entry, folder = self._entries[index], self.folder
-        clip = folder.media.read(entry.clip, SEGMENTS, seconds=SECONDS, size=folder.side)
+        clip = folder.media.read(entry.clip, folder.segments, seconds=SECONDS, size=folder.side)
         return {"inputs": clip.inputs(), "targets": {"category": folder.classes.index(entry.label), "id": entry.clip}}
 
 
@@ -155,19 +154,19 @@ def parse_list(text: str, name: str) -> list[Entry]:
     """Read a list.
 
     Raises:
-        UserError: not of that format, naming file and entry; an id that occurs twice.
+        DataError: not of that format, naming file and entry; an id that occurs twice.
     """
     try:
         rows = json.loads(text)["data"]
     except (ValueError, RecursionError, KeyError, TypeError):
         rows = None
     if not isinstance(rows, list) or not rows:
-        raise UserError(f'list {name} is not of the form {{"data": [{{"video_id": …, "labels": …}}, …]}}.')
+        raise DataError(f'list {name} is not of the form {{"data": [{{"video_id": …, "labels": …}}, …]}}.')
     entries = [_parse(row, f"list {name} entry {i}") for i, row in enumerate(rows)]
     seen: set[str] = set()
     for i, entry in enumerate(entries):
         if entry.clip in seen:
-            raise UserError(f"list {name} entry {i} repeats video_id {entry.clip!r}.")
+            raise DataError(f"list {name} entry {i} repeats video_id {entry.clip!r}.")
         seen.add(entry.clip)
     return entries
 
@@ -175,7 +174,7 @@ def parse_list(text: str, name: str) -> list[Entry]:
 def _parse(row: Any, where: str) -> Entry:
     clip, label = (row.get("video_id"), row.get("labels")) if isinstance(row, dict) else (None, None)
     if not isinstance(clip, str) or not isinstance(label, str) or not clip or not label:
-        raise UserError(f"{where} has no video_id and labels in text.")
+        raise DataError(f"{where} has no video_id and labels in text.")
     return Entry(clip, label)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from registry.errors import UserError, unknown
 from registry.registries import register_task
 from registry.vocabulary import Prediction
+from tasks.datasets.open import open_source
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
-from tasks.event_localisation.sources import open_events
 from tasks.event_localisation.weak import WeakSupervision
 from tasks.heads import modalities_of
 from tasks.metrics import percent
@@ -68,7 +68,15 @@ class EventLocalisation(SourceTask):
             raise UserError("background=True adds clips to weak supervision; give supervision='weak' with it.")
         self.modalities, self._weak = modalities_of(modality), supervision == "weak"
         self.head_kind, self.label_smoothing = head, label_smoothing
-        source = open_events(data, split, segments, self._weak, sampling, background, allow_missing)
+        source = open_source(
+            data,
+            "events_of_one_kind" if self._weak else "events",
+            split=split,
+            segments=segments,
+            sampling=sampling,
+            background=background,
+            allow_missing=allow_missing,
+        )
         super().__init__(data, source)
         self.classes = (*source.classes, "background")
 

@@ -35,5 +35,5 @@ class WeakSupervision(Head):
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         return self.segments.predict(outputs, targets)
 
-    def slower(self) -> dict[nn.Parameter, float]:
-        return self.segments.slower()
+    def lr_scale(self) -> dict[nn.Parameter, float]:
+        return self.segments.lr_scale()

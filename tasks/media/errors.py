@@ -8,12 +8,12 @@ from pathlib import Path
 
 import av
 
-from registry.errors import UserError
+from registry.errors import DataError
 
 _SHOWN = 5
 
 
-class MediaError(UserError):
+class MediaError(DataError):
     """A clip that cannot be read: the file, the reason, the mend.
 
     A data loader's worker process re-raises an exception as the same class around its printed stack trace, so only the

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from registry.errors import UserError
+from registry.errors import DataError
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.frames import PICTURES
@@ -33,7 +33,7 @@ def find_data_root(path: str | Path, task_folder: str) -> Path:
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise UserError(f"data folder {root} does not exist; give an existing one, or data=synthetic.")
+        raise DataError(f"data folder {root} does not exist; give an existing one, or data=synthetic.")
     return root / task_folder if (root / task_folder).is_dir() else root
 
 
@@ -130,7 +130,7 @@ class MediaFolder:
     def require(self, clips: Iterable[str]) -> None:
         unique = dict.fromkeys(clips)
         if missing := self.missing(unique):
-            raise UserError(
+            raise DataError(
                 f"media of {len(missing)} of {len(unique)} clips are missing or empty under {self.root}: "
                 f"{shortened(missing)}; expected videos/<id>.mp4, or {_FRAME_FOLDER}/<id>/ with "
                 f"{_SOUND_FOLDER}/<id>{_SOUND_SUFFIX}. allow_missing=True leaves them out and counts them."
@@ -146,7 +146,7 @@ class MediaFolder:
     ) -> Clip:
         recording = self.find(clip, seconds)
         if not (recording.video or recording.frames):
-            raise UserError(f"media of clip {clip} are missing under {self.root}.")
+            raise DataError(f"media of clip {clip} are missing under {self.root}.")
         return recording.read(segments, size, sampling)
 
 
@@ -157,7 +157,7 @@ def leads_outside(path: Path, folder: Path) -> bool:
 
 def _check_id(clip: str) -> None:
     if not _ID.fullmatch(clip):
-        raise UserError(f"clip id {clip!r} is not a plain name (letters, digits, '-', '_', '.'); mend the annotations.")
+        raise DataError(f"clip id {clip!r} is not a plain name (letters, digits, '-', '_', '.'); mend the annotations.")
 
 
 def _list_files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:

@@ -20,7 +20,8 @@ import av
 from filelock import FileLock, Timeout
 
 from registry.errors import UserError
-from tasks.datasets.source import Report, Source
+from tasks.datasets.source import ClipSource as Source
+from tasks.datasets.source import Report
 from tasks.media.errors import shortened
 from tasks.media.files import write_text
 from tasks.media.parallel import run_all

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from registry.errors import UserError
+from registry.errors import DataError, UserError
 from tasks.media.clip import Clip
 from tasks.media.errors import MediaError, shortened
 from tasks.media.sampling import MIDDLE, RULES, Sampling
@@ -147,7 +147,7 @@ def read_index(root: Path) -> Index:
         return Index(str(said["identity"]), str(said["manifest"]), shape, shards, left_out, str(said["decoder"]))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise UserError(f"store index {path} cannot be read ({reason}); run data prepare again.") from None
+        raise DataError(f"store index {path} cannot be read ({reason}); run data prepare again.") from None
 
 
 def _read_shape(segments: Any, size: Any, sampling: Mapping[str, Any] = MappingProxyType({})) -> Shape:
@@ -189,7 +189,7 @@ class Store:
     def require(self, clips: Iterable[str]) -> None:
         unique = dict.fromkeys(clips)
         if missing := self.missing(unique):
-            raise UserError(
+            raise DataError(
                 f"{len(missing)} of {len(unique)} clips are not in store {self.root}: {shortened(missing)}; prepare it "
                 "again from whole data. allow_missing=True leaves them out and counts them."
             )
@@ -220,7 +220,7 @@ def open_store(root: Path) -> Store | None:
     if (root / INDEX).exists():
         return Store(root)
     if (root / "shards").is_dir():
-        raise UserError(f"store {root} is not finished; run data prepare again, which continues.")
+        raise DataError(f"store {root} is not finished; run data prepare again, which continues.")
     return None
 
 

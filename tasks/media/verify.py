@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.source import Report, Source
+from tasks.datasets.source import ClipSource as Source
+from tasks.datasets.source import Report
 from tasks.media.inspect import CRASHED, Problem, inspect_decoded, inspect_headers
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording

@@ -8,11 +8,11 @@ import numpy as np
 
 from registry.registries import register_task
 from registry.vocabulary import Prediction
+from tasks.datasets.open import open_source
 from tasks.metrics import percent, ranks
 from tasks.recipe import Recipe
 from tasks.retrieval.head import SharedSpace
 from tasks.retrieval.scoring import class_scores, instance_scores, similarities
-from tasks.retrieval.sources import open_pairs
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 DIRECTIONS = ("audio_to_visual", "visual_to_audio")
@@ -36,7 +36,7 @@ class Retrieval(SourceTask):
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
     def __init__(self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False) -> None:
-        super().__init__(data, open_pairs(data, segments, allow_missing))
+        super().__init__(data, open_source(data, "pairs", segments=segments, allow_missing=allow_missing))
 
     def head(self, dim: int) -> Head:
         return SharedSpace(dim)

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from registry.vocabulary import Split
-from tasks.avqa.kinds import KINDS
+from tasks.datasets.questions import KINDS, NO_ANSWER
 from tasks.synthetic import store
 from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
@@ -19,8 +19,6 @@ TRAINING_REPEATS = 4
 """Questions of one template about a training scene, at most: they share its encoding, so more of them cost nothing."""
 TRAINING_QUESTIONS = 26
 """Q of training: no scene has more than three things to tell the place of, and four of other questions are kept."""
-NO_ANSWER = -100
-"""The answer of a padding question; cross-entropy ignores it."""
 
 Item = dict[str, dict[str, Any]]
 

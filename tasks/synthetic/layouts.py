@@ -14,7 +14,8 @@ import h5py
 import numpy as np
 
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets.music_avqa import tokenise
+from tasks.datasets import ave, music_avqa
+from tasks.datasets.annotations import MANIFEST
 from tasks.media.files import write_text
 from tasks.synthetic.questions import Question, ask
 from tasks.synthetic.scene import CLASSES, Kind, Scene
@@ -23,9 +24,6 @@ Media = Literal["videos", "frames"]
 """`videos/<id>.mp4`, or `video_frames/<id>/0001.jpg…` with `raw_audio/<id>.wav`."""
 
 _AVE_HEADER = "Category&VideoID&Quality&StartTime&EndTime"
-_AVE_FILES: dict[Split, str] = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
-_AVE_ORDERS: dict[Split, str] = {"train": "train_order.h5", "validation": "val_order.h5", "test": "test_order.h5"}
-_AVQA_FILES: dict[Split, str] = {"train": "avqa-train.json", "validation": "avqa-val.json", "test": "avqa-test.json"}
 _LISTS: dict[Split, str] = {
     "train": "vgg_train.json",
     "validation": "vgg_val.json",
@@ -60,15 +58,15 @@ class Layout:
 def write_ave(root: Path, clips: Sequence[SampleClip], header: bool = False) -> None:
     """Annotations.txt and a file for each split: `category&clip&quality&start&end`."""
     lines = [_ave_line(clip) for clip in clips]
-    _write_lines(root / "Annotations.txt", [_AVE_HEADER, *lines] if header else lines)
-    for split, name in _AVE_FILES.items():
+    _write_lines(root / ave.ANNOTATIONS, [_AVE_HEADER, *lines] if header else lines)
+    for split, name in ave.SPLIT_FILES.items():
         _write_lines(root / name, [line for line, clip in zip(lines, clips, strict=True) if clip.split == split])
 
 
 def write_ave_orders(root: Path, clips: Sequence[SampleClip]) -> None:
     """Annotations.txt, and the splits as lists of its line numbers."""
-    _write_lines(root / "Annotations.txt", [_ave_line(clip) for clip in clips])
-    for split, name in _AVE_ORDERS.items():
+    _write_lines(root / ave.ANNOTATIONS, [_ave_line(clip) for clip in clips])
+    for split, name in ave.ORDER_FILES.items():
         with h5py.File(root / name, "w") as file:
             file["order"] = np.array([i for i, clip in enumerate(clips) if clip.split == split], np.int64)
 
@@ -76,7 +74,7 @@ def write_ave_orders(root: Path, clips: Sequence[SampleClip]) -> None:
 def write_questions(root: Path, clips: Sequence[SampleClip]) -> None:
     """A JSON list for each split, without questions whose words or answer training has never seen."""
     for split, rows in _questions(clips).items():
-        write_text(root / _AVQA_FILES[split], json.dumps(rows, indent=1) + "\n")
+        write_text(root / music_avqa.SPLIT_FILES[split], json.dumps(rows, indent=1) + "\n")
 
 
 def write_both_versions(root: Path, clips: Sequence[SampleClip]) -> None:
@@ -84,7 +82,7 @@ def write_both_versions(root: Path, clips: Sequence[SampleClip]) -> None:
     for split, rows in _questions(clips).items():
         for folder, chosen in (("json", rows), ("json_update", rows[:-1] or rows)):
             (root / folder).mkdir(exist_ok=True)
-            write_text(root / folder / _AVQA_FILES[split], json.dumps(chosen, indent=1) + "\n")
+            write_text(root / folder / music_avqa.SPLIT_FILES[split], json.dumps(chosen, indent=1) + "\n")
 
 
 def write_lists(root: Path, clips: Sequence[SampleClip]) -> None:
@@ -112,7 +110,7 @@ def write_manifest(root: Path, clips: Sequence[SampleClip]) -> None:
         event = clip.scene.event
         path = f"videos/{clip.name}.mp4"
         writer.writerow([clip.name, path, event.start, event.end, clip.split, CLASSES[event.category]])
-    write_text(root / "manifest.csv", text.getvalue())
+    write_text(root / MANIFEST, text.getvalue())
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -137,7 +135,7 @@ def _questions(clips: Sequence[SampleClip]) -> dict[Split, list[dict[str, object
     vocabulary: set[str] = set()
     for clip in clips:
         for question in ask(clip.scene, seed=0):
-            needed = {*tokenise(_content(question), list(question.values)), f"answer {question.answer}"}
+            needed = {*music_avqa.tokenise(_content(question), list(question.values)), f"answer {question.answer}"}
             if clip.split == "train":
                 vocabulary |= needed
             if needed <= vocabulary:

@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from registry.vocabulary import Split
-from tasks.datasets.source import Report, Source
-from tasks.synthetic import store
-from tasks.synthetic.dataset import SyntheticClips
+from tasks.datasets.source import ClipSource, Report
+from tasks.synthetic import questions, store
+from tasks.synthetic.dataset import QUESTIONS, SyntheticClips, SyntheticEvents, SyntheticPairs, SyntheticQuestions
+from tasks.synthetic.scene import CLASSES
 
 
-class SyntheticSource(Source):
-    """Rendered clips, read from the cache.
+class SyntheticSource(ClipSource):
+    """Rendered clips, read from the cache; subclasses say what is asked about them."""
 
-    Args:
-        clips: the data set that adds what the task asks.
-    """
-
+    version = store.VERSION
     segments = store.SEGMENTS
-
-    def __init__(self, clips: type[SyntheticClips]) -> None:
-        self._clips = clips
+    items: ClassVar[type[SyntheticClips]]
+    """The data set that adds what is asked."""
 
     def clips(self, split: Split) -> SyntheticClips:
-        return self._clips(split)
+        return self.items(split)
 
     def identity(self) -> str:
         return store.identity()
 
     def prepare(self, report: Report | None = None) -> None:
-        store.prepare(self._clips.kind, report)
+        store.prepare(self.items.kind, report)
+
+
+class SyntheticEventSource(SyntheticSource):
+    """Clips with one event each."""
+
+    items = SyntheticEvents
+    classes = tuple(CLASSES)
+
+
+class SyntheticPairSource(SyntheticSource):
+    """Clips of several things."""
+
+    items = SyntheticPairs
+
+
+class SyntheticQuestionSource(SyntheticSource):
+    """Clips of several things, and questions about them."""
+
+    items = SyntheticQuestions
+    question_shape = (QUESTIONS, questions.LONGEST)
+    answers = tuple(questions.ANSWERS)
+
+    def __init__(self) -> None:
+        self.words = tuple(questions.words())

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from mmengine.registry import Registry
 
-from registry import ADAPTERS, UserError, look_up, names, register_adapter
+from registry import ADAPTERS, BACKBONES, TASKS, UserError, look_up, names, register_adapter
+from registry.registries import version_of
 
 
 @pytest.fixture
@@ -60,3 +61,10 @@ def test_an_error_or_a_component_is_had_without_torch() -> None:
     script = "import sys; from registry import Component, UserError; print('torch' in sys.modules)"
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "False"
+
+
+@pytest.mark.parametrize("registry", [BACKBONES, ADAPTERS, TASKS], ids=lambda registry: registry.name)
+def test_every_built_in_component_declares_a_version(registry: Registry) -> None:
+    built_in = [name for name in names(registry) if not look_up(registry, name).__module__.startswith("plugin_")]
+    assert built_in
+    assert [name for name in built_in if not version_of(registry, name).isdigit()] == []

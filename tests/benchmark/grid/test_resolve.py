@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.grid import resolve as module
 from benchmark.grid.cell import Cell
-from benchmark.grid.expand import expand
+from benchmark.grid.expand import build_task, expand
 from benchmark.grid.grid import Grid
 from benchmark.grid.resolve import resolve, versions_of, weight_digests
 from benchmark.grid.spec import RunSpec
@@ -37,7 +37,7 @@ class TestResolve:
         assert after.versions == {**before.versions, "training": str(module.TRAINING)}
 
     def test_of_a_plug_in_without_a_version_the_file_stands_in(self, fakes: str) -> None:
-        versions = versions_of(SPEC)
+        versions = versions_of(SPEC, build_task(SPEC.task))
         assert versions["adapter"].startswith("file:")
         assert versions["adapter"] == versions["backbone"], "one file holds both"
 
@@ -48,10 +48,11 @@ class TestResolve:
 
 def test_built_in_components_declare_versions() -> None:
     specs = expand(Grid.embedded())
-    assert {tuple(sorted(versions_of(spec))) for spec in specs} == {("adapter", "backbone", "task", "training")}
-    assert {version for spec in specs for version in versions_of(spec).values()} == {"1"}
+    cells = resolve(specs)
+    assert {tuple(sorted(cell.versions)) for cell in cells} == {("adapter", "backbone", "data", "task", "training")}
+    assert {version for cell in cells for version in cell.versions.values()} == {"1"}
     preset = dataclasses.replace(specs[0], backbone=Component("clip_vit_base"))
-    assert versions_of(preset)["backbone"] == "1"
+    assert versions_of(preset, build_task(preset.task))["backbone"] == "1"
 
 
 @pytest.mark.usefixtures("fakes")

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
 from registry.vocabulary import Features
-from tasks.avqa.answers import NO_ANSWER
 from tasks.avqa.head import QuestionEncoder, QuestionReadout
 from tasks.avqa.task import Avqa
+from tasks.datasets.questions import NO_ANSWER
 
 
 def as_features(streams):

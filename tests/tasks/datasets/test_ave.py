@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 
 from benchmark.__main__ import main
 from registry.errors import UserError
-from tasks.datasets.ave import SEGMENTS, Annotation, AveFolder, parse_annotations
+from tasks.datasets.ave import Annotation, AveFolder, AvePairs, parse_annotations
+from tasks.datasets.source import SEGMENTS
 from tasks.event_localisation.task import EventLocalisation
 from tasks.media.encode import encode_clip
 
@@ -71,8 +72,8 @@ def test_a_clip_that_is_listed_twice_gets_two_ids(root: Path) -> None:
 
 
 def test_pairs_hold_each_clip_once_and_none_of_an_earlier_split(root: Path) -> None:
-    folder = AveFolder(root)
-    assert {split: folder.pairs(split).ids for split in ("train", "validation", "test")} == {
+    folder = AvePairs(root)
+    assert {split: folder.clips(split).ids for split in ("train", "validation", "test")} == {
         "train": ["bell", "-talk", "fry"],
         "validation": ["-pan"],
         "test": ["toll"],
@@ -142,7 +143,7 @@ def test_missing_media_stop_before_training(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"3 of 3 clips are missing .*: bell, -talk, fry"):
         folder.clips("train")
     with pytest.raises(UserError, match="5 of 5 clips are missing"):
-        folder.check()
+        folder.prepare()
 
 
 def test_a_damaged_clip_is_named_in_one_line(root: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The user's own table: what it means, and that a bad one is one line naming file and line, never a crash."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_line_ends_a_mark_and_line_numbers_make_no_difference(tmp_path: Path):
         path.parent.mkdir()
         path.write_bytes(text.encode())
     assert read_manifest(dressed).identity() == read_manifest(plain).identity()
-    assert read_manifest(plain).identity().startswith("m.csv@")
+    assert read_manifest(plain).identity().startswith("manifest@")
     assert read_manifest(plain).identity("other") != read_manifest(plain).identity()
 
 
@@ -157,7 +158,17 @@ def test_a_folder_or_a_file_names_it(tmp_path: Path):
     (tmp_path / "manifest.csv").write_text(f"{HEADER}\n{WALK}\n")
     assert find_manifest(str(tmp_path)) == tmp_path / "manifest.csv"
     assert find_manifest("any/where.CSV") == Path("any/where.CSV")
-    assert read_manifest(tmp_path / "manifest.csv").name == f"{tmp_path.name}/manifest.csv"
+    assert read_manifest(tmp_path).file == read_manifest(tmp_path / "manifest.csv").file
+
+
+def test_a_manifest_is_the_same_under_every_spelling_of_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "walks").mkdir()
+    (tmp_path / "walks" / "manifest.csv").write_text(f"{HEADER}\n{WALK}\n")
+    (tmp_path / "link").symlink_to(tmp_path / "walks")
+    shutil.copytree(tmp_path / "walks", tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path)
+    spellings = ["walks", "./walks/manifest.csv", "walks/../walks", "link", "elsewhere", str(tmp_path / "walks")]
+    assert len({read_manifest(data).identity() for data in spellings}) == 1
 
 
 def test_rows_are_decoded_from_their_own_seconds(tmp_path: Path):

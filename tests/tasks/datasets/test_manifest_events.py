@@ -96,7 +96,7 @@ def test_items_collate_from_video_files(tmp_path: Path) -> None:
     assert batch["targets"]["labels"].tolist() == [[2, 1, 2, 2, 0], [0, 0, 2, 2, 2]]
     assert batch["targets"]["labels"].dtype == torch.int64
     assert batch["targets"]["id"] == ["yard", "street"]
-    assert task.data_identity().startswith("events.csv@")
+    assert task.data_identity().startswith("manifest@")
     assert task.segments == 5
 
 

@@ -23,7 +23,7 @@ from registry.vocabulary import SAMPLE_RATE
 from tasks.datasets.ave import AveFolder
 from tasks.datasets.manifest_clips import ManifestClips
 from tasks.datasets.music_avqa import MusicAvqaFolder
-from tasks.datasets.source import Source
+from tasks.datasets.source import ClipSource
 from tasks.datasets.vggsound import VggSoundFolder
 from tasks.media.prepare import prepare
 from tasks.media.verify import verify
@@ -144,7 +144,7 @@ def write_manifest(root: Path) -> list[Path]:
     return [root / "manifest.csv"]
 
 
-def open_manifest(root: Path) -> Source:
+def open_manifest(root: Path) -> ClipSource:
     return ManifestClips(root / "manifest.csv")
 
 

@@ -20,7 +20,7 @@ from registry.errors import UserError
 from registry.vocabulary import SPLITS
 from tasks.datasets.ave import AveFolder
 from tasks.datasets.manifest_clips import ManifestClips
-from tasks.datasets.source import Source
+from tasks.datasets.source import ClipSource
 from tasks.media.errors import MediaError
 from tasks.media.prepare import prepare
 from tasks.media.store import INDEX, Store, read_index, shard_path
@@ -45,7 +45,7 @@ def copy(store: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(store, tmp_path / "copy"))
 
 
-def assert_same_items(one: Source, other: Source) -> None:
+def assert_same_items(one: ClipSource, other: ClipSource) -> None:
     for split in SPLITS:
         items, others = one.clips(split), other.clips(split)
         assert len(items) == len(others)  # type: ignore[arg-type]

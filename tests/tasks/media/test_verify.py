@@ -16,8 +16,7 @@ from tasks.media.encode import encode_clip
 from tasks.media.prepare import prepare
 from tasks.media.store import shard_path
 from tasks.media.verify import Mode, Verification, verify
-from tasks.synthetic.dataset import SyntheticEvents
-from tasks.synthetic.source import SyntheticSource
+from tasks.synthetic.source import SyntheticEventSource
 
 
 @pytest.fixture
@@ -113,4 +112,4 @@ def test_all_cores_find_the_same_and_tell_how_far_they_are(copy: Path) -> None:
 
 def test_the_procedural_world_has_no_files() -> None:
     with pytest.raises(UserError, match="are no files"):
-        verify(SyntheticSource(SyntheticEvents), "quick", 0)
+        verify(SyntheticEventSource(), "quick", 0)

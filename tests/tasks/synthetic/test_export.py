@@ -41,8 +41,8 @@ def test_every_split_has_its_clips(root: Path) -> None:
     asked = [{question.clip for question in avqa.questions(split)} for split in SPLITS]
     assert all(clips and clips <= set(ids) for clips in asked)
     assert not asked[0] & asked[1] | asked[0] & asked[2] | asked[1] & asked[2]
-    ave.check()
-    avqa.check()
+    ave.prepare()
+    avqa.prepare()
 
 
 def test_frames_are_near_the_rendered_ones(root: Path, scene: Scene) -> None:
@@ -93,7 +93,7 @@ def test_an_earlier_sample_is_overwritten(root: Path, tmp_path: Path) -> None:
     new = AveFolder(sample)
     assert new.identity() != old
     assert [len(new.annotations(split)) for split in SPLITS] == [2, 2, 2]
-    new.check()
+    new.prepare()
 
 
 def test_an_interrupted_export_leaves_no_annotations(

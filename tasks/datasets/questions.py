@@ -1,4 +1,4 @@
-"""The nine types of question of MUSIC-AVQA, which the procedural world asks too."""
+"""What data sets of questions agree on: the nine types of MUSIC-AVQA, and how a missing answer is marked."""
 
 KINDS = (
     "Audio Counting",
@@ -11,3 +11,5 @@ KINDS = (
     "Audio-Visual Comparative",
     "Audio-Visual Temporal",
 )
+NO_ANSWER = -100
+"""The answer of a padding question; cross-entropy ignores it."""
