@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from benchmark.verify.comparison import Compared, Report
 
 MISSED = 1
+SHIPPED = Path(benchmark.__file__).parent / "verify" / "golden_files"
 
 
 def add_to(verbs: Verbs) -> None:
@@ -26,7 +27,9 @@ def add_to(verbs: Verbs) -> None:
         examples="verify --golden tests/golden/stg_cma/*.npz\nverify --golden adapter_ave.npz --json\n"
         "verify --golden clip_full_fusion.npz --precision bf16",
     )  # fmt: skip
-    parser.add_argument("--golden", nargs="+", type=Path, required=True, metavar="FILE", help="one or more .npz files")
+    parser.add_argument(
+        "--golden", nargs="+", type=Path, metavar="FILE", help="one or more .npz files (default: those that ship)"
+    )
     parser.add_argument(
         "--precision",
         choices=("fp32", "bf16"),
@@ -38,7 +41,7 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     reports = []
-    for path in arguments.golden:
+    for path in arguments.golden or sorted(SHIPPED.glob("*/*.npz")):
         reports.append(benchmark.verify_file(path, arguments.precision))
         if not arguments.json:
             _show(reports[-1])
