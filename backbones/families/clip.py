@@ -15,7 +15,6 @@ from backbones.attention import Attention, DotProduct, linear_of
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.common import expect, picture_of
-from backbones.families.hub import OPENAI
 from backbones.families.presets import register_presets
 from backbones.families.weights import (
     WeightFile,
@@ -32,6 +31,9 @@ from backbones.positions import Positions
 from backbones.stem import PatchStem, refuse_indivisible
 from registry.errors import UserError, unknown
 from registry.registries import register_backbone
+
+OPENAI = "openai"
+"""The tag of open_clip that `hub` stands for."""
 
 
 @register_backbone("clip")

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from backbones.families.hub import hub_answers, not_cached, out_of_reach
+from backbones.families.hub import download
 from registry.errors import UserError
 
 
@@ -52,21 +52,8 @@ def hub_file(repository: str, names: Sequence[str], model: str) -> WeightFile:
     Raises:
         UserError: not cached, and the hub cannot be reached or has none of them.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    for name in names:
-        cached = try_to_load_from_cache(repository, name)
-        if isinstance(cached, str):
-            return WeightFile(f"{repository}/{name}", Path(cached))
-    described = f"{model} ({repository})"
-    if not hub_answers():
-        raise out_of_reach(described)
-    for name in names:
-        try:
-            return WeightFile(f"{repository}/{name}", Path(hf_hub_download(repository, name)))
-        except Exception as error:  # The hub client raises a dozen unrelated types, new ones with each release.
-            failure = " ".join(str(error).split())[:200] or type(error).__name__
-    raise not_cached(described, f"cannot be downloaded ({failure})")
+    name, path = download(repository, names, model)
+    return WeightFile(f"{repository}/{name}", path)
 
 
 def load_checked(file: WeightFile, model: str, load: Callable[[str], nn.Module]) -> nn.Module:

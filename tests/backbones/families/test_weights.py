@@ -17,15 +17,15 @@ import safetensors.torch
 import timm
 import torch
 
-from backbones.families import hub as reach
-from backbones.families.hub import OPENAI
+from backbones.families import hub
+from backbones.families.clip import OPENAI
+from backbones.families.presets import PRESETS
 from backbones.kernels.activation import QuickGelu
-from registry import BACKBONES, look_up
+from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
 from registry.errors import UserError
 
 SMALL_VIT = "test_vit.r160_in1k"
-FAMILIES = ("vision_transformer", "deit", "swin_transformer", "swin_transformer_v2")
 
 
 def build(name: str, **options: Any) -> Any:
@@ -103,7 +103,7 @@ def test_without_a_network_one_line_comes_quickly(
     name: str, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The probe is made to hang as a broken name look-up does."""
-    monkeypatch.setattr(reach, "_answers", lambda _: time.sleep(20) or True)
+    monkeypatch.setattr(hub, "_answers", lambda _: time.sleep(20) or True)
     options = {"model": model} if name == "vit" else {}
     start = time.monotonic()
     with pytest.raises(UserError) as refusal:
@@ -118,15 +118,14 @@ def test_without_a_network_one_line_comes_quickly(
 @pytest.mark.parametrize(
     ("backbone", "cached"),
     [
-        ("vit_base", "models--timm--vit_tiny_patch16_224.other"),
-        ("clip_vit_base", "models--timm--vit_tiny_patch16_224.other"),
-        ("swin_v2_base", "models--timm--vit_tiny_patch16_224.other"),
-        ("vit(model='deit_base_patch16_224.fb_in1k')", "models--timm--vit_tiny_patch16_224.other"),
-        ("clip(model='ViT-B-16', weights='laion2b_s34b_b88k')", "models--timm--vit_tiny_patch16_224.other"),
-        ("clip(model='ViT-B-16-SigLIP', weights='webli')", ""),
+        ("vit_base", ""),
+        ("swin_v2_base", "models--timm--vit_base_patch16_224.augreg_in21k"),
+        ("clip_vit_base(size=336)", "models--timm--vit_base_patch16_224.augreg_in21k"),
     ],
 )
-def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: str, cached: str, tmp_path: Path) -> None:
+def test_a_presets_missing_weights_are_told_before_its_library_is_imported(
+    backbone: str, cached: str, tmp_path: Path
+) -> None:
     """Imports take longer than the refusal should; another model's cached weights do not bring them in."""
     (tmp_path / cached).mkdir(exist_ok=True)
     words = ["run", "--backbone", backbone, "--adapter", "linear_probe", "--task", "event_localisation"]
@@ -144,25 +143,39 @@ def test_missing_weights_are_told_before_the_libraries_are_imported(backbone: st
     assert str(tmp_path) in ran.stderr
 
 
+def test_the_presets_repositories_are_those_of_the_libraries() -> None:
+    for preset in PRESETS.values():
+        if preset.family == "clip":
+            repository = open_clip.get_pretrained_cfg(preset.model, OPENAI)["hf_hub"].rstrip("/")
+        else:
+            repository = timm.get_pretrained_cfg(preset.model).hf_hub_id
+        assert preset.repository == repository
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_no_request_is_made_in_offline_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "_answers", lambda _: pytest.fail("the network was asked"))
+    for backbone in (Component("vit_base"), Component("swin_base", {"weights": "hub"})):
+        with pytest.raises(UserError, match="cannot be reached"):
+            hub.refuse_out_of_reach(backbone)
+    with pytest.raises(UserError, match="cannot be reached"):
+        build("vit", model=SMALL_VIT)
+
+
+@pytest.mark.usefixtures("nothing_cached")
+def test_only_what_is_certain_is_refused_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cache/models--timm--vit_base_patch16_224.augreg_in21k").mkdir(parents=True)
+    monkeypatch.setattr(hub, "_answers", lambda _: pytest.fail("the network was asked"))
+    for text in ("vit_base", "tiny_vit", "vit", "unheard_of", "vit_large(weights='none')", "vit_large(weights='a.pt')"):
+        hub.refuse_out_of_reach(Component.parse(text))
+
+
 @pytest.mark.usefixtures("nothing_cached")
 def test_a_misspelled_model_is_told_as_such_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reach, "_answers", lambda _: False)
+    monkeypatch.setattr(hub, "_answers", lambda _: False)
     with pytest.raises(UserError, match="Did you mean vit_base_patch16_224"):
         build("vit", model="vit_bose_patch16_224")
-
-
-def test_every_repository_is_named_after_its_tag() -> None:
-    """What `refuse_out_of_reach` takes for granted of the cached repositories that it looks for."""
-    models = [m for family in FAMILIES for m in timm.list_models(module=family)]
-    tagged = {name: timm.get_pretrained_cfg(name) for model in models for name in timm.list_pretrained(f"{model}.*")}
-    assert len(tagged) > 300
-    for name, published in tagged.items():
-        assert not published.hf_hub_id or name.partition(".")[2] in published.hf_hub_id.rpartition("/")[2]
-    for model, tag in open_clip.list_pretrained():
-        repository = open_clip.get_pretrained_cfg(model, tag)["hf_hub"].rpartition("/")[0]
-        found = reach._open_clip_names(model, "hub" if tag == OPENAI else tag)
-        assert not found or repository in found
-    assert len(reach._open_clip_names("ViT-B-16", "laion2b_s34b_b88k")) > 1
 
 
 @pytest.mark.usefixtures("nothing_cached")
@@ -170,9 +183,9 @@ def test_a_failed_download_names_the_reason(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> str:
         raise OSError("gateway\ntimeout")
 
-    monkeypatch.setattr(reach, "_answers", lambda _: True)
+    monkeypatch.setattr(hub, "_answers", lambda _: True)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
-    with pytest.raises(UserError, match=r"cannot be downloaded \(gateway timeout\)"):
+    with pytest.raises(UserError, match=r"does not give them \(gateway timeout\)"):
         build("vit", model=SMALL_VIT)
 
 
@@ -180,7 +193,7 @@ def test_a_cached_file_needs_no_network(vit_file: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     (tmp_path / f"models--timm--{SMALL_VIT}").mkdir()
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(vit_file))
-    monkeypatch.setattr(reach, "_answers", lambda _: pytest.fail("the network was asked"))
+    monkeypatch.setattr(hub, "_answers", lambda _: pytest.fail("the network was asked"))
     backbone = build("vit", model=SMALL_VIT)
     assert list(backbone.weight_files) == ["timm/test_vit.r160_in1k/model.safetensors"]
 
