@@ -117,13 +117,12 @@ def _fitted_stem(model: Any, tower: Tower, resample: bool) -> list[str]:
 
 def _fitted_positions(model: Any, tensors: Tensors) -> list[str]:
     """Whether timm will resample a table of positions to another square grid."""
-    found = {key: tensor for key, tensor in tensors.items() if key.endswith(("pos_embed", "positional_embedding"))}
-    own = getattr(model, "pos_embed", None)
-    for table in found.values() if own is not None else ():
+    table, own = tensors.get("pos_embed", tensors.get("positional_embedding")), getattr(model, "pos_embed", None)
+    if table is not None and own is not None:
         # A few entries for class and register tokens do not reach the next square.
-        sides = [math.isqrt(entries) for entries in (table.shape[-2], own.shape[-2])]
-        if sides[0] != sides[1]:
-            return [f"positions resampled from {sides[0]} x {sides[0]} to {sides[1]} x {sides[1]}"]
+        theirs, ours = math.isqrt(table.shape[-2]), math.isqrt(own.shape[-2])
+        if theirs != ours:
+            return [f"positions resampled from {theirs} x {theirs} to {ours} x {ours}"]
     biases = {key: table for key, table in model.state_dict().items() if key.endswith("relative_position_bias_table")}
     for key, table in biases.items():
         if key in tensors and tensors[key].shape != table.shape:

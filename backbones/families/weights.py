@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from backbones.families.checkpoint import UnusableFileError
+from backbones.families.digests import sha256_of
 from backbones.families.hub import download
 from registry.errors import UserError
 
@@ -122,18 +121,6 @@ def warn_of_activation(file: WeightFile, model: str, activation: str, mend: str)
         mend,
     )
     return f"activation {activation} by the model's name"
-
-
-def sha256_of(path: Path) -> str:
-    """The digest of a file's bytes, computed once for a file that stays as it is."""
-    found = path.stat()
-    return _sha256(path.resolve(), (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-
-
-@lru_cache(maxsize=256)
-def _sha256(path: Path, state: tuple[int, ...]) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unknown_model(model: str, library: str, known: Iterable[str]) -> UserError:

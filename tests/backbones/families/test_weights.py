@@ -17,6 +17,7 @@ import safetensors.torch
 import timm
 import torch
 
+from backbones import tiny
 from backbones.families import hub
 from backbones.families.clip import OPENAI
 from backbones.families.presets import PRESETS
@@ -258,3 +259,73 @@ def test_presets_offer_every_option_but_the_model() -> None:
     for name, family in (("vit_large", "vit"), ("clip_vit_base", "clip"), ("swin_v2_base", "swin_v2")):
         offered, all_options = (option_defaults(look_up(BACKBONES, n)) for n in (name, family))
         assert offered == {option: default for option, default in all_options.items() if option != "model"}
+
+
+EVERY_BUILDER = {
+    "vit": {"model": SMALL_VIT},
+    "swin": {},
+    "swin_v2": {},
+    "clip": {},
+    "vit_base": {},
+    "clip_vit_base": {},
+    "swin_base": {},
+    "swin_v2_base": {},
+    "tiny_vit": {},
+    "tiny_swin": {},
+    "tiny_clip": {},
+}
+
+
+@pytest.mark.parametrize("name", EVERY_BUILDER)
+def test_random_weights_are_spelled_in_one_way(name: str) -> None:
+    """Another spelling would be another cell with the same numbers."""
+    with torch.device("meta"):
+        assert build(name, **EVERY_BUILDER[name], weights="none").random_weights
+        for spelled in (None, "None", "NONE", "", 0):
+            with pytest.raises(UserError, match=r"is not known; write weights='none' for random weights\.$"):
+                build(name, **EVERY_BUILDER[name], weights=spelled)
+
+
+def test_a_folder_as_the_hub_has_it_is_read(vit_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "snapshot").mkdir()
+    with pytest.raises(UserError, match=r"has no model\.safetensors or pytorch_model\.bin; name the file"):
+        build("vit", model=SMALL_VIT, weights=str(tmp_path / "snapshot"))
+    (tmp_path / "snapshot/model.safetensors").symlink_to(vit_file)
+    backbone = build("vit", model=SMALL_VIT, weights=str(tmp_path / "snapshot"))
+    assert list(backbone.weight_files) == ["model.safetensors"]
+
+
+def test_the_same_bytes_have_the_same_digest_wherever_they_lie(vit_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/copy.pth").write_bytes(vit_file.read_bytes())
+    (tmp_path / "link").symlink_to(vit_file)
+    paths = (vit_file, tmp_path / "elsewhere/copy.pth", tmp_path / "link")
+    found = [build("vit", model=SMALL_VIT, weights=str(path)).weight_files for path in paths]
+    assert [list(files) for files in found] == [["small.safetensors"], ["copy.pth"], ["link"]]
+    assert len({digest for files in found for digest in files.values()}) == 1
+
+
+def test_links_and_what_is_no_file_are_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("gone.pth")
+    with pytest.raises(UserError, match=r"link' for .* is a link to gone\.pth, which does not exist"):
+        build("vit", model=SMALL_VIT, weights=str(tmp_path / "link"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match=r"pipe' for .* is no regular file"):
+        build("vit", model=SMALL_VIT, weights=str(tmp_path / "pipe"))
+
+
+def test_a_pointer_in_place_of_weights_is_told_with_the_mend(tmp_path: Path) -> None:
+    (tmp_path / "pointer.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    for name, model in (("vit", SMALL_VIT), ("clip", "ViT-B-32"), ("tiny_vit", None)):
+        options = {"model": model} if model else {}
+        with torch.device("cpu"), pytest.raises(UserError, match=r"pointer of Git LFS .* git lfs pull\.$"):
+            build(name, **options, weights=str(tmp_path / "pointer.bin"))
+
+
+def test_the_tiny_backbones_take_no_other_models_files(tmp_path: Path) -> None:
+    own = safetensors.torch.load_file(Path(tiny.__file__).with_name("tiny_vit.safetensors"))
+    safetensors.torch.save_file({**own, "blocks.0.ls1.gamma": torch.ones(64)}, tmp_path / "more.safetensors")
+    with pytest.raises(UserError, match="holds 1 tensor of a model with layer scale"):
+        build("tiny_vit", weights=str(tmp_path / "more.safetensors"))
+    with pytest.raises(UserError, match="cannot be loaded into tiny_swin: it holds"):
+        build("tiny_swin", weights=str(tmp_path / "more.safetensors"))
