@@ -41,26 +41,31 @@ def fill(model: nn.Module, tensors: Tensors, superfluous: Iterable[str] = ()) ->
             another kind than floating-point numbers, or not finite.
     """
     wanted = model.state_dict()
-    problems = [
-        _told("holds", superfluous, "that the model does not use"),
-        _told("lacks", [name for name in wanted if name not in tensors], "of the model"),
-    ]
     given = {name: tensors[name] for name in wanted if name in tensors}
-    for name, tensor in given.items():
-        if tensor.shape != wanted[name].shape:
-            problems.append(f"{name} is {_size(tensor)}, and the model's {_size(wanted[name])}")
-        elif tensor.dtype not in FLOATS:
-            problems.append(f"{name} is of {str(tensor.dtype).removeprefix('torch.')}, not floating-point")
-        elif not tensor.isfinite().all():
-            problems.append(f"{name} holds values that are not finite")
-        if len([problem for problem in problems if problem]) > 3:
-            break
+    problems = [
+        describe("holds", superfluous, "that the model does not use"),
+        describe("lacks", [name for name in wanted if name not in tensors], "of the model"),
+        _first([wrong for name, tensor in given.items() if (wrong := _misfit(name, tensor, wanted[name]))]),
+    ]
     if any(problems):
         raise UnusableFileError("; ".join(problem for problem in problems if problem))
     model.load_state_dict(given)
 
 
-def _told(verb: str, names: Iterable[str], whose: str) -> str:
+def _misfit(name: str, tensor: Tensor, wanted: Tensor) -> str:
+    if tensor.shape != wanted.shape:
+        return f"{name} is {_size(tensor)}, and the model's {_size(wanted)}"
+    if tensor.dtype not in FLOATS:
+        return f"{name} is of {str(tensor.dtype).removeprefix('torch.')}, not floating-point"
+    return "" if tensor.isfinite().all() else f"{name} holds values that are not finite"
+
+
+def _first(misfits: list[str]) -> str:
+    return misfits[0] + f" (and {len(misfits) - 1} more)" * (len(misfits) > 1) if misfits else ""
+
+
+def describe(verb: str, names: Iterable[str], whose: str) -> str:
+    """How many tensors a file `holds` or `lacks`, the kind of model that has them, and the first; empty for none."""
     names = list(names)
     if not names:
         return ""

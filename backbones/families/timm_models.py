@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backbones.families.checkpoint import Tensors, UnusableFileError, is_numpy_archive, read_checkpoint
-from backbones.families.fit import fill
+from backbones.families.fit import describe, fill
 from backbones.families.layouts import Tower, find_tower, not_to_be_left_out
 from backbones.families.weights import (
     RANDOM,
@@ -108,9 +108,11 @@ def _fitted_stem(model: Any, tower: Tower, resample: bool) -> list[str]:
         return []
     difference = f"patches of {_grid(stem.shape[-2:])}, and the model's are {_grid(own)}"
     if not resample:
+        left = [] if tower.names == "clip" else [key for key in tower.tensors if key not in model.state_dict()]
+        more = describe("holds", not_to_be_left_out(tower, left), "that the model does not use")
         raise UnusableFileError(
-            f"it is of a model with {difference}; take a model with patches like the file's "
-            "(…patch14_dinov2 for DINOv2), or a reader's resample_stem=True to resample them"
+            f"it is of a model with {difference}{more and '; ' + more}; "
+            "take a model like the file's, or resample_stem=True of vit"
         )
     return [f"stem resampled: {difference}"]
 

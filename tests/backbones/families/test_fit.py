@@ -35,6 +35,7 @@ def test_any_floating_point_numbers_fill_a_model(dtype: torch.dtype, model: nn.M
         ({"0.bias": torch.ones(2, dtype=torch.int8)}, [], r"0\.bias is of int8, not floating-point"),
         ({"0.bias": torch.ones(2).to(torch.float8_e4m3fn)}, [], r"0\.bias is of float8_e4m3fn, not"),
         ({"0.bias": torch.tensor([1.0, torch.nan])}, [], r"0\.bias holds values that are not finite"),
+        ({"0.bias": torch.ones(3), "1.bias": torch.ones(1)}, [], r"the model's 2 \(and 1 more\)$"),
         ({"0.bias": None}, ["b"], r"holds 1 tensor that .*; it lacks 1 tensor"),
     ],
 )

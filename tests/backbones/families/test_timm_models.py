@@ -40,10 +40,10 @@ def build(tmp_path: Path, state: Any, name: str = "vit", **options: Any) -> Any:
 
 
 def test_a_file_of_another_kind_of_the_same_width_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"patches of 14 x 14, and the model's are 16 x 16; .*dinov2") as refusal:
-        build(tmp_path, dinov2())
-    assert "\n" not in str(refusal.value)
     message = r"holds 24 tensors of a model with layer scale, as DINOv2 .* \(blocks\.0\.ls1\.gamma, .*…\)"
+    stems = r"patches of 14 x 14, and the model's are 16 x 16; it "
+    with pytest.raises(UserError, match=rf"{stems}{message}; take a model like the file's, or [^\n]*$"):
+        build(tmp_path, dinov2())
     with pytest.raises(UserError, match=message):
         build(tmp_path, dinov2(), resample_stem=True)
     with pytest.raises(UserError, match=message):
