@@ -72,12 +72,13 @@ def _load(model: Any, file: WeightFile, name: str, resample_stem: bool) -> list[
     # A layout that only timm knows goes to timm as it is.
     tower = find_tower(tensors) or Tower("timm", tensors, [])
     notes = _fitted_positions(model, tower.tensors)
-    if tower.names == "clip":
+    if tower.names == "clip" and not file.published:
         activation = "quickgelu" if "quick" in type(model.blocks[0].mlp.act).__name__.lower() else "gelu"
         notes.append(warn_of_activation(file, name, activation, "timm's models `…_clip_quickgelu_…` take the other"))
     notes += _fitted_stem(model, tower, resample_stem)
     fitted = _as_timm_converts(model, tower)
     left = [key for key in fitted if key not in model.state_dict()]
+    # Files that the library publishes for this very model may hold more than the model has, as SigLIP's do.
     superfluous = [] if file.published else not_to_be_left_out(tower, left)
     fill(model, fitted, superfluous)
     return notes

@@ -134,6 +134,16 @@ def test_openais_names_fill_timms_own_models_of_clip(tmp_path: Path, caplog: pyt
     assert "does not say whether it was trained with GELU or QuickGELU" in caplog.text
 
 
+def test_what_timm_publishes_for_a_model_needs_no_warning_and_may_hold_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.save({**state_of("test_vit"), "attn_pool.latent": torch.ones(1)}, tmp_path / "published.bin")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: str(tmp_path / "published.bin"))
+    backbone = vit(model="test_vit.r160_in1k")
+    assert list(backbone.weight_files) == ["timm/test_vit.r160_in1k/model.safetensors"]
+    assert not caplog.records
+
+
 def jax_archive(path: Path, state: dict[str, Tensor], blocks: int) -> None:
     """The layout in which Google publishes ViT, with heads of 64."""
 
