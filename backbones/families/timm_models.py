@@ -71,6 +71,8 @@ def _load(model: Any, file: WeightFile, name: str, resample_stem: bool) -> list[
     tensors = read_checkpoint(file.path)
     # A layout that only timm knows goes to timm as it is.
     tower = find_tower(tensors) or Tower("timm", tensors, [])
+    if tower.names == "clip" and not hasattr(model, "blocks"):
+        raise UnusableFileError("it holds a picture tower of CLIP")
     notes = _fitted_positions(model, tower.tensors)
     if tower.names == "clip" and not file.published:
         activation = "quickgelu" if "quick" in type(model.blocks[0].mlp.act).__name__.lower() else "gelu"

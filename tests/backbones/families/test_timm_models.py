@@ -132,6 +132,8 @@ def test_openais_names_fill_timms_own_models_of_clip(tmp_path: Path, caplog: pyt
     assert torch.equal(backbone.blocks[5].attention.qkv.weight, tower.transformer.resblocks[5].attn.in_proj_weight)
     assert backbone.weight_notes == ("activation gelu by the model's name",)
     assert "does not say whether it was trained with GELU or QuickGELU" in caplog.text
+    with pytest.raises(UserError, match="holds a picture tower of CLIP"):
+        build(tmp_path, state, "swin", model=SWIN)
 
 
 def test_what_timm_publishes_for_a_model_needs_no_warning_and_may_hold_more(
