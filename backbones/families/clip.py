@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from backbones.attention import Attention, DotProduct, linear_of
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
-from backbones.families.common import expect, picture_of
-from backbones.families.hub import OPENAI
+from backbones.families.checkpoint import UnusableFileError, read_checkpoint
+from backbones.families.common import expect, picture_of, with_notes
+from backbones.families.fit import fill
+from backbones.families.layouts import find_tower, not_to_be_left_out
 from backbones.families.presets import register_presets
 from backbones.families.weights import (
+    OPEN_CLIP_FILES,
+    RANDOM,
+    Loaded,
     WeightFile,
     hub_file,
     load_checked,
     local_file,
     unknown_model,
     wants_no_weights,
+    warn_of_activation,
 )
 from backbones.kernels.activation import read_activation
 from backbones.pictures import VIT_SOUND
@@ -32,6 +37,11 @@ from backbones.positions import Positions
 from backbones.stem import PatchStem, refuse_indivisible
 from registry.errors import UserError, unknown
 from registry.registries import register_backbone
+
+OPENAI = "openai"
+"""The tag of open_clip that `hub` stands for."""
+
+ACTIVATIONS = ("gelu", "quickgelu")
 
 
 @register_backbone("clip", version=1)
@@ -43,28 +53,31 @@ def clip(
     statistics: str = "own",
     sound: Mapping[str, Any] | None = None,
     heads: int | None = None,
+    activation: str | None = None,
 ) -> Backbone:
     """The picture tower of any open_clip model that has a vision transformer; its last projection is dropped.
 
     Args:
-        weights: `hub` (OpenAI's), a tag of open_clip such as `laion2b_s34b_b88k`, a file, or `none` for random weights.
-            A tag brings the activation it was trained with; otherwise the model's name decides, and OpenAI's QuickGELU
-            is in those that end in `-quickgelu`.
+        weights: `hub` (OpenAI's), a tag of open_clip such as `laion2b_s34b_b88k`, a file or folder, or `none` for
+            random weights.
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
         sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
             102 frames of 10 ms in 128 mel bands.
         heads: attention heads to cut the projections into; None takes the model's own (STG-CMA ran B/16 with 8 of 12).
+        activation: `gelu` or `quickgelu` (OpenAI's) of the MLPs. None takes what a tag was trained with; a file does
+            not tell, so that there the model's name decides, with a warning (`…-quickgelu` has OpenAI's).
 
     Raises:
-        UserError: an unknown model or option, missing weights, or a size that does not divide into patches.
+        UserError: an unknown model or option, missing or foreign weights, or a size that does not divide into patches.
     """
-    tower, files = _load(model, weights, size)
+    tower, loaded = _load(model, weights, size, activation)
     _expect_tower(tower)
     own = tuple(tower.image_mean), tuple(tower.image_std)
     picture = picture_of(tower.image_size[0], own, statistics, VIT_SOUND, sound)
-    return read_clip(tower, picture, positions=positions, heads=heads, weight_files=files)
+    backbone = read_clip(tower, picture, positions=positions, heads=heads, weight_files=loaded.files)
+    return with_notes(backbone, loaded)
 
 
 def read_clip(
@@ -134,37 +147,68 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
     )
 
 
-def _load(model: str, weights: str, size: int | None) -> tuple[Any, dict[str, str]]:
-    """The picture tower, and the sha256 of the file that initialised it."""
+def _load(model: str, weights: str, size: int | None, activation: str | None) -> tuple[Any, Loaded]:
+    """The picture tower, and what initialised it."""
     import open_clip
 
-    if model not in open_clip.list_models():
+    if activation not in (None, *ACTIVATIONS):
+        raise unknown("activation", activation, ACTIVATIONS)
+    config = open_clip.get_model_config(model) if model in open_clip.list_models() else None
+    if config is None:
         raise unknown_model(model, "open_clip", open_clip.list_models())
+    random = wants_no_weights(weights)
+    file, published = (None, {}) if random else _find(model, weights)
+    quick = bool(config.get("quick_gelu") or published.get("quick_gelu"))
+    own = "quickgelu" if quick else "gelu"
+    tower = _build(config, size, activation or own)
+    tower.image_mean = published.get("mean") or open_clip.OPENAI_DATASET_MEAN
+    tower.image_std = published.get("std") or open_clip.OPENAI_DATASET_STD
+    if file is None:
+        return tower, RANDOM
+    notes = load_checked(file, model, lambda: _fill(tower, file))
+    if activation is not None:
+        notes.append(f"activation {activation} as asked for")
+    elif not file.published:
+        notes.append(warn_of_activation(file, model, own, "name the right one with activation='gelu' or 'quickgelu'"))
+    return tower, Loaded(file.digest(), tuple(notes))
 
-    def build(path: str | None) -> Any:
-        with _root_logger_left_alone():
-            return open_clip.create_model(model, pretrained=path, pretrained_text=False, **options).visual
 
-    options: dict[str, Any] = {"force_image_size": size, "device": torch.get_default_device()}
-    if wants_no_weights(weights):
-        return build(None), {}
-    file, published = _find(model, weights)
-    options["force_quick_gelu"] = published.get("quick_gelu", False)
-    options["force_preprocess_cfg"] = {k: published[k] for k in ("mean", "std") if k in published}
-    return load_checked(file, model, build), file.digest()
+def _build(config: Mapping[str, Any], size: int | None, activation: str) -> Any:
+    """The picture tower of an open_clip configuration beside a text tower of one number."""
+    import open_clip
+
+    vision = {**config["vision_cfg"]} | ({} if size is None else {"image_size": size})
+    if "timm_model_name" in vision or not isinstance(vision.get("layers", 12), int):
+        kind = vision.get("timm_model_name", "a ResNet")
+        raise UserError(f"the clip reader takes vision transformers of open_clip, but this model has {kind}.")
+    text = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
+    model = open_clip.CLIP(config["embed_dim"], vision, text, quick_gelu=activation == "quickgelu")
+    model.visual.proj = None
+    return model.visual
 
 
-@contextmanager
-def _root_logger_left_alone() -> Iterator[None]:
-    """open_clip logs to the root logger, which thereby gains a handler and warns of random weights that we label."""
-    root, handler, disabled = logging.getLogger(), logging.NullHandler(), logging.root.manager.disable
-    root.addHandler(handler)
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.removeHandler(handler)
+def _fill(tower: Any, file: WeightFile) -> list[str]:
+    """Fill a picture tower -> how the file was fitted to it."""
+    found = find_tower(read_checkpoint(file.path))
+    if found is None or found.names != "clip":
+        holds = "timm's names; read it with vit(model='vit_…_clip_…')" if found else "no picture tower of CLIP"
+        raise UnusableFileError(f"it holds {holds}")
+    tensors, notes = dict(found.tensors), []
+    positions, own = tensors.get("positional_embedding"), tower.positional_embedding
+    if positions is not None and len(positions) != len(own):
+        side, (rows, columns) = math.isqrt(len(positions) - 1), tower.grid_size
+        notes.append(f"positions resampled from {side} x {side} to {rows} x {columns}")
+        tensors["positional_embedding"] = _resampled(positions.float(), side, (rows, columns))
+    left = [name for name in tensors if name not in tower.state_dict()]
+    fill(tower, tensors, [] if file.published else not_to_be_left_out(found, left))
+    return notes
+
+
+def _resampled(positions: Tensor, side: int, grid: tuple[int, int]) -> Tensor:
+    """Positions of a square grid behind one class token, fitted to another as open_clip does: (1 + n², D) -> (L, D)"""
+    picture = positions[1:].T.unflatten(1, (side, side))[None]
+    fitted = nn.functional.interpolate(picture, grid, mode="bicubic", antialias=True)
+    return torch.cat((positions[:1], fitted[0].flatten(1).T))
 
 
 def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
@@ -174,16 +218,15 @@ def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
     tags = list_pretrained_tags_by_model(model)
     tag = OPENAI if weights == "hub" else weights
     if tag not in tags and weights != "hub":
-        if "/" not in weights and not Path(weights).is_file():
+        if "/" not in weights and not Path(weights).exists():
             raise unknown(f"weights of {model}", weights, [*tags, "hub", "none", "a file"])
-        return local_file(weights, model), {}
+        return local_file(weights, model, OPEN_CLIP_FILES), {}
     published: dict[str, Any] = get_pretrained_cfg(model, tag) if tag in tags else {}
     repository, _, name = published.get("hf_hub", "").rpartition("/")
     if not repository:
         choices = ", ".join(f"weights='{t}'" for t in tags if t != tag) or "no tag"
         raise UserError(f"no {tag} weights of {model} on the hub; open_clip has {choices}; or give a file or 'none'.")
-    names = (name,) if name else ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-    return hub_file(repository, names, model), published
+    return hub_file(repository, (name,) if name else OPEN_CLIP_FILES, model), published
 
 
 register_presets(clip, version=1)

@@ -9,38 +9,47 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
 
-LIBRARIES = {"vit": "timm", "swin": "timm", "swin_v2": "timm", "clip": "open_clip"}
-"""By family, the library that has its models and knows where their weights are."""
-
 
 class Preset(NamedTuple):
     family: str
     model: str
+    repository: str
+    """Where the hub has its weights, which the family's library tells only once it is imported."""
     doc: str
 
 
+def _of_timm(family: str, model: str, doc: str) -> Preset:
+    return Preset(family, model, f"timm/{model}", doc)
+
+
 PRESETS = {
-    "vit_base": Preset(
+    "vit_base": _of_timm(
         "vit", "vit_base_patch16_224.augreg_in21k", "ViT-B/16 at 224, ImageNet-21k (timm), as LAVISH uses it."
     ),
-    "vit_large": Preset(
+    "vit_large": _of_timm(
         "vit", "vit_large_patch16_224.augreg_in21k", "ViT-L/16 at 224, ImageNet-21k (timm), as LAVISH uses it."
     ),
-    "swin_base": Preset(
+    "swin_base": _of_timm(
         "swin", "swin_base_patch4_window7_224.ms_in22k", "Swin-B at 224, ImageNet-22k (timm), as STG-CMA uses it."
     ),
-    "swin_large": Preset(
+    "swin_large": _of_timm(
         "swin", "swin_large_patch4_window7_224.ms_in22k", "Swin-L at 224, ImageNet-22k (timm), as STG-CMA uses it."
     ),
-    "swin_v2_base": Preset("swin_v2", "swinv2_base_window12_192.ms_in22k", "Swin v2-B at 192, ImageNet-22k (timm)."),
-    "swin_v2_large": Preset(
+    "swin_v2_base": _of_timm("swin_v2", "swinv2_base_window12_192.ms_in22k", "Swin v2-B at 192, ImageNet-22k (timm)."),
+    "swin_v2_large": _of_timm(
         "swin_v2", "swinv2_large_window12_192.ms_in22k", "Swin v2-L at 192, ImageNet-22k (timm), as LAVISH uses it."
     ),
     "clip_vit_base": Preset(
-        "clip", "ViT-B-16-quickgelu", "CLIP ViT-B/16 at 224 (OpenAI's weights), as STG-CMA uses it."
+        "clip",
+        "ViT-B-16-quickgelu",
+        "timm/vit_base_patch16_clip_224.openai",
+        "CLIP ViT-B/16 at 224 (OpenAI's weights), as STG-CMA uses it.",
     ),
     "clip_vit_large": Preset(
-        "clip", "ViT-L-14-quickgelu", "CLIP ViT-L/14 at 224 (OpenAI's weights), as STG-CMA uses it."
+        "clip",
+        "ViT-L-14-quickgelu",
+        "timm/vit_large_patch14_clip_224.openai",
+        "CLIP ViT-L/14 at 224 (OpenAI's weights), as STG-CMA uses it.",
     ),
 }
 

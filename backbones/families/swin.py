@@ -10,7 +10,7 @@ from torch import nn
 from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
-from backbones.families.common import expect, picture_of
+from backbones.families.common import expect, picture_of, with_notes
 from backbones.families.presets import register_presets
 from backbones.families.swin_common import WindowBias, read_stages, shift_mask
 from backbones.families.timm_models import load_timm, own_statistics
@@ -31,7 +31,7 @@ def swin(
     """Any timm SwinTransformer.
 
     Args:
-        weights: `hub`, a file, or `none` for random weights.
+        weights: `hub`, a file or folder, or `none` for random weights.
         size: side of frames and of sound pictures in pixels; None takes the model's own.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
         sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
@@ -39,14 +39,14 @@ def swin(
             weights, as in STG-CMA.
 
     Raises:
-        UserError: an unknown model or option, missing weights, or a size that does not divide into windows.
+        UserError: an unknown model or option, missing or foreign weights, or a size that does not divide into windows.
     """
-    tower, files = load_timm(model, weights, size)
+    tower, loaded = load_timm(model, weights, size)
     _expect_swin(tower)
     side = tower.patch_embed.img_size[0]
     heard = square_sound(side, AUDIOSET_MEAN, AUDIOSET_STD, channels="mean")
     picture = picture_of(side, own_statistics(tower), statistics, heard, sound)
-    return read_swin(tower, picture, weight_files=files)
+    return with_notes(read_swin(tower, picture, weight_files=loaded.files), loaded)
 
 
 def read_swin(model: Any, picture: PictureSpec, *, weight_files: Mapping[str, str] | None = None) -> Backbone:

@@ -10,7 +10,7 @@ from torch import nn
 from backbones.attention import Attention, CosineSimilarity, QueryValueBiasLinear
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
-from backbones.families.common import expect, picture_of
+from backbones.families.common import expect, picture_of, with_notes
 from backbones.families.presets import register_presets
 from backbones.families.swin_common import ContinuousWindowBias, read_stages, shift_mask
 from backbones.families.timm_models import load_timm, own_statistics
@@ -34,20 +34,20 @@ def swin_v2(
     """Any timm SwinTransformerV2.
 
     Args:
-        weights: `hub`, a file, or `none` for random weights.
+        weights: `hub`, a file or folder, or `none` for random weights.
         size: side of frames and of sound pictures in pixels; None takes the model's own.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
         sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
             as many frames and mel bands as `size` in one second (5.2 ms at 192), as in LAVISH.
 
     Raises:
-        UserError: an unknown model or option, missing weights, or a size that does not divide into windows.
+        UserError: an unknown model or option, missing or foreign weights, or a size that does not divide into windows.
     """
-    tower, files = load_timm(model, weights, size)
+    tower, loaded = load_timm(model, weights, size)
     _expect_swin_v2(tower)
     side = tower.patch_embed.img_size[0]
     picture = picture_of(side, own_statistics(tower), statistics, square_sound(side, SOUND_MEAN, SOUND_STD), sound)
-    return read_swin_v2(tower, picture, weight_files=files)
+    return with_notes(read_swin_v2(tower, picture, weight_files=loaded.files), loaded)
 
 
 def read_swin_v2(model: Any, picture: PictureSpec, *, weight_files: Mapping[str, str] | None = None) -> Backbone:

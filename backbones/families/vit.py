@@ -10,7 +10,7 @@ from torch import nn
 from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
-from backbones.families.common import expect, picture_of
+from backbones.families.common import expect, picture_of, with_notes
 from backbones.families.presets import register_presets
 from backbones.families.timm_models import classifier_size, load_timm, own_statistics
 from backbones.pictures import VIT_SOUND
@@ -29,25 +29,27 @@ def vit(
     positions: str = "resample",
     statistics: str = "own",
     sound: Mapping[str, Any] | None = None,
+    resample_stem: bool = False,
 ) -> Backbone:
     """Any timm VisionTransformer.
 
     Args:
-        weights: `hub`, a file, or `none` for random weights.
+        weights: `hub`, a file or folder, or `none` for random weights.
         size: side of a frame in pixels; None takes the model's own.
         positions: how positions fit sound pictures: `resample`, `crop`, `crop_aligned` or `linear`.
         statistics: normalise frames by the model's `own` or by `imagenet` mean and deviation.
         sound: fields of `SoundPicture` that differ from the default, or a paper's `preset`; the default is
             102 frames of 10 ms in 128 mel bands.
+        resample_stem: take a file of a model with patches of another size, its stem resampled to the model's.
 
     Raises:
-        UserError: an unknown model or option, missing weights, or a size that does not divide into patches.
+        UserError: an unknown model or option, missing or foreign weights, or a size that does not divide into patches.
     """
-    tower, files = load_timm(model, weights, size)
+    tower, loaded = load_timm(model, weights, size, resample_stem)
     _expect_vit(tower)
     side = tower.patch_embed.img_size[0]
     picture = picture_of(side, own_statistics(tower), statistics, VIT_SOUND, sound)
-    return read_vit(tower, picture, positions=positions, weight_files=files)
+    return with_notes(read_vit(tower, picture, positions=positions, weight_files=loaded.files), loaded)
 
 
 def _expect_vit(model: Any) -> None:

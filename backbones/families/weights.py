@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from torch import nn
 
-from backbones.families.hub import hub_answers, not_cached, out_of_reach
+from backbones.families.checkpoint import UnusableFileError
+from backbones.families.digests import sha256_of
+from backbones.families.hub import download
 from registry.errors import UserError, WeightsError
+
+T = TypeVar("T")
+
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
+OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""What repositories of the hub, and folders copied from them, call their weights."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -22,29 +32,59 @@ class WeightFile:
     name: str
     """What a record calls it: `repository/file` from a hub, the file's own name otherwise."""
     path: Path
+    published: bool = False
+    """Whether the library itself says that these are the weights of the model."""
 
     def digest(self) -> dict[str, str]:
-        """{name: sha256}"""
-        with self.path.open("rb") as file:
-            return {self.name: hashlib.file_digest(file, "sha256").hexdigest()}
+        """{name: sha256}; the digest alone identifies the weights, the name says where they were found."""
+        return {self.name: sha256_of(self.path)}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What initialised a model."""
+
+    files: dict[str, str]
+    """sha256 by file name; empty for random weights."""
+    notes: tuple[str, ...] = ()
+    """How the file was fitted to the model where the two differ, each in a few words for a record."""
+
+
+RANDOM = Loaded({})
 
 
 def wants_no_weights(weights: str) -> bool:
-    """Whether to stay with random weights: asked for, or on the meta device, where nothing can be loaded."""
-    return str(weights).lower() == "none" or torch.get_default_device().type == "meta"
-
-
-def local_file(weights: str, model: str) -> WeightFile:
-    """A file named by the user.
+    """Whether to stay with random weights: asked for, or on the meta device, where nothing can be loaded.
 
     Raises:
-        UserError: there is no such file.
+        WeightsError: `none` spelled in another way, which would be another cell with the same numbers.
+    """
+    if weights is None or not isinstance(weights, str) or (weights.lower() in ("none", "") and weights != "none"):
+        raise WeightsError(f"weights={weights!r} is not known; write weights='none' for random weights.")
+    return weights == "none" or torch.get_default_device().type == "meta"
+
+
+def local_file(weights: str, model: str, names: Sequence[str] = TIMM_FILES) -> WeightFile:
+    """A file named by the user, or the one of these names in a folder.
+
+    Raises:
+        WeightsError: there is no such file.
     """
     path = Path(weights).expanduser()
-    if not path.is_file():
+    if path.is_dir():
+        inside = [path / name for name in names if (path / name).is_file()]
+        if not inside:
+            raise WeightsError(
+                f"weights folder {weights!r} for {model} has no {' or '.join(names)}; name the file itself."
+            )
+        path = inside[0]
+    if path.is_symlink() and not path.exists():
         raise WeightsError(
-            f"weights file {weights!r} for {model} does not exist; give a file, 'hub' or 'none' (random)."
+            f"weights file {weights!r} for {model} is a link to {path.readlink()}, which does not exist."
         )
+    if not path.is_file():
+        what = "is no regular file" if path.exists() else "does not exist"
+        raise WeightsError(f"weights file {weights!r} for {model} {what}; give a file, 'hub' or 'none' (random).")
     return WeightFile(path.name, path)
 
 
@@ -52,36 +92,37 @@ def hub_file(repository: str, names: Sequence[str], model: str) -> WeightFile:
     """The first of these files that the Hugging Face cache or hub has.
 
     Raises:
-        UserError: not cached, and the hub cannot be reached or has none of them.
+        WeightsError: not cached, and the hub cannot be reached or has none of them.
     """
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-
-    for name in names:
-        cached = try_to_load_from_cache(repository, name)
-        if isinstance(cached, str):
-            return WeightFile(f"{repository}/{name}", Path(cached))
-    described = f"{model} ({repository})"
-    if not hub_answers():
-        raise out_of_reach(described)
-    for name in names:
-        try:
-            return WeightFile(f"{repository}/{name}", Path(hf_hub_download(repository, name)))
-        except Exception as error:  # The hub client raises a dozen unrelated types, new ones with each release.
-            failure = " ".join(str(error).split())[:200] or type(error).__name__
-    raise not_cached(described, f"cannot be downloaded ({failure})")
+    name, path = download(repository, names, model)
+    return WeightFile(f"{repository}/{name}", path, published=True)
 
 
-def load_checked(file: WeightFile, model: str, load: Callable[[str], nn.Module]) -> nn.Module:
-    """Build a model from a file of weights; what goes wrong is told in one line.
+def load_checked(file: WeightFile, model: str, load: Callable[[], T]) -> T:
+    """The result of loading a file into a model; what goes wrong is told in one line.
 
     Raises:
-        UserError: the file is damaged or belongs to another model.
+        WeightsError: the file is damaged or belongs to another model.
     """
     try:
-        return load(str(file.path))
-    except Exception as error:  # Whatever a damaged or foreign file provokes in the library's loader.
+        return load()
+    except UnusableFileError as error:
+        raise WeightsError(f"weights file {str(file.path)!r} cannot be loaded into {model}: {error}.") from error
+    except Exception as error:  # Whatever a damaged or foreign file provokes in the libraries that read it.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(f"weights file {str(file.path)!r} cannot be loaded into {model}: {reason}") from error
+
+
+def warn_of_activation(file: WeightFile, model: str, activation: str, mend: str) -> str:
+    """Say that a model's name alone decides between GELU and QuickGELU, which a file of CLIP does not tell -> note."""
+    logger.warning(
+        "weights file %r does not say whether it was trained with GELU or QuickGELU; %s takes %s by its name; %s.",
+        str(file.path),
+        model,
+        activation,
+        mend,
+    )
+    return f"activation {activation} by the model's name"
 
 
 def unknown_model(model: str, library: str, known: Iterable[str]) -> UserError:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from backbones.backbone import Backbone, PictureSpec, SoundPicture
+from backbones.families.checkpoint import read_checkpoint
 from backbones.families.clip import read_clip
+from backbones.families.fit import fill
 from backbones.families.swin import read_swin
 from backbones.families.vit import read_vit
 from backbones.families.weights import WeightFile, load_checked, local_file, wants_no_weights
@@ -51,8 +53,13 @@ def _build(name: str, read: Callable[..., Backbone], weights: str) -> Backbone:
     if wants_no_weights(weights):
         return read(model, PICTURE)
     file = _embedded_file(name) if weights == EMBEDDED else local_file(weights, name)
-    load_checked(file, name, lambda path: _load(model, path))
+    load_checked(file, name, lambda: _fill(model, file))
     return read(model, PICTURE, weight_files=file.digest())
+
+
+def _fill(model: Any, file: WeightFile) -> None:
+    tensors = {name: tensor.float() for name, tensor in read_checkpoint(file.path).items()}
+    fill(model, tensors, [name for name in tensors if name not in model.state_dict()])
 
 
 def _embedded_file(name: str) -> WeightFile:
@@ -62,10 +69,3 @@ def _embedded_file(name: str) -> WeightFile:
             f"embedded weights {path.name} are missing; make them with: python -m benchmark pretrain {name}"
         )
     return WeightFile(path.name, path)
-
-
-def _load(model: Any, path: str) -> Any:
-    from safetensors.torch import load_file
-
-    model.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()})
-    return model

@@ -1,6 +1,6 @@
 """Clips as their run needs them, made once and kept: pictures, or what an untouched backbone says of them.
 
-Kept items lie under `prepared/` in the folder of `tasks.cache`, and every run that would compute the same shares them.
+Kept items lie under `prepared/` in the folder of `registry.cache`; every run that would compute the same shares them.
 AVBENCH_PREPARED=none keeps nothing; the numbers of a run do not depend on it.
 """
 
@@ -28,8 +28,8 @@ from benchmark.grid.identity import feature_key, picture_key
 from benchmark.grid.resolve import versions_of
 from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
+from registry.cache import cache_folder, keeps_prepared
 from registry.vocabulary import Item, Split
-from tasks.cache import cache_folder, keeps_prepared
 from tasks.record_file import UnevenRecordsError
 from tasks.task import Task
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 
 from benchmark.grid.cell import Cell
 from benchmark.launch.lease import Lease
+from registry.cache import keeps_prepared
 from results.record import RunRecord
 from results.store.serialise import RecordError
 from results.store.store import Store
-from tasks.cache import keeps_prepared
 
 
 class Waiting:

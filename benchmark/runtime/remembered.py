@@ -1,6 +1,6 @@
 """Facts that take a while to work out and that only the code decides, kept on disk until the code changes.
 
-They lie under `remembered/` in the folder of `tasks.cache`; AVBENCH_PREPARED=none keeps nothing.
+They lie under `remembered/` in the folder of `registry.cache`; AVBENCH_PREPARED=none keeps nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.runtime.source_digest import source_files
+from registry.cache import cache_folder, keeps_prepared
 from registry.component import Component
 from registry.errors import UserError
 from results.store.files import write_atomically
-from tasks.cache import cache_folder, keeps_prepared
 
 LIBRARIES = ("torch", "timm", "open_clip_torch")
 """Those whose models are counted."""

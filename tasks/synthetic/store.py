@@ -1,6 +1,6 @@
 """The clips of the procedural world, rendered once to disk and read from there by every run.
 
-They lie in the folder of `tasks.cache`.
+They lie in the folder of `registry.cache`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from registry.cache import cache_folder
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE, SPLITS, Split
-from tasks.cache import cache_folder
 from tasks.record_file import Record, RecordFile, write_once
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import SEGMENTS, Kind, make_scene
