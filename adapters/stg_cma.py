@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
 
 from torch import Tensor, nn
 
-from adapters.cross_attention import cross_attend
 from adapters.parts import (
     PER_FRAME,
     PER_POSITION,
@@ -29,6 +28,7 @@ from adapters.parts import (
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
 from adapters.tuned import by_name, tuned_final_norm
+from backbones.kernels.attention import cross_attend
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Streams

@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from backbones.kernels.attention import attend_in_groups, attend_over_few
+from backbones.kernels.attention import attend, attend_along_time
 from backbones.kernels.linear import multiply
 from backbones.sites import UNCHANGED, Delta, project
 
@@ -146,7 +146,7 @@ class Attention(nn.Module):
             k, v = _append(k, more_k), _append(v, more_v)
             bias = None if bias is None else F.pad(bias, (0, len(context)))
         q, k = self.compare(q, k)
-        mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
+        mixed = attend(q, k, v, bias, self.compare.scale)
         return project("proj", self.proj, mixed.transpose(2, 3).flatten(3), delta).unflatten(0, x.shape[:2])
 
     def over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
@@ -158,7 +158,7 @@ class Attention(nn.Module):
         # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
         q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
         q, k = self.compare(q, k)
-        mixed = attend_over_few(q, k, v, bias, self.compare.scale)
+        mixed = attend_along_time(q, k, v, bias, self.compare.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
 
     def _live_bias(self) -> Tensor | None:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from adapters.cross_attention import cross_attend
+from backbones.kernels.attention import cross_attend
 from benchmark.cost.clocks import give_back_memory
 from benchmark.cost.measure import PeakMemory
 from benchmark.launch.placement import cores

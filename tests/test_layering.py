@@ -18,8 +18,8 @@ LAYERS = {
     "results": {"registry", "results"},
     "benchmark": set(PACKAGES),
 }
-# The protocol: an adapter that needs more of `backbones` would be written for one family.
-PROTOCOL = {"backbones.backbone", "backbones.block"}
+# The protocol, and faster ways to compute: an adapter that needs more of `backbones` would be written for one family.
+PROTOCOL = {"backbones.backbone", "backbones.block", "backbones.kernels"}
 VERB_MODULES = (
     "parser",
     "arguments",

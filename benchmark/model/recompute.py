@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -13,7 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from backbones.backbone import Backbone
 from backbones.block import Block
-from backbones.kernels.attention import short_lived_weights
 from registry.vocabulary import Streams
 from tasks.recipe import Checkpointing
 
@@ -88,8 +87,7 @@ def computed_again(
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         keep, reuse = (nullcontext() if fused is None else _Fused(fused, again=again) for again in (False, True))
-        # Weights are kept both times, since torch counts what is.
-        return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
+        return keep, _both(_copied_buffers(scheme), reuse)
 
     if not torch.is_grad_enabled():
         return step(streams)
@@ -117,10 +115,8 @@ class _Fused(TorchDispatchMode):
 
 
 @contextmanager
-def _all(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
+def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> Iterator[None]:
+    with outer, inner:
         yield
 
 
