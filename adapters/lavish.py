@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, drop_path, together
+from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
 from adapters.scheme import AdapterScheme
 from adapters.tuned import TunedCopies, norms
-from backbones.kernels.attention import cross_attend
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams

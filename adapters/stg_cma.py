@@ -19,6 +19,7 @@ from adapters.parts import (
     Bottleneck,
     Gate,
     blocks_of,
+    cross_attend,
     drop_path,
     each_modality,
     keep_only,
@@ -28,7 +29,6 @@ from adapters.parts import (
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
 from adapters.tuned import by_name, tuned_final_norm
-from backbones.kernels.attention import cross_attend
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Streams

@@ -90,14 +90,6 @@ class QueryValueBiasLinear(nn.Linear):
         return multiply(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
 
 
-def linear_of(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
-    """An `nn.Linear` on parameters that live elsewhere; nothing is copied."""
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-    linear.weight = weight
-    linear.register_parameter("bias", bias)
-    return linear
-
-
 class Attention(nn.Module):
     """Frozen multi-head self-attention.
 

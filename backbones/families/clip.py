@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from backbones.attention import Attention, DotProduct, linear_of
+from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.common import expect, picture_of
@@ -26,6 +26,7 @@ from backbones.families.weights import (
     wants_no_weights,
 )
 from backbones.kernels.activation import read_activation
+from backbones.kernels.linear import linear_of
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import FirstToken, MeanToken
 from backbones.positions import Positions

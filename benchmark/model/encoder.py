@@ -13,7 +13,6 @@ from adapters.scheme import AdapterScheme
 from adapters.tuned import standing_in
 from backbones.backbone import Backbone
 from backbones.block import Block
-from backbones.kernels.linear import use_faster_library
 from benchmark.model.compile import CompiledSteps
 from benchmark.model.recompute import block_sizes, blocks_again, computed_again
 from registry.vocabulary import Features, Kept, Modality, Streams
@@ -22,8 +21,6 @@ from tasks.recipe import Checkpointing
 
 class Encoder(nn.Module):
     """A frozen backbone under an adapter scheme; what heads call to `encode` pictures.
-
-    Linear layers of both multiply by the faster library from then on (`backbones.kernels.linear`).
 
     Args:
         checkpointing: of which blocks only the input is kept for the backward pass, which computes them again.
@@ -45,7 +42,6 @@ class Encoder(nn.Module):
         self._without_fused: set[int] = set()
         """Blocks in which no fused attention was found, so that it need not be looked for."""
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
-        use_faster_library(self)
 
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
