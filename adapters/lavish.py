@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, norms
+from adapters.trainable_copies import TrainableCopies, norms
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
@@ -194,9 +194,9 @@ class Lavish(AdapterScheme):
         self.beside_attention = nn.ModuleList(beside(index) for index in range(len(blocks)))
         self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(blocks)))
 
-        self.norms = TunedCopies(backbone, norms, "norms with parameters") if train_norms else None
+        self.norms = TrainableCopies(backbone, norms, "norms with parameters") if train_norms else None
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.norms is None else self.norms.by_name()
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:

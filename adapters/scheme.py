@@ -27,7 +27,7 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
-    untouched: ClassVar[bool] = False
+    leaves_features_unchanged: ClassVar[bool] = False
     """Whether features stay the frozen backbone's own while it trains, so that they can be computed once and kept.
 
     Each class says so for itself: one derived from a linear probe may do anything.
@@ -41,16 +41,16 @@ class AdapterScheme(nn.Module):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.untouched = cls.__dict__.get("untouched", False)
+        cls.leaves_features_unchanged = cls.__dict__.get("leaves_features_unchanged", False)
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
-        """Trainable stand-ins for parameters of the backbone, by their names in it; none unless a scheme trains some.
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
+        """Trainable copies of parameters of the backbone, by their names in it; none unless a scheme trains some.
 
         While streams travel, from the embedding of pictures to their features, the encoder lets the frozen backbone
-        compute with these instead (`adapters.tuned.standing_in`).
+        compute with these instead (`adapters.trainable_copies.substitute_parameters`).
         """
         return {}
 

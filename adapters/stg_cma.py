@@ -28,7 +28,7 @@ from adapters.parts import (
 )
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
-from adapters.tuned import by_name, tuned_final_norm
+from adapters.trainable_copies import by_name, trainable_final_norm
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Streams
@@ -203,7 +203,7 @@ class StgCma(AdapterScheme):
         self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
         self.final_norm: nn.Module | None = None
         if train_final_norm:
-            self.final_norm = tuned_final_norm(backbone)
+            self.final_norm = trainable_final_norm(backbone)
         both = _positions_and_gates(self)
         if modality != "both":
             keep_only(self, modality)
@@ -221,7 +221,7 @@ class StgCma(AdapterScheme):
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         return self.part(index)(block, streams)
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.final_norm is None else by_name("final_norm", self.final_norm)
 
 

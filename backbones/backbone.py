@@ -96,16 +96,16 @@ class Backbone(nn.Module):
         """Stay in evaluation mode, whatever is asked of the model around."""
         return super().train(False)
 
-    def hold_weights_in(self, dtype: torch.dtype) -> Backbone:
+    def cast_projections(self, dtype: torch.dtype) -> Backbone:
         """Keep the weights of projections in the dtype of autocast, so that no step casts them again.
 
         Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
         """
-        hold_projections_in(self, dtype)
+        cast_projections(self, dtype)
         return self
 
 
-def hold_projections_in(frozen: nn.Module, dtype: torch.dtype) -> None:
+def cast_projections(frozen: nn.Module, dtype: torch.dtype) -> None:
     """Convert the linear maps, convolutions and attention biases of a frozen module in place."""
     for module in frozen.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

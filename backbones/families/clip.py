@@ -127,7 +127,7 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
     qkv = linear_of(inner.in_proj_weight, inner.in_proj_bias)
     proj = linear_of(inner.out_proj.weight, inner.out_proj.bias)
     return Block(
-        Attention(qkv, proj, heads, compare=DotProduct((width // heads) ** -0.5)),
+        Attention(qkv, proj, heads, similarity=DotProduct((width // heads) ** -0.5)),
         Mlp(block.mlp.c_fc, read_activation(block.mlp.gelu), block.mlp.c_proj),
         before=Pair(block.ln_1, block.ln_2),
         after=Pair(block.ls_1, block.ls_2),

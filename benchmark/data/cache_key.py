@@ -30,7 +30,7 @@ def extraction_of(spec: RunSpec) -> Extraction | None:
         scheme, task = look_up(ADAPTERS, spec.adapter.name), look_up(TASKS, spec.task.name)
     except UserError:  # left for the cell itself to fail of
         return None
-    if not getattr(scheme, "untouched", False):
+    if not getattr(scheme, "leaves_features_unchanged", False):
         return None
     head_options: frozenset[str] = getattr(task, "head_options", frozenset())
     data = sorted((name, value) for name, value in spec.task.options.items() if name not in head_options)

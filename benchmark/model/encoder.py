@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import standing_in
+from adapters.trainable_copies import substitute_parameters
 from backbones.backbone import Backbone
 from backbones.block import Block
 from benchmark.model.compile import CompiledSteps
-from benchmark.model.recompute import block_sizes, blocks_again, computed_again
+from benchmark.model.recompute import block_sizes, blocks_to_recompute, recompute
 from registry.vocabulary import Features, Kept, Modality, Streams
 from tasks.recipe import Checkpointing
 
@@ -46,17 +46,17 @@ class Encoder(nn.Module):
     def forward(self, pictures: Streams | Mapping[Modality, Kept]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
 
-        Features that were kept instead of pictures are given back; only under a scheme that leaves them untouched.
+        Features that were kept instead of pictures are given back; only under a scheme that leaves them unchanged.
         """
         if any(isinstance(picture, dict) for picture in pictures.values()):
             return {m: _given_back(cast(Kept, kept)) for m, kept in pictures.items()}
         pictures = cast(Streams, pictures)
-        with standing_in(self.backbone, self.scheme.tuned()):
-            again = self._blocks_again(pictures)
+        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
+            recomputed = self._blocks_to_recompute(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-                if index in again:
-                    streams = self._computed_again(index, block, streams)
+                if index in recomputed:
+                    streams = self._recompute(index, block, streams)
                 else:
                     streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)
@@ -67,7 +67,7 @@ class Encoder(nn.Module):
         features = self.forward(streams)["visual"]
         return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
 
-    def _blocks_again(self, pictures: Streams) -> frozenset[int]:
+    def _blocks_to_recompute(self, pictures: Streams) -> frozenset[int]:
         if self.checkpointing == "none" or not torch.is_grad_enabled():
             return frozenset()
         if self.checkpointing == "auto" and any(picture.is_cuda for picture in pictures.values()):
@@ -76,23 +76,23 @@ class Encoder(nn.Module):
         shapes = tuple(picture.shape for picture in pictures.values())
         if shapes not in self._sizes:
             self._sizes[shapes] = block_sizes(self.backbone, pictures)
-        return blocks_again(self.checkpointing, self._sizes[shapes])
+        return blocks_to_recompute(self.checkpointing, self._sizes[shapes])
 
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         if self._compiled is not None:
             return self._compiled(self.scheme, index, block, streams)
         return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
 
-    def _computed_again(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _recompute(self, index: int, block: Block, streams: Streams) -> Streams:
         fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None
-        streams = computed_again(partial(self._step_again, index, block), streams, self.scheme, fused)
+        streams = recompute(partial(self._step_with_copies, index, block), streams, self.scheme, fused)
         if not fused:
             self._without_fused.add(index)
         return streams
 
-    def _step_again(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _step_with_copies(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
-        with standing_in(self.backbone, self.scheme.tuned()):
+        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
             return self._step(index, block, streams)
 
 

@@ -33,7 +33,7 @@ FUSED = frozenset(
 """What `scaled_dot_product_attention` becomes."""
 
 
-def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
+def blocks_to_recompute(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
     """Which blocks are computed again.
 
     What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
@@ -71,7 +71,7 @@ def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
     return sizes
 
 
-def computed_again(
+def recompute(
     step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, fused: list[Any] | None = None
 ) -> Streams:
     """`step(streams)` that keeps only its input and what `fused` takes.

@@ -134,13 +134,13 @@ class MovesTheBackbone(WithLinear):
 
 
 class BorrowsAParameter(AdapterScheme):
-    def tuned(self):
+    def trainable_copies(self):
         return {"final_norm.bias": nn.Parameter(torch.zeros(64))}
 
 
 class StandsInForNobody(BitFit):
-    def tuned(self):
-        return {"final_norm.offset": super().tuned()["final_norm.bias"]}
+    def trainable_copies(self):
+        return {"final_norm.offset": super().trainable_copies()["final_norm.bias"]}
 
 
 class TrainsRoundedCopies(BitFit):
@@ -179,7 +179,7 @@ def test_the_exam_finds_an_offender(offender, check, error, words):
 
 def test_a_broken_promise_to_leave_features_alone_is_found(backbone, pictures):
     class Shifted(AdapterScheme):
-        untouched = True
+        leaves_features_unchanged = True
         identity_at_start = False
 
         def forward_block(self, index, block, streams):
@@ -193,5 +193,5 @@ def test_a_scheme_derived_from_the_probe_does_not_inherit_its_promise():
     class Derived(LinearProbe):
         pass
 
-    assert LinearProbe.untouched
-    assert not Derived.untouched
+    assert LinearProbe.leaves_features_unchanged
+    assert not Derived.leaves_features_unchanged

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmark.model import recompute as checkpointing
 from benchmark.model.build import build_backbone, build_scheme
 from benchmark.model.encoder import Encoder
-from benchmark.model.recompute import LEAST, MOST, block_sizes, blocks_again
+from benchmark.model.recompute import LEAST, MOST, block_sizes, blocks_to_recompute
 from registry import Component
 from tasks.recipe import Checkpointing
 
@@ -33,7 +33,7 @@ def outcome(case: str, precision: str, checkpointing: Checkpointing) -> tuple[di
     for parameter in scheme.parameters():  # away from the identity, where some gradients are zero
         parameter.data.add_(torch.randn_like(parameter), alpha=0.1)
     if precision == "bf16":
-        backbone.hold_weights_in(torch.bfloat16)
+        backbone.cast_projections(torch.bfloat16)
     encoder = Encoder(backbone, scheme, checkpointing=checkpointing).train()
     sizes, sound = backbone.picture.size, backbone.picture.sound
     pictures = {
@@ -80,20 +80,20 @@ def test_running_statistics_do_move() -> None:
 def test_the_largest_blocks_hold_a_quarter_of_all() -> None:
     swin = [8] * 2 + [4] * 2 + [2] * 18 + [1] * 2
     scale = LEAST // 32
-    assert blocks_again("auto", [scale * size for size in swin]) == set(range(2))
-    assert blocks_again("auto", [LEAST // 8] * 12) == set(range(3))
-    assert blocks_again("auto", [LEAST // 4, LEAST // 2, LEAST // 4]) == {1}
+    assert blocks_to_recompute("auto", [scale * size for size in swin]) == set(range(2))
+    assert blocks_to_recompute("auto", [LEAST // 8] * 12) == set(range(3))
+    assert blocks_to_recompute("auto", [LEAST // 4, LEAST // 2, LEAST // 4]) == {1}
 
 
 def test_what_auto_keeps_is_bounded() -> None:
-    assert blocks_again("auto", [MOST // 4] * 12) == set(range(8))
-    assert blocks_again("auto", [2 * MOST] * 3) == {0, 1, 2}
+    assert blocks_to_recompute("auto", [MOST // 4] * 12) == set(range(8))
+    assert blocks_to_recompute("auto", [2 * MOST] * 3) == {0, 1, 2}
 
 
 def test_small_steps_and_other_choices_do_not_depend_on_size() -> None:
-    assert blocks_again("auto", [LEAST // 4] * 3) == set()
-    assert blocks_again("blocks", [1, 1]) == {0, 1}
-    assert blocks_again("none", [LEAST] * 2) == set()
+    assert blocks_to_recompute("auto", [LEAST // 4] * 3) == set()
+    assert blocks_to_recompute("blocks", [1, 1]) == {0, 1}
+    assert blocks_to_recompute("none", [LEAST] * 2) == set()
 
 
 @pytest.mark.parametrize("name", ["tiny_vit", "tiny_swin"])
@@ -116,9 +116,9 @@ def test_auto_leaves_small_steps_alone(least: int, again: int, monkeypatch: pyte
 
     def count(step, *others, **options):
         counted.append(step)
-        return checkpointing.computed_again(step, *others, **options)
+        return checkpointing.recompute(step, *others, **options)
 
-    monkeypatch.setattr("benchmark.model.encoder.computed_again", count)
+    monkeypatch.setattr("benchmark.model.encoder.recompute", count)
     plain, kept = outcome("a trained final norm", "bf16", checkpointing="none")
     auto, kept_less = outcome("a trained final norm", "bf16", checkpointing="auto")
     assert len(counted) == again
@@ -135,7 +135,7 @@ def test_fused_attention_is_not_computed_again() -> None:
         return {"visual": torch.nn.functional.scaled_dot_product_attention(x, x, x).exp()}
 
     with Calls() as calls:
-        out = checkpointing.computed_again(step, {"visual": x}, torch.nn.Module(), [])
+        out = checkpointing.recompute(step, {"visual": x}, torch.nn.Module(), [])
         out["visual"].sum().backward()
     assert calls["_scaled_dot_product_flash_attention_for_cpu"] == 1
     assert calls["_scaled_dot_product_flash_attention_for_cpu_backward"] == 1
