@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -144,8 +144,6 @@ class Lavish(AdapterScheme):
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
-
-    published_with: ClassVar[frozenset[str] | None] = frozenset({"classifier"})
 
     def __init__(
         self,

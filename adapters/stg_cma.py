@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from torch import Tensor, nn
 
@@ -158,8 +158,6 @@ class StgCma(AdapterScheme):
         UserError: an option out of range, or a ratio that leaves no hidden channel.
     """
 
-    published_with: ClassVar[frozenset[str] | None] = frozenset({"sound_stem"})
-
     def __init__(
         self,
         backbone: Backbone,
@@ -204,11 +202,8 @@ class StgCma(AdapterScheme):
         self.final_norm: nn.Module | None = None
         if train_final_norm:
             self.final_norm = trainable_final_norm(backbone)
-        both = _positions_and_gates(self)
         if modality != "both":
             keep_only(self, modality)
-        # The authors' modules have gates and both modalities' positions in every mode.
-        self.unused_as_published = both - _positions_and_gates(self) + (0 if exchange else 2 * len(blocks))
 
     def enter(self, streams: Streams) -> Streams:
         if self.embedding is None:
@@ -216,6 +211,7 @@ class StgCma(AdapterScheme):
         return {m: self.embedding[m](x) for m, x in streams.items()}
 
     def part(self, index: int) -> nn.Module:
+        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
         return self.blocks[index]
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
@@ -223,11 +219,6 @@ class StgCma(AdapterScheme):
 
     def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.final_norm is None else by_name("final_norm", self.final_norm)
-
-
-def _positions_and_gates(scheme: nn.Module) -> int:
-    kinds = (TemporalEmbedding, TemporalBias, Gate)
-    return sum(p.numel() for m in scheme.modules() if isinstance(m, kinds) for p in m.parameters())
 
 
 def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:

@@ -204,13 +204,14 @@ class _KeepingInputs(Function):
             weights = kept[index] if kept else _weights(a, b, bias, ctx.scale, ctx.exchange)
             to_logits = _through_softmax((to @ c.mT).to(weights.dtype), weights, b, ctx.exchange)
             narrow = to_logits.to(q.dtype)
-            to_inputs = (
-                _scaled(narrow @ b, ctx.scale) if wanted[0] else None,
-                narrow.mT @ _scaled(a, ctx.scale) if wanted[1] else None,
-                weights.to(v.dtype).mT @ to if wanted[2] else None,
-            )
+            to_q = _scaled(narrow @ b, ctx.scale) if wanted[0] else None
+            to_k = narrow.mT @ _scaled(a, ctx.scale) if wanted[1] else None
+            to_v = weights.to(v.dtype).mT @ to if wanted[2] else None
+            if ctx.exchange and to_k is not None and to_v is not None:
+                # Of one tensor, so one gradient: autograd would add the two to what else reaches it one by one.
+                to_k, to_v = to_v + to_k, None
             apart = q[piece].shape[ctx.merged : ctx.merged + 2]
-            for parts, part in zip(found, to_inputs, strict=True):
+            for parts, part in zip(found, (to_q, to_k, to_v), strict=True):
                 parts += [] if part is None else [part.unflatten(ctx.merged, apart)]
             if wanted[3]:
                 added = _summed(to_logits, bias, b)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from benchmark.grid.grid import RunSpec
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Cell, Marker
+from benchmark.runtime.memory import share_with
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from results.record import Failure, RunRecord
@@ -58,6 +59,8 @@ class Job:
     """None is `benchmark.training.train`."""
     processes: int = 1
     """Processes that train the cell together, each on a GPU of its own."""
+    cells: int = 1
+    """Cells that its machine runs at a time, which share its memory; 0 is one for each core."""
 
     @property
     def log(self) -> Path:
@@ -188,6 +191,7 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
     from registry.plugins import load_plugins
 
     torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
+    share_with(job.cells or len(os.sched_getaffinity(0)))
     load_plugins(job.plugins, report=print)
     if job.train:
         return job.train, pieces or 1

@@ -64,7 +64,7 @@ class Placement:
         """What the process of a cell needs to know."""
         return Job(
             cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.keep_checkpoints, train,
-            processes=self.gpus_per_cell,
+            processes=self.gpus_per_cell, cells=self.jobs,
         )  # fmt: skip
 
 

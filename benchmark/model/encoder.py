@@ -15,6 +15,7 @@ from backbones.backbone import Backbone
 from backbones.block import Block
 from benchmark.model.compile import CompiledSteps
 from benchmark.model.recompute import block_sizes, blocks_to_recompute, recompute
+from benchmark.runtime.memory import free_memory
 from registry.vocabulary import Features, Kept, Modality, Streams
 from tasks.recipe import Checkpointing
 
@@ -38,7 +39,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
-        self._sizes: dict[tuple[torch.Size, ...], list[int]] = {}
+        self._recomputed: dict[tuple[torch.Size, ...], frozenset[int]] = {}
         self._without_fused: set[int] = set()
         """Blocks in which no fused attention was found, so that it need not be looked for."""
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
@@ -74,9 +75,16 @@ class Encoder(nn.Module):
             # Memory that a GPU has and does not use is worth nothing.
             return frozenset()
         shapes = tuple(picture.shape for picture in pictures.values())
-        if shapes not in self._sizes:
-            self._sizes[shapes] = block_sizes(self.backbone, pictures)
-        return blocks_to_recompute(self.checkpointing, self._sizes[shapes])
+        if shapes not in self._recomputed:
+            # Once: after its first step the process keeps for itself what that took.
+            self._recomputed[shapes] = blocks_to_recompute(
+                self.checkpointing,
+                block_sizes(self.backbone, pictures),
+                reduced=torch.is_autocast_enabled("cpu"),
+                trained=sum(p.numel() for p in self.scheme.parameters()),
+                free=free_memory(),
+            )
+        return self._recomputed[shapes]
 
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         if self._compiled is not None:
