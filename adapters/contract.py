@@ -162,11 +162,14 @@ def uses_the_protocol_only(make: MakeScheme, backbone: Any, pictures: Streams) -
 
 
 def runs_without_data(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """On the meta device the scheme builds and runs, so that parameters and operations are counted in seconds."""
+    """On the meta device the scheme builds, runs and has gradients, so that it is counted in seconds."""
     with torch.device("meta"):
         frozen = copy.deepcopy(backbone).to("meta")
         features = encode(make(frozen), frozen, {m: picture.to("meta") for m, picture in pictures.items()})
     assert all(f.pooled.is_meta for f in features.values()), "creates tensors on a fixed device"
+    loss = torch.stack([part.sum() for f in features.values() for part in (f.tokens, f.pooled)]).sum()
+    if loss.requires_grad:
+        loss.backward()
 
 
 CHECKS: tuple[Check, ...] = (
