@@ -149,6 +149,20 @@ class TrainsRoundedCopies(BitFit):
         self.to(backbone.blocks[0]._maps["qkv"].weight.dtype)
 
 
+class GradientOnAFixedDevice(BitFit):
+    class Stay(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return torch.zeros(gradient.shape, device="cpu")
+
+    def leave(self, streams, finish):
+        return super().leave({m: self.Stay.apply(x) for m, x in streams.items()}, finish)
+
+
 @pytest.mark.parametrize(
     ("offender", "check", "error", "words"),
     [
@@ -166,6 +180,7 @@ class TrainsRoundedCopies(BitFit):
         (RemembersThePartner, contract.accepts_a_lone_stream, AssertionError, "remembers"),
         (MixesClips, contract.keeps_clips_apart, AssertionError, "not close"),
         (MovesOneModalityFirst, contract.keeps_clips_apart, AssertionError, "not close"),
+        (GradientOnAFixedDevice, contract.runs_without_data, RuntimeError, "expected device meta"),
         (ReachesIntoTheBlock, contract.uses_the_protocol_only, AttributeError, "'parameters' is not in the block"),
     ],
 )
