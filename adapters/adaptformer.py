@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adapters.parts import blocks_of, each_modality, together
+from adapters.parts import Linear, blocks_of, each_modality, together
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.vocabulary import Streams
@@ -30,7 +30,7 @@ class ParallelBottleneck(nn.Module):
 
     def __init__(self, dim: int, hidden: int, scale: float, dropout: float) -> None:
         super().__init__()
-        self.down, self.up = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.down, self.up = Linear(dim, hidden), Linear(hidden, dim)
         self.scale, self.dropout = scale, nn.Dropout(dropout)
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         for zero in (self.down.bias, self.up.weight, self.up.bias):

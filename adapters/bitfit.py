@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, biases
+from adapters.trainable_copies import TrainableCopies, biases
 from registry import register_adapter
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class BitFit(AdapterScheme):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.copies = TunedCopies(backbone, biases, "biases")
+        self.copies = TrainableCopies(backbone, biases, "biases")
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return self.copies.by_name()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from adapters.linear_probe import LinearProbe
 from adapters.scheme import AdapterScheme
-from adapters.tuned import standing_in
+from adapters.trainable_copies import substitute_parameters
 from registry.vocabulary import MODALITIES, Features, Modality, Streams
 
 MakeScheme = Callable[..., AdapterScheme]
@@ -49,7 +49,7 @@ def encode(
     scheme: AdapterScheme, backbone: Any, pictures: Streams, protocol_only: bool = False
 ) -> dict[Modality, Features]:
     """Pictures {m: (B, T, 3, S, S)} through the backbone under the scheme, as a run does it."""
-    with standing_in(backbone, scheme.tuned()):
+    with substitute_parameters(backbone, scheme.trainable_copies()):
         streams = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()})
         for index, block in enumerate(backbone.blocks):
             seen: Any = ProtocolOnly(block) if protocol_only else block
@@ -66,12 +66,12 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
     for m, features in encode(perturbed(make(backbone)), backbone, pictures).items():
         assert features.tokens.shape == plain[m].tokens.shape, f"shape of {m} tokens changed"
         assert features.pooled.shape == plain[m].pooled.shape, f"shape of {m} features changed"
-    half = copy.deepcopy(backbone).hold_weights_in(torch.bfloat16)
+    half = copy.deepcopy(backbone).cast_projections(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         scheme = perturbed(make(half))
         rounded = [name for name, p in scheme.named_parameters() if p.dtype != torch.float32]
         assert not rounded, f"trains {', '.join(rounded)} in a reduced type"
-        with standing_in(half, scheme.tuned()):
+        with substitute_parameters(half, scheme.trainable_copies()):
             streams = scheme.enter({m: half.embed(x) for m, x in pictures.items()})
             for index, block in enumerate(half.blocks):
                 streams = {m: block.enter(x) for m, x in streams.items()}
@@ -90,7 +90,7 @@ def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> No
     plain = encode(LinearProbe(backbone), backbone, pictures)
     if scheme.identity_at_start:
         assert _same(encode(scheme, backbone, pictures), plain), "promised the identity at start, but features differ"
-    if scheme.untouched:
+    if scheme.leaves_features_unchanged:
         assert _same(encode(perturbed(scheme).train(), backbone, pictures), plain), "promised to leave features alone"
     elif any(True for _ in scheme.parameters()):
         trained = encode(perturbed(scheme), backbone, pictures)
@@ -112,14 +112,14 @@ def trains_its_own_parameters_only(make: MakeScheme, backbone: Any, pictures: St
 
 
 def leaves_the_backbone_untouched(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """A step of training changes nothing in the backbone, and stand-ins are parameters that the scheme owns."""
+    """A step of training changes nothing in the backbone, and trainable copies are parameters that the scheme owns."""
     before = {name: (value, value.clone()) for name, value in backbone.state_dict(keep_vars=True).items()}
     scheme = perturbed(make(backbone))
-    stand_ins = scheme.tuned()
+    copies = scheme.trainable_copies()
     owned = {id(p) for p in scheme.parameters()}
-    borrowed = [name for name, p in stand_ins.items() if id(p) not in owned]
+    borrowed = [name for name, p in copies.items() if id(p) not in owned]
     assert not borrowed, f"trains {', '.join(borrowed)} without owning it"
-    for name, p in stand_ins.items():
+    for name, p in copies.items():
         assert name in before, f"stands in for {name}, which the backbone has not"
         assert p.shape == before[name][0].shape, f"its {name} has another shape than the backbone's"
     loss = _random_loss(encode(scheme, backbone, pictures))
@@ -162,11 +162,14 @@ def uses_the_protocol_only(make: MakeScheme, backbone: Any, pictures: Streams) -
 
 
 def runs_without_data(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
-    """On the meta device the scheme builds and runs, so that parameters and operations are counted in seconds."""
+    """On the meta device the scheme builds, runs and has gradients, so that it is counted in seconds."""
     with torch.device("meta"):
         frozen = copy.deepcopy(backbone).to("meta")
         features = encode(make(frozen), frozen, {m: picture.to("meta") for m, picture in pictures.items()})
     assert all(f.pooled.is_meta for f in features.values()), "creates tensors on a fixed device"
+    loss = torch.stack([part.sum() for f in features.values() for part in (f.tokens, f.pooled)]).sum()
+    if loss.requires_grad:
+        loss.backward()
 
 
 CHECKS: tuple[Check, ...] = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, everything
+from adapters.trainable_copies import TrainableCopies, everything
 from registry import register_adapter
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class FullFinetune(AdapterScheme):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.copies = TunedCopies(backbone, everything, "parameters")
+        self.copies = TrainableCopies(backbone, everything, "parameters")
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return self.copies.by_name()

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 
-from adapters.cross_attention import cross_attend
-from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, drop_path, together
+from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, norms
+from adapters.trainable_copies import TrainableCopies, norms
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
@@ -146,8 +145,6 @@ class Lavish(AdapterScheme):
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
 
-    published_with: ClassVar[frozenset[str] | None] = frozenset({"classifier"})
-
     def __init__(
         self,
         backbone: Backbone,
@@ -195,9 +192,9 @@ class Lavish(AdapterScheme):
         self.beside_attention = nn.ModuleList(beside(index) for index in range(len(blocks)))
         self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(blocks)))
 
-        self.norms = TunedCopies(backbone, norms, "norms with parameters") if train_norms else None
+        self.norms = TrainableCopies(backbone, norms, "norms with parameters") if train_norms else None
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.norms is None else self.norms.by_name()
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:

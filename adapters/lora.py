@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from adapters.parts import blocks_of, each_modality
+from adapters.parts import Linear, blocks_of, each_modality
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
@@ -31,7 +31,7 @@ class LowRank(nn.Module):
 
     def __init__(self, dim: int, out: int, rank: int, alpha: float) -> None:
         super().__init__()
-        self.down, self.up = nn.Linear(dim, rank, bias=False), nn.Linear(rank, out, bias=False)
+        self.down, self.up = Linear(dim, rank, bias=False), Linear(rank, out, bias=False)
         self.scale = alpha / rank
         nn.init.kaiming_uniform_(self.down.weight, a=math.sqrt(5))
         nn.init.zeros_(self.up.weight)

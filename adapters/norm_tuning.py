@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, norms
+from adapters.trainable_copies import TrainableCopies, norms
 from registry import register_adapter
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class NormTuning(AdapterScheme):
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
-        self.copies = TunedCopies(backbone, norms, "norms with parameters")
+        self.copies = TrainableCopies(backbone, norms, "norms with parameters")
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return self.copies.by_name()

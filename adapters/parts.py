@@ -9,12 +9,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backbones.kernels.attention import cross_attend
+from backbones.kernels.linear import Linear
 from registry.errors import UserError
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
     from backbones.block import Block
+
+__all__ = [
+    "PER_FRAME",
+    "PER_POSITION",
+    "PER_POSITION_OF_THE_BATCH",
+    "Bottleneck",
+    "Gate",
+    "GroupedLinear",
+    "Linear",
+    "TokenBatchNorm",
+    "blocks_of",
+    "cross_attend",
+    "drop_path",
+    "each_modality",
+    "keep_only",
+    "stages",
+    "together",
+]
 
 
 def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
@@ -77,8 +97,8 @@ class Bottleneck(nn.Module):
 
     def __init__(self, dim: int, hidden: int) -> None:
         super().__init__()
-        self.down = nn.Linear(dim, hidden)
-        self.up = nn.Linear(hidden, dim)
+        self.down = Linear(dim, hidden)
+        self.up = Linear(hidden, dim)
         nn.init.trunc_normal_(self.down.weight, std=0.02)
         for zero in (self.down.bias, self.up.weight, self.up.bias):
             nn.init.zeros_(zero)

@@ -27,30 +27,24 @@ class AdapterScheme(nn.Module):
     identity_at_start: ClassVar[bool] = True
     """Whether, with default options and before training, features equal the frozen backbone's."""
 
-    untouched: ClassVar[bool] = False
+    leaves_features_unchanged: ClassVar[bool] = False
     """Whether features stay the frozen backbone's own while it trains, so that they can be computed once and kept.
 
     Each class says so for itself: one derived from a linear probe may do anything.
     """
 
-    published_with: ClassVar[frozenset[str] | None] = None
-    """Which parts that `Backbone.left_out` knows the method's paper counts in its totals; None without such a paper."""
-
-    unused_as_published: int = 0
-    """Parameters that the published code creates and counts but never uses. They do not exist here."""
-
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls.untouched = cls.__dict__.get("untouched", False)
+        cls.leaves_features_unchanged = cls.__dict__.get("leaves_features_unchanged", False)
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
-        """Trainable stand-ins for parameters of the backbone, by their names in it; none unless a scheme trains some.
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
+        """Trainable copies of parameters of the backbone, by their names in it; none unless a scheme trains some.
 
         While streams travel, from the embedding of pictures to their features, the encoder lets the frozen backbone
-        compute with these instead (`adapters.tuned.standing_in`).
+        compute with these instead (`adapters.trainable_copies.substitute_parameters`).
         """
         return {}
 
@@ -64,13 +58,6 @@ class AdapterScheme(nn.Module):
         streams = {m: x + update[m] for m, x in streams.items()}
         update = together(block.feed_forward, streams)
         return {m: x + update[m] for m, x in streams.items()}
-
-    def part(self, index: int) -> nn.Module | None:
-        """The module whose call with (block, streams) is all that `forward_block` does there, if there is one.
-
-        Then `torch.compile` makes one program for blocks that are alike, instead of one for each.
-        """
-        return None
 
     def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
         """After the last block: {m: (B, T, L, D)} -> features.

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from torch import Tensor, nn
 
-from adapters.cross_attention import cross_attend
 from adapters.parts import (
     PER_FRAME,
     PER_POSITION,
@@ -20,6 +19,7 @@ from adapters.parts import (
     Bottleneck,
     Gate,
     blocks_of,
+    cross_attend,
     drop_path,
     each_modality,
     keep_only,
@@ -28,7 +28,7 @@ from adapters.parts import (
 )
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
-from adapters.tuned import by_name, tuned_final_norm
+from adapters.trainable_copies import by_name, trainable_final_norm
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.vocabulary import MODALITIES, PARTNER, Streams
@@ -158,8 +158,6 @@ class StgCma(AdapterScheme):
         UserError: an option out of range, or a ratio that leaves no hidden channel.
     """
 
-    published_with: ClassVar[frozenset[str] | None] = frozenset({"sound_stem"})
-
     def __init__(
         self,
         backbone: Backbone,
@@ -203,12 +201,9 @@ class StgCma(AdapterScheme):
         self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
         self.final_norm: nn.Module | None = None
         if train_final_norm:
-            self.final_norm = tuned_final_norm(backbone)
-        both = _positions_and_gates(self)
+            self.final_norm = trainable_final_norm(backbone)
         if modality != "both":
             keep_only(self, modality)
-        # The authors' modules have gates and both modalities' positions in every mode.
-        self.unused_as_published = both - _positions_and_gates(self) + (0 if exchange else 2 * len(blocks))
 
     def enter(self, streams: Streams) -> Streams:
         if self.embedding is None:
@@ -216,18 +211,14 @@ class StgCma(AdapterScheme):
         return {m: self.embedding[m](x) for m, x in streams.items()}
 
     def part(self, index: int) -> nn.Module:
+        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
         return self.blocks[index]
 
     def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
         return self.part(index)(block, streams)
 
-    def tuned(self) -> Mapping[str, nn.Parameter]:
+    def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.final_norm is None else by_name("final_norm", self.final_norm)
-
-
-def _positions_and_gates(scheme: nn.Module) -> int:
-    kinds = (TemporalEmbedding, TemporalBias, Gate)
-    return sum(p.numel() for m in scheme.modules() if isinstance(m, kinds) for p in m.parameters())
 
 
 def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:

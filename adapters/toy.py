@@ -81,7 +81,7 @@ class ToyBackbone(nn.Module):
         self.final_norm = nn.LayerNorm(self.dim)
         self.requires_grad_(False)
 
-    def hold_weights_in(self, dtype: torch.dtype) -> ToyBackbone:
+    def cast_projections(self, dtype: torch.dtype) -> ToyBackbone:
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 module.to(dtype)

@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from backbones.kernels.attention import attend_in_groups, attend_over_few
+from backbones.kernels.attention import attend, attend_along_time
 from backbones.kernels.linear import multiply
 from backbones.sites import UNCHANGED, Delta, project
 
@@ -90,21 +90,13 @@ class QueryValueBiasLinear(nn.Linear):
         return multiply(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
 
 
-def linear_of(weight: nn.Parameter, bias: nn.Parameter | None) -> nn.Linear:
-    """An `nn.Linear` on parameters that live elsewhere; nothing is copied."""
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-    linear.weight = weight
-    linear.register_parameter("bias", bias)
-    return linear
-
-
 class Attention(nn.Module):
     """Frozen multi-head self-attention.
 
     Args:
         qkv: D -> 3 · H · d; rows are queries, keys, values, each with its heads one after the other.
         proj: H · d -> D.
-        compare: `DotProduct` or `CosineSimilarity`.
+        similarity: `DotProduct` or `CosineSimilarity`.
         position: called once without arguments for the pretrained position bias (H, l, l) inside a group.
         mask: (G, l, l), added to the bias of every head.
     """
@@ -119,13 +111,13 @@ class Attention(nn.Module):
         proj: nn.Linear,
         heads: int,
         *,
-        compare: DotProduct | CosineSimilarity,
+        similarity: DotProduct | CosineSimilarity,
         position: nn.Module | None = None,
         mask: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.qkv, self.proj, self.heads = qkv, proj, heads
-        self.compare, self.position = compare, position
+        self.similarity, self.position = similarity, position
         self.register_buffer("mask", mask, persistent=False)
         with torch.no_grad():
             bias = self._live_bias()
@@ -145,8 +137,8 @@ class Attention(nn.Module):
             _, more_k, more_v = self._heads(context[None, None], delta)
             k, v = _append(k, more_k), _append(v, more_v)
             bias = None if bias is None else F.pad(bias, (0, len(context)))
-        q, k = self.compare(q, k)
-        mixed = attend_in_groups(q, k, v, bias, self.compare.scale)
+        q, k = self.similarity(q, k)
+        mixed = attend(q, k, v, bias, self.similarity.scale)
         return project("proj", self.proj, mixed.transpose(2, 3).flatten(3), delta).unflatten(0, x.shape[:2])
 
     def over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
@@ -157,8 +149,8 @@ class Attention(nn.Module):
         """
         # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
         q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
-        q, k = self.compare(q, k)
-        mixed = attend_over_few(q, k, v, bias, self.compare.scale)
+        q, k = self.similarity(q, k)
+        mixed = attend_along_time(q, k, v, bias, self.similarity.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
 
     def _live_bias(self) -> Tensor | None:

@@ -26,7 +26,8 @@ class Backbone(nn.Module):
         pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
         norm_after_pool: where the family pools before its final norm.
         weight_files: sha256 of every file that initialised the weights, by file name; empty means random weights.
-        classifier: parameters of the pretrained classifier, which is left out here; None where unknown.
+        classifier: parameters of the pretrained classifier, which is left out here; None where unknown. Kept as
+            `classifier_size`.
 
     Raises:
         UserError: the frames or the sound pictures of `picture` do not fit the stem.
@@ -53,7 +54,7 @@ class Backbone(nn.Module):
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
         self.weight_files = dict(weight_files or {})
-        self._classifier = classifier
+        self.classifier_size = classifier
         self.requires_grad_(False)
         self.eval()
 
@@ -61,19 +62,6 @@ class Backbone(nn.Module):
     def random_weights(self) -> bool:
         """Whether no file initialised the weights."""
         return not self.weight_files
-
-    @property
-    def left_out(self) -> dict[str, int]:
-        """Parameters that published models hold beside these, by part; a part of unknown size is missing.
-
-        `classifier`: the pretrained one. `sound_stem`: a stem of its own for sound, 0 where this backbone has it.
-        """
-        sizes = {} if self._classifier is None else {"classifier": self._classifier}
-        if self.sound_stem is not None:
-            return {**sizes, "sound_stem": 0}
-        shared = {id(token) for token in self.stem.prefix}
-        own = self.stem.for_sound(self.picture.sound).parameters()
-        return {**sizes, "sound_stem": sum(p.numel() for p in own if id(p) not in shared)}
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).
@@ -96,16 +84,16 @@ class Backbone(nn.Module):
         """Stay in evaluation mode, whatever is asked of the model around."""
         return super().train(False)
 
-    def hold_weights_in(self, dtype: torch.dtype) -> Backbone:
+    def cast_projections(self, dtype: torch.dtype) -> Backbone:
         """Keep the weights of projections in the dtype of autocast, so that no step casts them again.
 
         Norms, embeddings and temperatures keep theirs; run under `torch.autocast` with the same dtype from then on.
         """
-        hold_projections_in(self, dtype)
+        cast_projections(self, dtype)
         return self
 
 
-def hold_projections_in(frozen: nn.Module, dtype: torch.dtype) -> None:
+def cast_projections(frozen: nn.Module, dtype: torch.dtype) -> None:
     """Convert the linear maps, convolutions and attention biases of a frozen module in place."""
     for module in frozen.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

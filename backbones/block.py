@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from backbones.attention import Attention
 from backbones.sites import UNCHANGED, Delta, project
-from backbones.windows import Groups, WholePicture
+from backbones.windows import WholePicture, Windows
 
 __all__ = ["UNCHANGED", "Block", "Delta", "Mlp", "Pair"]
 
@@ -55,14 +55,14 @@ class Block(nn.Module):
         *,
         before: Pair,
         after: Pair,
-        groups: Groups | None = None,
+        windows: Windows | None = None,
         enter: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.attention, self.mlp = attention, mlp
         self.before_attention, self.before_mlp = before
         self.after_attention, self.after_mlp = after
-        self.groups = groups or WholePicture()
+        self.windows = windows or WholePicture()
         self.entrance = enter or nn.Identity()
         linears = {"qkv": attention.qkv, "proj": attention.proj, "fc1": mlp.fc1, "fc2": mlp.fc2}
         self.sites = {site: (linear.in_features, linear.out_features) for site, linear in linears.items()}
@@ -114,11 +114,11 @@ class Block(nn.Module):
 
     def group(self, x: Tensor) -> Tensor:
         """Tokens in the sets that attend to each other: (B, T, L, D) -> (B, T, G, L / G, D)."""
-        return self.groups.split(x)
+        return self.windows.split(x)
 
-    def ungroup(self, groups: Tensor) -> Tensor:
+    def ungroup(self, windows: Tensor) -> Tensor:
         """The inverse of `group`: (B, T, G, L / G, D) -> (B, T, L, D)."""
-        return self.groups.join(groups)
+        return self.windows.join(windows)
 
     def _check(self, delta: Delta) -> None:
         wrong = [site for site in delta if site not in self.sites]

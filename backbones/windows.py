@@ -8,27 +8,27 @@ from typing import Protocol
 from torch import Tensor
 
 
-class Groups(Protocol):
-    """A partition of L tokens into G groups of equal size, and its inverse."""
+class Windows(Protocol):
+    """A partition of L tokens into G windows of equal size, and its inverse."""
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, L, D) -> (B, T, G, L / G, D)"""
 
-    def join(self, groups: Tensor) -> Tensor:
+    def join(self, windows: Tensor) -> Tensor:
         """(B, T, G, L / G, D) -> (B, T, L, D)"""
 
 
 @dataclass(frozen=True)
 class WholePicture:
-    """One group: every token attends to every token."""
+    """One window: every token attends to every token."""
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, L, D) -> (B, T, 1, L, D)"""
         return x.unsqueeze(2)
 
-    def join(self, groups: Tensor) -> Tensor:
+    def join(self, windows: Tensor) -> Tensor:
         """(B, T, 1, L, D) -> (B, T, L, D)"""
-        return groups.squeeze(2)
+        return windows.squeeze(2)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,10 @@ class ShiftedWindows:
         x = x.unflatten(3, (columns // wide, wide)).unflatten(2, (rows // high, high))
         return x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
-    def join(self, groups: Tensor) -> Tensor:
+    def join(self, windows: Tensor) -> Tensor:
         """(B, T, G, L / G, D) -> (B, T, L, D)"""
         (rows, columns), (high, wide) = self.grid, self.window
-        x = groups.unflatten(3, (high, wide)).unflatten(2, (rows // high, columns // wide))
+        x = windows.unflatten(3, (high, wide)).unflatten(2, (rows // high, columns // wide))
         x = x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
         if any(self.shift):
             x = x.roll(self.shift, dims=(2, 3))

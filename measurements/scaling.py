@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 
-from adapters.cross_attention import cross_attend
+from backbones.kernels.attention import cross_attend
 from benchmark.cost.clocks import give_back_memory
 from benchmark.cost.measure import PeakMemory
 from benchmark.model.build import build_backbone, build_scheme
@@ -121,7 +121,7 @@ def _value(axis: str, value: int) -> str:
 def _model_step(point: Point) -> Callable[[], None]:
     sound = {"frames": point.side, "mel_bands": point.side, "frame_shift_ms": 1000 / point.side}
     options = {"model": MODEL, "weights": "none", "size": point.side, "sound": sound}
-    backbone = build_backbone(Component("vit", options)).hold_weights_in(torch.bfloat16)
+    backbone = build_backbone(Component("vit", options)).cast_projections(torch.bfloat16)
     encoder = Encoder(backbone, build_scheme(Component(point.adapter), backbone, point.segments)).train()
     shape = (point.clips, point.segments, 3, point.side, point.side)
     pictures = {"visual": torch.randn(shape), "audio": torch.randn(shape)}

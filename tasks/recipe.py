@@ -80,7 +80,7 @@ class Recipe:
     precision: Literal["bf16", "fp32"] = "bf16"
     checkpointing: Checkpointing = "auto"
     """Whether blocks are computed again in the backward pass instead of keeping their activations: no block, all
-    (`blocks`), or in large steps on CPU those that hold most (`auto`, `benchmark.model.recompute`). The
+    (`blocks`), or on CPU as many as a step needs to fit into free memory (`auto`, `benchmark.model.recompute`). The
     same numbers in less memory and more time; a record tells those too, so this belongs to its identity."""
     compile: Literal["none", "blocks"] = "none"
     """`blocks`: `torch.compile` fuses what each block does in training, where batches are full. Faster on GPUs, behind

@@ -134,9 +134,6 @@ class Head(nn.Module, ABC):
     reads_tokens: bool = True
     """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
 
-    unused_as_published: int = 0
-    """Parameters that the published head creates and counts but never uses. They do not exist here."""
-
     @abstractmethod
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """Encode what is needed and return the tensors that `loss` and `predict` read."""

@@ -22,8 +22,8 @@ LAYERS = {
     "results": {"registry", "results"},
     "benchmark": set(PACKAGES),
 }
-# The protocol: an adapter that needs more of `backbones` would be written for one family.
-PROTOCOL = {"backbones.backbone", "backbones.block"}
+# The protocol, and faster ways to compute: an adapter that needs more of `backbones` would be written for one family.
+PROTOCOL = {"backbones.backbone", "backbones.block", "backbones.kernels"}
 HEAVY = ("torch", "mmengine", "timm", "open_clip", "matplotlib", "scipy", "sklearn", "plotly", "av", "cv2")
 FOREIGN = {"results": {"torch", "mmengine"}, "tasks": {"mmengine"}, "adapters": {"mmengine", "timm", "open_clip"}}
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from backbones.attention import Attention, DotProduct, linear_of
+from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.checkpoint import UnusableFileError, read_checkpoint
@@ -31,6 +31,7 @@ from backbones.families.weights import (
     warn_of_activation,
 )
 from backbones.kernels.activation import read_activation
+from backbones.kernels.linear import linear_of
 from backbones.pictures import VIT_SOUND
 from backbones.pooling import FirstToken, MeanToken
 from backbones.positions import Positions
@@ -139,7 +140,7 @@ def read_block(block: Any, heads: int | None = None, enter: nn.Module | None = N
     qkv = linear_of(inner.in_proj_weight, inner.in_proj_bias)
     proj = linear_of(inner.out_proj.weight, inner.out_proj.bias)
     return Block(
-        Attention(qkv, proj, heads, compare=DotProduct((width // heads) ** -0.5)),
+        Attention(qkv, proj, heads, similarity=DotProduct((width // heads) ** -0.5)),
         Mlp(block.mlp.c_fc, read_activation(block.mlp.gelu), block.mlp.c_proj),
         before=Pair(block.ln_1, block.ln_2),
         after=Pair(block.ls_1, block.ls_2),

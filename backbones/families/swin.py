@@ -72,7 +72,7 @@ def read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) 
         inner.qkv,
         inner.proj,
         inner.num_heads,
-        compare=DotProduct(inner.scale),
+        similarity=DotProduct(inner.scale),
         position=WindowBias(inner.relative_position_bias_table, inner.relative_position_index),
         mask=shift_mask(block),
     )
@@ -81,7 +81,7 @@ def read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None) 
         read_mlp(block.mlp, "swin"),
         before=Pair(block.norm1, block.norm2),
         after=Pair(nn.Identity(), nn.Identity()),
-        groups=windows,
+        windows=windows,
         enter=entrance,
     )
 

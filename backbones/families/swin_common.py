@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block
 from backbones.families.timm_models import classifier_size
+from backbones.kernels.linear import linear_of
 from backbones.pooling import MeanToken
 from backbones.stem import PatchStem
 from backbones.windows import ShiftedWindows
@@ -24,6 +25,8 @@ class PatchMerging(nn.Module):
     def __init__(self, merge: nn.Module, grid: tuple[int, int]) -> None:
         super().__init__()
         self.merge, self.grid = merge, grid
+        reduction: Any = merge.reduction
+        merge.reduction = linear_of(reduction.weight, reduction.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, L', D') -> (B, T, L' / 4, D)"""

@@ -75,7 +75,7 @@ def _read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None)
         qkv,
         inner.proj,
         inner.num_heads,
-        compare=CosineSimilarity(inner.logit_scale),
+        similarity=CosineSimilarity(inner.logit_scale),
         position=ContinuousWindowBias(inner.cpb_mlp, inner.relative_coords_table, inner.relative_position_index),
         mask=shift_mask(block),
     )
@@ -84,7 +84,7 @@ def _read_block(block: Any, windows: ShiftedWindows, entrance: nn.Module | None)
         read_mlp(block.mlp, "swin_v2"),
         before=Pair(nn.Identity(), nn.Identity()),
         after=Pair(block.norm1, block.norm2),
-        groups=windows,
+        windows=windows,
         enter=entrance,
     )
 

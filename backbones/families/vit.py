@@ -107,9 +107,9 @@ def _read_block(block: Any, enter: nn.Module | None) -> Block:
     inner = block.attn
     if inner.gate is not None or not isinstance(inner.norm, nn.Identity):
         raise UserError("the vit reader takes attention without a gate or an inner norm, but this model has one.")
-    compare = DotProduct(inner.scale, inner.q_norm, inner.k_norm)
+    similarity = DotProduct(inner.scale, inner.q_norm, inner.k_norm)
     return Block(
-        Attention(inner.qkv, inner.proj, inner.num_heads, compare=compare),
+        Attention(inner.qkv, inner.proj, inner.num_heads, similarity=similarity),
         read_mlp(block.mlp, "vit"),
         before=Pair(block.norm1, block.norm2),
         after=Pair(block.ls1, block.ls2),

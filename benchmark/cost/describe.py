@@ -13,14 +13,12 @@ from benchmark.cost.flops import Operations, count_forward, count_operations
 from benchmark.cost.parameters import count_parameters
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
+from benchmark.verify.published_counts import as_published
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
-from results.record import Parameters
 from tasks.task import Task
 
 Module = TypeVar("Module", bound=nn.Module)
-
-_PUBLISHED = tuple(f"{role}_as_published" for role in ("adapter", "head", "trainable", "total"))
 
 
 def describe(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def count(backbone: Component, adapter: Component, task: Component) -> dict[str,
         UserError: an unknown name or an option that a part refuses.
     """
     with torch.random.fork_rng(devices=[]):
-        return _counts(_without_storage(lambda: _build(backbone, adapter, build_task(task))))
+        return _counts(_without_storage(lambda: _build(backbone, adapter, build_task(task))), task)
 
 
 @lru_cache(maxsize=256)
@@ -75,7 +73,7 @@ def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str
     picture = model.encoder.backbone.picture
     operations = count_forward(model.eval(), asked)
     return {
-        **_counts(model),
+        **_counts(model, task),
         "gflops": operations and operations / 1e9,
         "segments": asked.segments,
         "visual_picture": [picture.size, picture.size],
@@ -87,7 +85,7 @@ def _build(backbone: Component, adapter: Component, task: Task) -> AudioVisualMo
     return build_model(without_weights(backbone), adapter, task, seed=0, precision="fp32")
 
 
-def _counts(model: AudioVisualModel) -> dict[str, Any]:
+def _counts(model: AudioVisualModel, task: Component) -> dict[str, Any]:
     parameters = count_parameters(model)
     return {
         "backbone": parameters.backbone,
@@ -96,20 +94,8 @@ def _counts(model: AudioVisualModel) -> dict[str, Any]:
         "trainable": parameters.trainable,
         "total": parameters.total,
         "trainable_percent": parameters.trainable_percent,
-        **_as_published(model, parameters),
+        **as_published(model, parameters, task),
     }
-
-
-def _as_published(model: AudioVisualModel, live: Parameters) -> dict[str, int | None]:
-    scheme = model.encoder.scheme
-    left_out = getattr(model.encoder.backbone, "left_out", {})
-    if scheme.published_with is None or not scheme.published_with <= left_out.keys():
-        return dict.fromkeys(_PUBLISHED)
-    adapter = live.adapter + scheme.unused_as_published
-    head = live.head + model.head.unused_as_published
-    total = live.backbone + adapter + head + sum(left_out[part] for part in scheme.published_with)
-    counts = (adapter, head, adapter + head, total)
-    return dict(zip(_PUBLISHED, counts, strict=True))
 
 
 def without_weights(backbone: Component) -> Component:

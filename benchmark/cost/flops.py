@@ -60,7 +60,7 @@ def _counted(model: AudioVisualModel, task: Task, *, backward: bool) -> Operatio
         return {m: Features(_stand_in(f.tokens, encoded), _stand_in(f.pooled, encoded)) for m, f in features.items()}
 
     inputs = FrontEnd(encoder.backbone.picture)(task.example_inputs(1))
-    with _every_product_visible(), FlopCounterMode(display=False) as counter:
+    with _every_product_visible(), _Counter() as counter:
         try:
             outputs = head(encode, inputs)
             forward = counter.get_total_flops()
@@ -70,6 +70,28 @@ def _counted(model: AudioVisualModel, task: Task, *, backward: bool) -> Operatio
             logger.warning("operations cannot be counted: %s", error)
             return None
     return Operations(forward, counter.get_total_flops() - forward)
+
+
+class _Counter(FlopCounterMode):
+    """Torch's counter, for the model as a whole.
+
+    To count module by module as well, torch hooks gradients onto what modules are given, and stops at a view of a
+    trained parameter (a prompt, a copied bias) that was made with gradients off.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(display=False)
+        self.mod_tracker = _WholeModel()  # type: ignore[assignment]
+
+
+class _WholeModel:
+    """A tracker of modules that knows of none."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 def squared(outputs: Outputs) -> Tensor:

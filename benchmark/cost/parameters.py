@@ -21,7 +21,7 @@ def count_parameters(model: AudioVisualModel) -> Parameters:
     Each number counts once: a backbone parameter that the scheme trains as a copy of its own counts there, and no
     longer as frozen.
     """
-    replaced = model.encoder.scheme.tuned()
+    replaced = model.encoder.scheme.trainable_copies()
     backbone = [p for name, p in model.encoder.backbone.named_parameters() if name not in replaced]
     return Parameters(
         backbone=_count(p for p in backbone if not p.requires_grad),

@@ -52,7 +52,7 @@ def weight_digests(backbone: Component) -> dict[str, str]:
 
 def _resolved(spec: RunSpec, task: Task, weights: Mapping[str, str]) -> Cell:
     facts: dict[str, Any] = {"data": task.data_identity(), "weights": weights, "versions": versions_of(spec, task)}
-    shared = getattr(look_up(ADAPTERS, spec.adapter.name), "untouched", False)
+    shared = getattr(look_up(ADAPTERS, spec.adapter.name), "leaves_features_unchanged", False)
     head_options: frozenset[str] = getattr(look_up(TASKS, spec.task.name), "head_options", frozenset())
     features = feature_key(spec, **facts, head_options=head_options) if shared else ""
     return Cell(spec, cell_hash(spec, **facts), facts["versions"], features)

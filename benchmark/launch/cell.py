@@ -18,6 +18,7 @@ from benchmark.grid.cell import Cell
 from benchmark.grid.spec import RunSpec
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
+from benchmark.runtime.memory import share_with
 from benchmark.runtime.progress import Progress
 from benchmark.runtime.source_digest import source_digest
 from registry.errors import UserError
@@ -71,6 +72,8 @@ class Job:
     """Processes that train the cell together, each on a GPU of its own."""
     workers: int | None = None
     """Processes that load its clips, see `benchmark.train.train.train`."""
+    cells: int = 1
+    """Cells that its machine runs at a time, which share its memory; 0 is one for each core."""
 
     @property
     def log(self) -> Path:
@@ -201,6 +204,7 @@ def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
     from registry.plugins import load_plugins
 
     torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
+    share_with(job.cells or len(os.sched_getaffinity(0)))
     load_plugins(job.plugins, report=print)
     if job.train:
         return job.train, pieces or 1

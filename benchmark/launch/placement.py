@@ -66,5 +66,5 @@ class Placement:
         """What the process of a cell needs to know."""
         return Job(
             cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.keep_checkpoints, train,
-            processes=self.gpus_per_cell, workers=self.workers,
+            processes=self.gpus_per_cell, workers=self.workers, cells=self.jobs,
         )  # fmt: skip

@@ -47,7 +47,7 @@ class Ray:
     def job(self, cell: Cell, output: Path) -> Job:
         job = self.placement.job(cell, output.resolve(), Slot(self.placement.device))
         files = tuple(str(Path(name).resolve()) if Path(name).exists() else name for name in job.plugins)
-        return replace(job, threads=1, plugins=files)
+        return replace(job, threads=1, cells=0, plugins=files)
 
     def _request(self) -> dict[str, float]:
         share = self.placement.gpus_per_cell / self.placement.cells_per_gpu

@@ -64,8 +64,8 @@ class Slurm:
     def _job(self, cell: Cell, output: Path) -> Job:
         job = self.placement.job(cell, output, Slot(self.placement.device))
         files = tuple(str(Path(name).resolve()) if Path(name).exists() else name for name in job.plugins)
-        # As many threads as SLURM gives processors, whatever this machine has.
-        return replace(job, threads=0, plugins=files)
+        # As many threads as SLURM gives processors, whatever this machine has, and all of the memory that it allots.
+        return replace(job, threads=0, cells=1, plugins=files)
 
     def _parameters(self) -> dict[str, Any]:
         gpus = {"gpus_per_node": self.placement.gpus_per_cell} if self.placement.device == "cuda" else {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import nn
 
@@ -11,6 +13,17 @@ from registry.vocabulary import Modality, Streams
 
 VERSIONS_OF_A_BLOCK = 2
 """A block is compiled once, and once more where the first tokens have no gradient yet and later ones do."""
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A scheme whose `forward_block(index, block, streams)` is `part(index)(block, streams)` and nothing else.
+
+    For it one program serves all blocks that are alike; other schemes have one for each block.
+    """
+
+    def part(self, index: int) -> nn.Module:
+        """What the scheme adds to one block, called with (block, streams)."""
 
 
 class CompiledSteps:
@@ -38,11 +51,10 @@ class CompiledSteps:
         shapes = {m: x.shape for m, x in streams.items()}
         if not torch.is_grad_enabled() or self._shapes.setdefault(index, shapes) != shapes:
             return _through_block(scheme, index, block, streams)
-        part = scheme.part(index)
-        if part is None:
+        if not isinstance(scheme, InParts):
             return self._through_block(scheme, index, block, streams)
         # The number of the block stays outside, where nothing is compiled for each value of it.
-        return self._through_part(part, block, streams)
+        return self._through_part(scheme.part(index), block, streams)
 
 
 def _through_part(part: nn.Module, block: Block, streams: Streams) -> Streams:

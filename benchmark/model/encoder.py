@@ -10,20 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import standing_in
+from adapters.trainable_copies import substitute_parameters
 from backbones.backbone import Backbone
 from backbones.block import Block
-from backbones.kernels.linear import use_faster_library
 from benchmark.model.compile import CompiledSteps
-from benchmark.model.recompute import block_sizes, blocks_again, computed_again
+from benchmark.model.recompute import block_sizes, blocks_to_recompute, recompute
+from benchmark.runtime.memory import free_memory
 from registry.vocabulary import Features, FrozenFeatures, Modality, Streams
 from tasks.recipe import Checkpointing
 
 
 class Encoder(nn.Module):
     """A frozen backbone under an adapter scheme; what heads call to `encode` pictures.
-
-    Linear layers of both multiply by the faster library from then on (`backbones.kernels.linear`).
 
     Args:
         checkpointing: of which blocks only the input is kept for the backward pass, which computes them again.
@@ -41,26 +39,25 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
-        self._sizes: dict[tuple[torch.Size, ...], list[int]] = {}
+        self._recomputed: dict[tuple[torch.Size, ...], frozenset[int]] = {}
         self._without_fused: set[int] = set()
         """Blocks in which no fused attention was found, so that it need not be looked for."""
         self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
-        use_faster_library(self)
 
     def forward(self, pictures: Streams | Mapping[Modality, FrozenFeatures]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
 
-        Features that were kept instead of pictures are given back; only under a scheme that leaves them untouched.
+        Features that were kept instead of pictures are given back; only under a scheme that leaves them unchanged.
         """
         if any(isinstance(picture, dict) for picture in pictures.values()):
             return {m: _given_back(cast(FrozenFeatures, kept)) for m, kept in pictures.items()}
         pictures = cast(Streams, pictures)
-        with standing_in(self.backbone, self.scheme.tuned()):
-            again = self._blocks_again(pictures)
+        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
+            recomputed = self._blocks_to_recompute(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-                if index in again:
-                    streams = self._computed_again(index, block, streams)
+                if index in recomputed:
+                    streams = self._recompute(index, block, streams)
                 else:
                     streams = self._step(index, block, streams)
             return self.scheme.leave(streams, self.backbone.finish)
@@ -71,32 +68,39 @@ class Encoder(nn.Module):
         features = self.forward(streams)["visual"]
         return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
 
-    def _blocks_again(self, pictures: Streams) -> frozenset[int]:
+    def _blocks_to_recompute(self, pictures: Streams) -> frozenset[int]:
         if self.checkpointing == "none" or not torch.is_grad_enabled():
             return frozenset()
         if self.checkpointing == "auto" and any(picture.is_cuda for picture in pictures.values()):
             # Memory that a GPU has and does not use is worth nothing.
             return frozenset()
         shapes = tuple(picture.shape for picture in pictures.values())
-        if shapes not in self._sizes:
-            self._sizes[shapes] = block_sizes(self.backbone, pictures)
-        return blocks_again(self.checkpointing, self._sizes[shapes])
+        if shapes not in self._recomputed:
+            # Once: after its first step the process keeps for itself what that took.
+            self._recomputed[shapes] = blocks_to_recompute(
+                self.checkpointing,
+                block_sizes(self.backbone, pictures),
+                reduced=torch.is_autocast_enabled("cpu"),
+                trained=sum(p.numel() for p in self.scheme.parameters()),
+                free=free_memory(),
+            )
+        return self._recomputed[shapes]
 
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         if self._compiled is not None:
             return self._compiled(self.scheme, index, block, streams)
         return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
 
-    def _computed_again(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _recompute(self, index: int, block: Block, streams: Streams) -> Streams:
         fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None
-        streams = computed_again(partial(self._step_again, index, block), streams, self.scheme, fused)
+        streams = recompute(partial(self._step_with_copies, index, block), streams, self.scheme, fused)
         if not fused:
             self._without_fused.add(index)
         return streams
 
-    def _step_again(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _step_with_copies(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
-        with standing_in(self.backbone, self.scheme.tuned()):
+        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
             return self._step(index, block, streams)
 
 

@@ -27,7 +27,7 @@ class AudioVisualModel(BaseModel):
         super().__init__(data_preprocessor=_Preparation(FrontEnd(encoder.backbone.picture)))
         self.encoder, self.head, self.precision = encoder, head, precision
         if precision == "bf16":
-            encoder.backbone.hold_weights_in(torch.bfloat16)
+            encoder.backbone.cast_projections(torch.bfloat16)
 
     def forward(
         self, inputs: Inputs, targets: Targets | None = None, mode: Literal["loss", "predict", "tensor"] = "tensor"

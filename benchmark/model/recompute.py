@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -13,19 +13,21 @@ from torch.utils.checkpoint import checkpoint
 
 from backbones.backbone import Backbone
 from backbones.block import Block
-from backbones.kernels.attention import short_lived_weights
 from registry.vocabulary import Streams
 from tasks.recipe import Checkpointing
 
-LEAST = 2**24
-"""Numbers in the tokens between blocks, all blocks together, below which a step is small and `auto` keeps everything:
-activations of about half a gigabyte in bfloat16."""
+KEPT_BYTES = {False: 100, True: 70}
+"""Bytes that a block keeps for each number of its tokens, in float32 and under autocast (True): what was measured of
+the schemes that keep most, rounded up."""
 
-PORTION = 4
-"""`auto` computes blocks again that hold one part in this many, at least."""
+INPUT_BYTES = 12
+"""The same of a block that is computed again: its input and what fused attention puts out."""
 
-MOST = 35 * 10**6
-"""Numbers in the tokens of blocks that `auto` keeps everything of, at most: activations of about 1.5 gigabytes."""
+TRAINING_BYTES = 12
+"""For each trained parameter: its gradient and two moments of the optimiser, in float32."""
+
+PORTION = 0.75
+"""Of the free memory; the rest is for what a step holds for a moment, and for the loader."""
 
 FUSED = frozenset(
     getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}").default
@@ -34,27 +36,43 @@ FUSED = frozenset(
 """What `scaled_dot_product_attention` becomes."""
 
 
-def blocks_again(checkpointing: Checkpointing, sizes: Sequence[int]) -> frozenset[int]:
-    """Which blocks are computed again.
+def blocks_to_recompute(
+    checkpointing: Checkpointing,
+    sizes: Sequence[int],
+    *,
+    reduced: bool = False,
+    trained: int = 0,
+    free: int | None = None,
+) -> frozenset[int]:
+    """Which blocks are computed again: under `auto` no more than it takes for a step to fit into the free memory.
 
     What a block keeps grows with tokens x width, while its operations are about the same in every block of a family: so
-    those with the largest product are chosen, the earliest of equals, until they hold a quarter of the whole and the
-    others no more than `MOST`.
+    those with the largest product go first, the earliest of equals.
 
     Args:
         sizes: tokens x width of each block, streams, clips and segments together.
+        reduced: whether the step is under autocast.
+        trained: parameters.
+        free: bytes; None where nothing is known, and then everything is kept.
     """
     if checkpointing == "blocks":
         return frozenset(range(len(sizes)))
-    if checkpointing == "none" or sum(sizes) < LEAST:
+    if checkpointing == "none" or free is None:
         return frozenset()
     chosen: set[int] = set()
     for index in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        again = sum(sizes[i] for i in chosen)
-        if PORTION * again >= sum(sizes) and sum(sizes) - again <= MOST:
+        if step_bytes(sizes, chosen, reduced=reduced, trained=trained) <= PORTION * free:
             break
         chosen.add(index)
     return frozenset(chosen)
+
+
+def step_bytes(sizes: Sequence[int], recomputed: Collection[int], *, reduced: bool, trained: int) -> int:
+    """What a training step holds at most beside the weights, when these blocks are computed again; an estimate."""
+    again = [sizes[i] for i in recomputed]
+    # While a block is computed again, it holds as much as one that keeps everything.
+    whole = sum(sizes) - sum(again) + max(again, default=0)
+    return KEPT_BYTES[reduced] * whole + INPUT_BYTES * sum(again) + TRAINING_BYTES * trained
 
 
 @torch.no_grad()
@@ -72,7 +90,7 @@ def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
     return sizes
 
 
-def computed_again(
+def recompute(
     step: Callable[[Streams], Streams], streams: Streams, scheme: nn.Module, fused: list[Any] | None = None
 ) -> Streams:
     """`step(streams)` that keeps only its input and what `fused` takes.
@@ -88,8 +106,7 @@ def computed_again(
 
     def contexts() -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         keep, reuse = (nullcontext() if fused is None else _Fused(fused, again=again) for again in (False, True))
-        # Weights are kept both times, since torch counts what is.
-        return _all(short_lived_weights(), keep), _all(short_lived_weights(), _copied_buffers(scheme), reuse)
+        return keep, _both(_copied_buffers(scheme), reuse)
 
     if not torch.is_grad_enabled():
         return step(streams)
@@ -117,10 +134,8 @@ class _Fused(TorchDispatchMode):
 
 
 @contextmanager
-def _all(*contexts: AbstractContextManager[Any]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for context in contexts:
-            stack.enter_context(context)
+def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]) -> Iterator[None]:
+    with outer, inner:
         yield
 
 

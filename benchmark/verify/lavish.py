@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from adapters.cross_attention import attention_weights
 from adapters.lavish import LatentAdapter, LatentReader, Lavish
 from backbones.backbone import Backbone
+from backbones.kernels.attention import attention_weights
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import Precision
 from benchmark.verify.comparison import Kind, Report, Tolerance, Tolerances

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from backbones.backbone import hold_projections_in
+from backbones.backbone import cast_projections
 from benchmark.model.model import Precision
 from benchmark.verify.comparison import Kind, Tolerance
 
@@ -29,7 +29,7 @@ def hold_weights(frozen: Iterable[nn.Module], precision: Precision) -> None:
     """As `AudioVisualModel` holds frozen weights."""
     if precision == "bf16":
         for module in frozen:
-            hold_projections_in(module, torch.bfloat16)
+            cast_projections(module, torch.bfloat16)
 
 
 class Bf16Bounds:

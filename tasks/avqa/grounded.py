@@ -27,12 +27,10 @@ class GroundedForm:
 
     narrowing: int
     """Sound is projected to this part of the width before its mean over tokens, and widened after it where it is."""
-    unused: int = 0
-    """Parameters that the published module creates, counts and never uses; they do not exist here."""
 
 
 FORMS = {
-    "lavish": GroundedForm(narrowing=1, unused=2_757_632),
+    "lavish": GroundedForm(narrowing=1),
     "stg_cma": GroundedForm(narrowing=4),
 }
 """`Swin_AVQAModel.py` of STG-CMA and `net_avst.py` of LAVISH, at their 512 channels."""
@@ -83,7 +81,6 @@ class GroundedReadout(Head):
     def __init__(self, dim: int, words: int, answers: int, form: str = "lavish", width: int = 512) -> None:
         super().__init__()
         published = FORMS[form]
-        self.unused_as_published = published.unused
         self.see = nn.Linear(dim, width)
         narrow = width // published.narrowing
         self.hear = nn.Linear(dim, narrow)

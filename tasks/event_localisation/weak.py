@@ -22,7 +22,6 @@ class WeakSupervision(Head):
         super().__init__()
         self.segments = segments
         self.reads_tokens = segments.reads_tokens
-        self.unused_as_published = segments.unused_as_published
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """The outputs of the segments' head, `logits` (B, T, C) among them."""

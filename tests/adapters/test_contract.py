@@ -134,19 +134,33 @@ class MovesTheBackbone(WithLinear):
 
 
 class BorrowsAParameter(AdapterScheme):
-    def tuned(self):
+    def trainable_copies(self):
         return {"final_norm.bias": nn.Parameter(torch.zeros(64))}
 
 
 class StandsInForNobody(BitFit):
-    def tuned(self):
-        return {"final_norm.offset": super().tuned()["final_norm.bias"]}
+    def trainable_copies(self):
+        return {"final_norm.offset": super().trainable_copies()["final_norm.bias"]}
 
 
 class TrainsRoundedCopies(BitFit):
     def __init__(self, backbone):
         super().__init__(backbone)
         self.to(backbone.blocks[0]._maps["qkv"].weight.dtype)
+
+
+class GradientOnAFixedDevice(BitFit):
+    class Stay(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return torch.zeros(gradient.shape, device="cpu")
+
+    def leave(self, streams, finish):
+        return super().leave({m: self.Stay.apply(x) for m, x in streams.items()}, finish)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +180,7 @@ class TrainsRoundedCopies(BitFit):
         (RemembersThePartner, contract.accepts_a_lone_stream, AssertionError, "remembers"),
         (MixesClips, contract.keeps_clips_apart, AssertionError, "not close"),
         (MovesOneModalityFirst, contract.keeps_clips_apart, AssertionError, "not close"),
+        (GradientOnAFixedDevice, contract.runs_without_data, RuntimeError, "expected device meta"),
         (ReachesIntoTheBlock, contract.uses_the_protocol_only, AttributeError, "'parameters' is not in the block"),
     ],
 )
@@ -179,7 +194,7 @@ def test_the_exam_finds_an_offender(offender, check, error, words):
 
 def test_a_broken_promise_to_leave_features_alone_is_found(backbone, pictures):
     class Shifted(AdapterScheme):
-        untouched = True
+        leaves_features_unchanged = True
         identity_at_start = False
 
         def forward_block(self, index, block, streams):
@@ -193,5 +208,5 @@ def test_a_scheme_derived_from_the_probe_does_not_inherit_its_promise():
     class Derived(LinearProbe):
         pass
 
-    assert LinearProbe.untouched
-    assert not Derived.untouched
+    assert LinearProbe.leaves_features_unchanged
+    assert not Derived.leaves_features_unchanged

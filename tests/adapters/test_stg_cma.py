@@ -139,7 +139,7 @@ def test_stochastic_depth_of_the_parallel_adapter_draws_for_each_frame(toy, clip
 def test_the_final_norm_is_trained_as_one_copy(toy, clip):
     scheme = StgCma(toy, train_final_norm=True)
     assert names(scheme) - names(StgCma(toy)) == {"final_norm.weight", "final_norm.bias"}
-    assert set(scheme.tuned()) == {"final_norm.weight", "final_norm.bias"}
+    assert set(scheme.trainable_copies()) == {"final_norm.weight", "final_norm.bias"}
     with torch.no_grad():
         scheme.final_norm.bias.add_(1.0)
     moved, plain = (encode(s.eval(), toy, clip) for s in (scheme, StgCma(toy)))

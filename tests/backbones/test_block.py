@@ -38,8 +38,8 @@ def reference_attention(block: Any, x: Tensor, keys: Tensor, bias: Tensor) -> Te
     q, k, v = inner.qkv(x).chunk(3, -1)[0], *inner.qkv(keys).chunk(3, -1)[1:]
     heads = []
     for h, (qh, kh, vh) in enumerate(zip(*(t.chunk(inner.heads, -1) for t in (q, k, v)), strict=True)):
-        if hasattr(inner.compare, "logit_scale"):
-            scale = min(inner.compare.logit_scale[h].item(), torch.tensor(100.0).log().item())
+        if hasattr(inner.similarity, "logit_scale"):
+            scale = min(inner.similarity.logit_scale[h].item(), torch.tensor(100.0).log().item())
             logits = F.cosine_similarity(qh[:, None], kh[None], dim=-1) * torch.tensor(scale).exp()
         else:
             logits = qh @ kh.T / qh.shape[-1] ** 0.5

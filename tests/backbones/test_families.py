@@ -66,7 +66,7 @@ def test_weights_held_in_bfloat16_stay_close(name: str, pictures: torch.Tensor) 
     family = FAMILIES[name]
     with torch.no_grad():
         exact = run(family.read(perturbed(family.build), PICTURE), pictures).pooled
-        held = family.read(perturbed(family.build), PICTURE).hold_weights_in(torch.bfloat16)
+        held = family.read(perturbed(family.build), PICTURE).cast_projections(torch.bfloat16)
         with torch.autocast("cpu", torch.bfloat16):
             rounded = run(held, pictures).pooled.float()
     error = (rounded - exact).norm() / exact.norm()
@@ -74,7 +74,7 @@ def test_weights_held_in_bfloat16_stay_close(name: str, pictures: torch.Tensor) 
 
 
 def test_held_weights_are_cast_once_and_norms_stay_exact() -> None:
-    backbone = FAMILIES["swin"].read(perturbed(FAMILIES["swin"].build), PICTURE).hold_weights_in(torch.bfloat16)
+    backbone = FAMILIES["swin"].read(perturbed(FAMILIES["swin"].build), PICTURE).cast_projections(torch.bfloat16)
     attention = backbone.blocks[1].attention
     assert isinstance(attention, Attention)
     assert attention.qkv.weight.dtype == attention.bias.dtype == torch.bfloat16

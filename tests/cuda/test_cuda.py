@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backbones.kernels import attention as kernel
-from backbones.kernels import few_tokens
+from backbones.kernels import attention_triton
 from benchmark.cost.describe import without_weights
 from benchmark.cost.profile import random_inputs, squared
 from benchmark.model.build import build_model, build_task
@@ -46,8 +46,8 @@ def test_attention_among_few_tokens(dtype: torch.dtype, allowed: float, tokens: 
     qkv = torch.randn(3, tokens, 53, 3, 4, width, device="cuda", generator=make).to(dtype).requires_grad_()
     bias = torch.randn(4, tokens, tokens, device="cuda", generator=make).requires_grad_() if biased else None
     q, k, v = qkv.permute(3, 0, 2, 4, 1, 5)
-    assert few_tokens.takes(q, k, v)
-    mixed = kernel.attend_over_few(q, k, v, bias, 0.2)
+    assert attention_triton.takes(q, k, v)
+    mixed = kernel.attend_along_time(q, k, v, bias, 0.2)
     gradient = torch.randn(mixed.shape, device="cuda", generator=make).to(dtype)
     inputs = [qkv, *([bias] if bias is not None else [])]
     found = torch.autograd.grad(mixed, inputs, gradient)
@@ -63,7 +63,7 @@ def test_attention_among_few_tokens(dtype: torch.dtype, allowed: float, tokens: 
 def test_more_places_than_a_fused_kernel_takes_at_once() -> None:
     q, k, v = (torch.randn(kernel.LARGEST_BATCH_ON_CUDA + 9, 1, 1, 3, 16, device="cuda") for _ in "qkv")
     expected = (0.25 * q @ k.mT).softmax(-1) @ v
-    torch.testing.assert_close(kernel.attend_in_groups(q, k, v, None, 0.25), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(kernel.attend(q, k, v, None, 0.25), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["clip_full_fusion", "swin_full_fusion"])

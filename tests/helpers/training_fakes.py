@@ -60,7 +60,7 @@ class FakeBackbone(nn.Module):
     def finish(self, x: Tensor) -> Features:
         return Features(tokens=x, pooled=x.mean(dim=2))
 
-    def hold_weights_in(self, dtype: torch.dtype) -> FakeBackbone:
+    def cast_projections(self, dtype: torch.dtype) -> FakeBackbone:
         return self.to(dtype)
 
 

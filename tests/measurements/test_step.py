@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.cross_attention import cross_attend
-from backbones.kernels import products
+from backbones.kernels import attention
+from backbones.kernels.attention import cross_attend
 
 BENCHMARKS = Path(__file__).parents[2] / "measurements"
 
@@ -139,20 +139,20 @@ class TestScaling:
 class TestInTurn:
     def test_every_value_has_its_steps_in_turn_and_the_constant_comes_back(self, monkeypatch):
         module, seen = script("in_turn"), []
-        before = products.CACHED
+        before = attention.CACHED
         clock = iter(range(100))
         monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock) ** 2)
         seconds = module.in_turn(
-            lambda: seen.append(products.CACHED),
-            "backbones.kernels.products",
+            lambda: seen.append(attention.CACHED),
+            "backbones.kernels.attention",
             "CACHED",
             ["2**4", "LEAST_PLAIN_ROWS"],
             1,
             2,
         )
-        assert seen == [16, products.LEAST_PLAIN_ROWS] * 3
+        assert seen == [16, attention.LEAST_PLAIN_ROWS] * 3
         assert seconds == [[3**2 - 2**2, 7**2 - 6**2], [5**2 - 4**2, 9**2 - 8**2]]
-        assert before == products.CACHED
+        assert before == attention.CACHED
 
     def test_a_value_is_compared_with_its_neighbour(self):
         text = script("in_turn").table(["a", "b"], [[1.0, 2.0, 4.0], [0.5, 1.0, 4.0]])
@@ -161,7 +161,7 @@ class TestInTurn:
 
     def test_a_combination_is_measured(self):
         words = [
-            "backbones.kernels.products",
+            "backbones.kernels.attention",
             "CACHED",
             "2**4",
             "2**20",

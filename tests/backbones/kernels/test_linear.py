@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.kernels import linear
+from benchmark.model.build import build_backbone, build_scheme
+from benchmark.model.encoder import Encoder
+from registry import ADAPTERS, Component, names
 
 needs_onednn = pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
 
@@ -138,15 +139,45 @@ def test_it_compiles_with_its_gradient(onednn_at_any_size: None, dtype: torch.dt
     torch.testing.assert_close(*outcomes)
 
 
-def test_plain_layers_change_and_others_stay() -> None:
-    class Doubled(nn.Linear):
-        def forward(self, x: Tensor) -> Tensor:
-            return 2 * super().forward(x)
+def test_a_map_on_shared_parameters_copies_nothing() -> None:
+    layer = nn.Linear(4, 5)
+    shared = linear.linear_of(layer.weight, layer.bias)
+    x = torch.randn(2, 4)
+    assert torch.equal(shared(x), layer(x))
+    assert shared.weight is layer.weight
+    assert shared.bias is layer.bias
+    assert (shared.in_features, shared.out_features) == (4, 5)
 
-    model, x = nn.Sequential(nn.Linear(4, 5), nn.GELU(), Doubled(5, 3)), torch.randn(2, 4)
-    before, names = model(x), list(model.state_dict())
-    linear.use_faster_library(model)
-    assert [type(module) for module in model] == [linear.Linear, nn.GELU, Doubled]
-    assert torch.equal(model(x), before)
-    assert list(model.state_dict()) == names
-    assert isinstance(copy.deepcopy(model)[0], linear.Linear)
+
+@pytest.mark.parametrize(
+    ("name", "products"), [("tiny_vit", {"qkv": 4, "proj": 4, "fc1": 4, "fc2": 4}), ("tiny_swin", {"reduction": 1})]
+)
+def test_every_frozen_product_of_tokens_is_chosen_here(name, products, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And those of built-in adapters; what a task's head multiplies is torch's own."""
+    backbone = build_backbone(Component.parse(name))
+    scheme = build_scheme(Component.parse("stg_cma(ratio=0.25)"), backbone, 2)
+    encoder, seen = Encoder(backbone, scheme), set()
+    choose = linear.prefers_onednn
+    monkeypatch.setattr(linear, "prefers_onednn", lambda x, w, b: seen.add(w.data_ptr()) or choose(x, w, b))
+    sound = backbone.picture.sound
+    with torch.no_grad():
+        encoder({
+            "visual": torch.randn(1, 2, 3, backbone.picture.size, backbone.picture.size),
+            "audio": torch.randn(1, 2, 3, sound.frames, sound.mel_bands),
+        })  # fmt: skip
+    frozen = {n: p for n, p in backbone.named_parameters() if p.ndim == 2 and n.endswith(".weight")}
+    for part, count in products.items():
+        assert sum(f".{part}." in n and p.data_ptr() in seen for n, p in frozen.items()) >= count, part
+    missed = [
+        n for n, p in frozen.items() if n.startswith("blocks") and ".position." not in n and p.data_ptr() not in seen
+    ]
+    assert not missed
+    adapters = [m for m in scheme.modules() if isinstance(m, nn.Linear)]
+    assert adapters
+    assert all(m.weight.data_ptr() in seen for m in adapters)
+
+
+@pytest.mark.parametrize("adapter", names(ADAPTERS))
+def test_no_linear_map_of_a_built_in_adapter_is_plain(adapter: str) -> None:
+    scheme = build_scheme(Component.parse(adapter), build_backbone(Component.parse("tiny_vit")), 2)
+    assert not [name for name, module in scheme.named_modules() if type(module) is nn.Linear]

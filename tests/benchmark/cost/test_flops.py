@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from library_models import FAMILIES, PICTURE
 from torch import nn
 from training_fakes import FakeHead, FakeTask, registered
 
 from benchmark.cost.describe import count_training, describe
-from benchmark.cost.flops import squared
-from benchmark.model.build import build_backbone, build_task
-from registry import Component
+from benchmark.cost.flops import count_forward, count_operations, squared
+from benchmark.model.build import build_backbone, build_scheme, build_task
+from benchmark.model.encoder import Encoder
+from benchmark.model.model import AudioVisualModel
+from registry import ADAPTERS, Component, names
 
 VIT = Component.parse("tiny_vit(weights='none')")
 EVENTS = Component.parse("event_localisation")
@@ -83,3 +86,19 @@ def test_a_loss_without_labels():
     half = torch.full((2, 2), 0.5, requires_grad=True)
     assert squared({"a": half, "b": 2 * half, "fixed": torch.ones(3)}).item() == pytest.approx(0.25 + 1)
     assert not squared({"fixed": torch.ones(3)}).requires_grad
+
+
+@pytest.mark.parametrize("family", ["vit", "vit_attention_pooled", "deit_3", "clip_gelu", "swin", "swin_v2"])
+@pytest.mark.parametrize("adapter", names(ADAPTERS))
+def test_every_scheme_is_counted_on_every_family(adapter: str, family: str) -> None:
+    """With gradients off as well, where a view of what is trained has no gradient function to ask for."""
+    backbone = FAMILIES[family].read(FAMILIES[family].build(), PICTURE)
+    task = build_task(EVENTS)
+    options = {"ratio": 0.25} if adapter in ("stg_cma", "bottleneck") else {}
+    encoder = Encoder(backbone, build_scheme(Component(adapter, options), backbone, task.segments))
+    model = AudioVisualModel(encoder, task.head(backbone.dim), "fp32").to("meta")
+    forward, training = count_forward(model.eval(), task), count_operations(model.train(), task)
+    assert forward is not None
+    assert training is not None
+    assert forward == training.forward > 0
+    assert training.backward > 0

@@ -5,7 +5,7 @@ import torch
 from training_fakes import FakeAdapter, FakeBackbone, FakeHead
 
 from adapters.scheme import AdapterScheme
-from adapters.tuned import TunedCopies, biases
+from adapters.trainable_copies import TrainableCopies, biases
 from benchmark.cost.parameters import count_parameters, count_with_idle, parameter_groups
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import AudioVisualModel
@@ -36,8 +36,8 @@ def test_what_a_scheme_unfreezes_is_counted_apart():
 
 def test_what_a_scheme_trains_as_a_copy_is_counted_once_and_there():
     model = build()
-    model.encoder.scheme.copies = TunedCopies(model.encoder.backbone, biases, "biases")
-    model.encoder.scheme.tuned = model.encoder.scheme.copies.by_name
+    model.encoder.scheme.copies = TrainableCopies(model.encoder.backbone, biases, "biases")
+    model.encoder.scheme.trainable_copies = model.encoder.scheme.copies.by_name
     copied = 5 * 8
     assert count_parameters(model) == Parameters(BACKBONE - copied, ADAPTER + copied, HEAD)
 

@@ -48,11 +48,11 @@ def test_the_figures_agree_with_each_other(precision):
 def test_checkpointing_is_that_of_a_cell(monkeypatch):
     again = []
 
-    def computed_again(*streams, **options):
+    def recompute(*streams, **options):
         again.append(1)
-        return checkpointing.computed_again(*streams, **options)
+        return checkpointing.recompute(*streams, **options)
 
-    monkeypatch.setattr(encoder, "computed_again", computed_again)
+    monkeypatch.setattr(encoder, "recompute", recompute)
     assert measure(Asked(*CELL, steps=1))["checkpointing"] == "auto"
     assert not again
     assert measure(Asked(*CELL, steps=1, checkpointing="blocks"))["checkpointing"] == "blocks"

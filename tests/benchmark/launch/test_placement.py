@@ -33,3 +33,8 @@ def test_kinds_of_failure_that_run_again() -> None:
     assert "nan_loss" in kinds_to_retry("failed")
     with pytest.raises(UserError, match=r"unknown kind of failure 'kill'\. Did you mean killed"):
         kinds_to_retry("kill")
+
+
+def test_a_cell_knows_how_many_share_the_machines_memory() -> None:
+    placement = Placement("cpu", 3)
+    assert placement.job(cell("a"), Path("out"), placement.slots[0]).cells == 3

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import adapters.stg_cma
-from adapters import cross_attention, lavish
+from adapters import lavish
 from adapters.stg_cma import StgCma
-from backbones.kernels import linear
+from backbones.kernels import attention, linear
 from backbones.windows import ShiftedWindows
 from benchmark.__main__ import main
 from benchmark.verify.check import verify_file
@@ -64,14 +64,14 @@ def test_whole_models_pass_by_the_library_of_large_products(path, precision, mon
 
 
 def scaled(query, tokens):
-    return cross_attention.cross_attend(query * query.shape[-1] ** -0.5, tokens)
+    return attention.cross_attend(query * query.shape[-1] ** -0.5, tokens)
 
 
 def updated_first(codes, gates):
     codes = dict(codes)
     for m in ("visual", "audio"):
         partner = "audio" if m == "visual" else "visual"
-        codes[m] = codes[m] + gates[m](cross_attention.cross_attend(codes[m], codes[partner]))
+        codes[m] = codes[m] + gates[m](attention.cross_attend(codes[m], codes[partner]))
     return codes
 
 

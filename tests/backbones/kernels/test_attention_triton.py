@@ -9,18 +9,18 @@ import sys
 import pytest
 import torch
 
-from backbones.kernels import few_tokens
+from backbones.kernels import attention_triton
 
 COMPARE = """
 import torch
-from backbones.kernels import few_tokens
+from backbones.kernels import attention_triton
 
 make = torch.Generator().manual_seed(0)
 for dtype, allowed in ((torch.float32, 1e-6), (torch.float16, 1e-3)):
     for tokens, width, biased in ((10, 16, False), (3, 24, True), (17, 8, True)):
         qkv = torch.randn(2, tokens, 3, 3, 2, width, generator=make).to(dtype).requires_grad_()
         bias = torch.randn(2, tokens, tokens, generator=make).requires_grad_() if biased else None
-        mixed = few_tokens.attend_few(*qkv.permute(3, 0, 2, 4, 1, 5), bias, 0.3)
+        mixed = attention_triton.attend_few(*qkv.permute(3, 0, 2, 4, 1, 5), bias, 0.3)
         assert mixed.permute(0, 3, 1, 2, 4).is_contiguous()
         gradient = torch.randn(mixed.shape, generator=make).to(dtype)
         inputs = [qkv, *([bias] if biased else [])]
@@ -48,7 +48,7 @@ def test_the_kernel_gives_softmax_attention_and_its_gradients() -> None:
 def test_shapes_are_known_without_computing() -> None:
     qkv = torch.empty(2, 10, 5, 3, 4, 16, device="meta", requires_grad=True)
     bias = torch.empty(4, 10, 10, device="meta", requires_grad=True)
-    mixed = few_tokens.attend_few(*qkv.permute(3, 0, 2, 4, 1, 5), bias, 1.0)
+    mixed = attention_triton.attend_few(*qkv.permute(3, 0, 2, 4, 1, 5), bias, 1.0)
     assert mixed.shape == (2, 5, 4, 10, 16)
     mixed.sum().backward()
     assert qkv.grad is not None
@@ -59,4 +59,4 @@ def test_shapes_are_known_without_computing() -> None:
 
 def test_it_is_for_gpus_only() -> None:
     q = torch.empty(1, 2, 1, 4, 8)
-    assert not few_tokens.takes(q, q, q)
+    assert not attention_triton.takes(q, q, q)

@@ -1,4 +1,4 @@
-"""Training a backbone's own parameters while the backbone stays frozen and shared: copies that stand in for a while."""
+"""Trainable copies of a backbone's own parameters, in whose place they compute while it stays frozen and shared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Choose = Callable[[nn.Module, str, nn.Parameter], bool]
 """Whether to train a parameter, from the module that owns it, its name there and itself."""
 
 
-class TunedCopies(nn.Module):
+class TrainableCopies(nn.Module):
     """Trainable float32 copies of a choice of a backbone's parameters, known by their names in the backbone.
 
     One copy serves both modalities, as one backbone does.
@@ -67,7 +67,7 @@ def norms(owner: nn.Module, name: str, parameter: nn.Parameter) -> bool:
     return isinstance(owner, NORMS)
 
 
-def tuned_final_norm(backbone: Backbone) -> nn.Module:
+def trainable_final_norm(backbone: Backbone) -> nn.Module:
     """A trainable float32 copy of a backbone's final norm, as a module.
 
     Raises:
@@ -85,17 +85,17 @@ def by_name(prefix: str, module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 @contextmanager
-def standing_in(backbone: nn.Module, copies: Mapping[str, nn.Parameter]) -> Iterator[None]:
+def substitute_parameters(backbone: nn.Module, copies: Mapping[str, nn.Parameter]) -> Iterator[None]:
     """Within, the backbone computes with these copies in place of its parameters of the same names.
 
     Nothing is written to the frozen parameters; afterwards the backbone holds the very same ones as before. A forward
     pass that is to be computed again for its gradient (activation checkpointing) must enter again as well.
     """
-    places = [(*_owner(backbone, name), stand_in) for name, stand_in in copies.items()]
+    places = [(*_owner(backbone, name), replacement) for name, replacement in copies.items()]
     frozen = [getattr(owner, leaf) for owner, leaf, _ in places]
     try:
-        for owner, leaf, stand_in in places:
-            setattr(owner, leaf, stand_in)
+        for owner, leaf, replacement in places:
+            setattr(owner, leaf, replacement)
         yield
     finally:
         for (owner, leaf, _), parameter in zip(places, frozen, strict=True):

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters import cross_attention
-from adapters.cross_attention import cross_attend
+from backbones.kernels import attention as kernel
+from backbones.kernels.attention import cross_attend
 
 sizes = st.integers(1, 7)
 
@@ -55,9 +55,10 @@ def test_cross_attend_passes_gradients_to_both_sides():
 
 WAYS = {
     "plain": {},
-    "plain, two sides kept": {"LARGEST_KEPT": 0},
-    "fused": {"LONGEST_PLAIN_ON_CPU": {}},
-    "fused, not widened": {"LONGEST_PLAIN_ON_CPU": {}, "NARROWEST_ON_CPU": 0},
+    "plain, two sides kept": {"LARGEST_KEPT_OF_EXCHANGE": 0, "LARGEST_KEPT": 0},
+    "plain, weights kept as well": {"LARGEST_KEPT_OF_EXCHANGE": 0},
+    "fused": {"LARGEST_PLAIN_EXCHANGE_ON_CPU": {}},
+    "fused, not widened": {"LARGEST_PLAIN_EXCHANGE_ON_CPU": {}, "NARROWEST_EXCHANGE_ON_CPU": 0},
 }
 
 
@@ -74,7 +75,7 @@ def test_every_way_has_the_gradients_of_the_formula(way, half, n, m, d, shared):
     found = []
     with pytest.MonkeyPatch.context() as patch:
         for name, value in WAYS[way].items():
-            patch.setattr(cross_attention, name, value)
+            patch.setattr(kernel, name, value)
         for attend in (cross_attend, formula):
             sides = [x.clone().requires_grad_() for x in (query, tokens)]
             out = attend(*sides)
@@ -86,11 +87,14 @@ def test_every_way_has_the_gradients_of_the_formula(way, half, n, m, d, shared):
 
 def test_of_many_values_the_two_sides_alone_are_kept(monkeypatch):
     query, tokens = torch.randn(2, 3, 6, 4).bfloat16(), torch.randn(2, 3, 9, 4).bfloat16()
+    monkeypatch.setattr(kernel, "LARGEST_KEPT", 0)
     kept = []
     for most in (2**20, query.numel() + tokens.numel() - 1):
-        monkeypatch.setattr(cross_attention, "LARGEST_KEPT", most)
-        saved = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda x, to=saved: to.append(x.nbytes) or x, lambda x: x):
+        monkeypatch.setattr(kernel, "LARGEST_KEPT_OF_EXCHANGE", most)
+        saved = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda x, to=saved: to.update({x.data_ptr(): x.nbytes}) or x, lambda x: x
+        ):
             cross_attend(query.clone().requires_grad_(), tokens.clone().requires_grad_())
-        kept.append(sum(saved))
+        kept.append(sum(saved.values()))
     assert kept[1] == query.nbytes + tokens.nbytes < kept[0]
