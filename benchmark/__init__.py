@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchmark.grid.check import checked
     from benchmark.grid.expand import build_task, expand
     from benchmark.grid.resolve import resolve
+    from benchmark.launch.cell import run_cell
     from benchmark.launch.export import Exporter, check_installed
     from benchmark.launch.ray import Ray
     from benchmark.launch.schedule import expected_work
@@ -52,6 +53,7 @@ _PLACES = {
     "profile_cell": "benchmark.cost.profile",
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
+    "run_cell": "benchmark.launch.cell",
     "screen": "benchmark.cli.display",
     "show_plan": "benchmark.cli.dry_run",
     "verify_file": "benchmark.verify.check",

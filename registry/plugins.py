@@ -38,6 +38,11 @@ def load_plugins(requested: Iterable[str] = (), report: Callable[[str], None] | 
         _load_requested(name)
 
 
+def requested_plugins() -> tuple[str, ...]:
+    """The files and modules that were requested and loaded so far, for a process that shall load them too."""
+    return tuple(name for name, module in _loaded.items() if module is not None)
+
+
 def _load_installed(entry_point: EntryPoint, report: Callable[[str], None] | None) -> None:
     key = f"{GROUP}:{entry_point.name}={entry_point.value}"
     if key in _loaded:

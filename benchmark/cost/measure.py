@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import sys
 from pathlib import Path
 
@@ -38,8 +39,6 @@ def _resident_peak() -> int:
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
-        import resource
-
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
     lines = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)

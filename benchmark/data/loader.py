@@ -10,6 +10,8 @@ from typing import Any, cast
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from registry.plugins import load_plugins, requested_plugins
+
 PRELOADED = ["tasks.builtin", "tasks.media.recording", "torch.utils.data"]
 """What every such process needs; each would import it for itself, for seconds, in each epoch."""
 
@@ -56,9 +58,12 @@ class _SentWhole(Dataset[Any]):
         return self.clips[index]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (pickle.dumps(self.clips),)
+        return _received, (requested_plugins(), pickle.dumps(self.clips))
 
 
-def _received(clips: bytes) -> _SentWhole:
+def _received(plugins: tuple[str, ...], clips: bytes) -> _SentWhole:
+    if plugins:
+        # The class of a plug-in's data set is known only where its file was imported.
+        load_plugins(plugins)
     # Packed by the process that started this one, as everything else is that it was started with.
     return _SentWhole(pickle.loads(clips))

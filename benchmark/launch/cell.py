@@ -5,93 +5,35 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from benchmark.grid.cell import Cell
+import torch
+
 from benchmark.grid.spec import RunSpec
+from benchmark.launch.job import Ended, Job, Report, Train, failed_record, last_lines, now
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
+from benchmark.launch.together import train_together
 from benchmark.runtime.memory import share_with
 from benchmark.runtime.progress import Progress
-from benchmark.runtime.source_digest import source_digest
+from benchmark.train.checkpoint import Checkpoints
+from benchmark.train.failures import classify
+from benchmark.train.resume import pieces_of
+from benchmark.train.train import train
 from registry.errors import UserError
-from registry.vocabulary import ItemScore
-from results.record import Failure, RunRecord
+from registry.plugins import load_plugins
+from results.record import Failure
 from results.store.files import OutputError
 from results.store.serialise import RecordError
 from results.store.store import Store
 
-SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
-"""A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
-
 logger = logging.getLogger(__name__)
-
-Report = Callable[[Progress], None]
-
-
-class Train(Protocol):
-    """Train one cell and measure it, as `benchmark.train.train.train` does."""
-
-    def __call__(
-        self,
-        spec: RunSpec,
-        *,
-        run_hash: str,
-        device: str,
-        report: Report,
-        work_dir: Path | None,
-        pieces: int,
-        workers: int | None,
-    ) -> tuple[RunRecord, Sequence[ItemScore]]: ...
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a process needs to know to run a cell."""
-
-    cell: Cell
-    output: Path
-    device: str
-    threads: int
-    """Threads of the processor that this cell may keep busy; 0 is one for each core that its process may use."""
-    gpus: tuple[str, ...] = ()
-    """The GPUs that the process may see, as CUDA_VISIBLE_DEVICES names them; empty leaves what is set."""
-    plugins: tuple[str, ...] = ()
-    keep_checkpoints: bool = False
-    """Whether the best state and the last checkpoints stay when the cell is completed."""
-    train: Train | None = None
-    """None is `benchmark.train.train.train`."""
-    processes: int = 1
-    """Processes that train the cell together, each on a GPU of its own."""
-    workers: int | None = None
-    """Processes that load its clips, see `benchmark.train.train.train`."""
-    cells: int = 1
-    """Cells that its machine runs at a time, which share its memory; 0 is one for each core."""
-
-    @property
-    def log(self) -> Path:
-        return self.output / "logs" / f"{self.cell.spec.slug}.log"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.output / "checkpoints" / self.cell.hash
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a cell ended."""
-
-    record: RunRecord | None
-    """Completed or failed; None where another process has the lease."""
-    users_mistake: bool = False
-    """Whether the user can mend the failure."""
 
 
 def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
@@ -121,38 +63,6 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
             logger.info("cell ended")
     finally:
         lease.give_back()
-
-
-def record_failure(job: Job, failure: Failure, started: str) -> RunRecord | None:
-    """Write what became of a cell whose process has ended without a word.
-
-    Returns:
-        What stands in the store afterwards; None where another process has taken the cell over.
-
-    Raises:
-        UserError: the output cannot be written.
-    """
-    lease = Lease(job.output, job.cell.hash)
-    if not lease.take(SECONDS_FOR_THE_LOCK_OF_THE_DEAD):
-        return None
-    try:
-        Marker(job.output, job.cell.hash).remove()
-        store, record = Store(job.output), _failed(job.cell, failure, started)
-        return record if store.write(record) else store.read(job.cell.hash)
-    finally:
-        lease.give_back()
-
-
-def last_lines(log: Path, count: int = 20) -> str:
-    """The end of a log; empty where there is none."""
-    try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
-    except OSError:
-        return ""
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _train_and_write(job: Job, store: Store, report: Report) -> Ended:
@@ -193,30 +103,20 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
         )
         _free_memory()
         return more, None
-    record = _failed(job.cell, failure, started)
+    record = failed_record(job.cell, failure, started)
     store.write(record)
     return pieces, Ended(record, mistake)
 
 
 def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
-    import torch
-
-    from registry.plugins import load_plugins
-
     torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
     share_with(job.cells or len(os.sched_getaffinity(0)))
     load_plugins(job.plugins, report=print)
     if job.train:
         return job.train, pieces or 1
-    from benchmark.train.checkpoint import Checkpoints
-    from benchmark.train.resume import pieces_of
-    from benchmark.train.train import train
-
     pieces = pieces or pieces_of(Checkpoints(job.checkpoints))
     if job.processes == 1:
         return train, pieces
-    from benchmark.launch.together import train_together
-
     threads = torch.get_num_threads()
     return partial(train_together, processes=job.processes, threads=threads, plugins=job.plugins), pieces
 
@@ -228,29 +128,17 @@ def _more_pieces(spec: RunSpec, pieces: int) -> int | None:
 
 
 def _forget(job: Job) -> None:
-    import shutil
-
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 
 def _classified(error: Exception, log: Path) -> Failure:
-    from benchmark.train.failures import classify
-
     return classify(error, last_lines(log))
 
 
 def _free_memory() -> None:
-    import torch
-
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def _failed(cell: Cell, failure: Failure, started: str) -> RunRecord:
-    facts: dict[str, Any] = {"hash": cell.hash, "slug": cell.spec.slug, "versions": dict(cell.versions)}
-    facts |= {"environment": {"sources": source_digest()}, "failure": failure}
-    return RunRecord(**cell.spec.as_dict(), **facts, status="failed", started=started, finished=now())
 
 
 class _Marking:

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
-from benchmark.launch.cell import Ended, Job, run_cell
+import benchmark
+from benchmark.launch.job import Ended, Job
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 
@@ -35,7 +36,7 @@ def work(job: Job, connection: Connection) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(job.gpus)
     threading.Thread(target=_end_with_the_launcher, args=(connection,), daemon=True).start()
     try:
-        connection.send(run_cell(job, _Reporter(connection)))
+        connection.send(benchmark.run_cell(job, _Reporter(connection)))
     except UserError as error:
         connection.send(Unwritable(str(error)))
 

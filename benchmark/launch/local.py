@@ -15,8 +15,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from benchmark.grid.cell import Cell
-from benchmark.launch.cell import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.child import Message, Unwritable, work
+from benchmark.launch.job import Ended, Job, Train, last_lines, now, record_failure
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
 from benchmark.launch.queue import Extractions, Waiting

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmark.grid.cell import Cell
-from benchmark.launch.cell import Job, Train
+from benchmark.launch.job import Job, Train
 from benchmark.runtime.processes import cores
 from registry.errors import UserError
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import gc
 from importlib import import_module
 
+from registry.registries import ADAPTERS, BACKBONES, TASKS
+
 
 def _import_heavy_parts() -> None:
     # A collection finds no garbage among modules, but visits all there are, again and again: a quarter of the time.
     gc.disable()
-    for library in ("timm", "open_clip", "benchmark.train.train"):
+    for library in ("timm", "open_clip", "benchmark.launch.cell"):
         import_module(library)
-    from registry.registries import ADAPTERS, BACKBONES, TASKS
-
     for registry in (BACKBONES, ADAPTERS, TASKS):
         registry.import_from_location()
     # One in a child would visit them too, and the page of each object that it visits is copied: a quarter of a second.

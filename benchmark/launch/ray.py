@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import benchmark
 from benchmark.grid.cell import Cell
-from benchmark.launch.cell import Ended, Job, now, record_failure, run_cell
+from benchmark.launch.job import Ended, Job, now, record_failure
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
 from benchmark.launch.queue import Waiting
@@ -61,7 +62,7 @@ class _Tasks:
         self._ray, self._launcher, self._store, self._observer = ray, launcher, store, observer
         # A process of its own for each cell: what CUDA and mmengine leave behind ends with it.
         limits = {"num_cpus": request["CPU"], "num_gpus": request.get("GPU", 0), "max_calls": 1}
-        self._run = ray.remote(**limits, max_retries=RETRIES)(run_cell)
+        self._run = ray.remote(**limits, max_retries=RETRIES)(benchmark.run_cell)
         self._tasks: dict[Any, tuple[Job, str]] = {}
         self._outcome = Outcome()
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import benchmark
 from benchmark.grid.cell import Cell
-from benchmark.launch.cell import Job, run_cell
+from benchmark.launch.job import Job
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
 from registry.errors import UserError
@@ -90,7 +91,7 @@ class SubmittedCell:
     job: Job
 
     def __call__(self) -> str:
-        record = run_cell(self.job).record
+        record = benchmark.run_cell(self.job).record
         return record.status if record else "another job trains it"
 
     def checkpoint(self) -> DelayedSubmission:

@@ -5,22 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from torch import distributed
 
 from benchmark.grid.spec import RunSpec
+from benchmark.launch.server import start_method
 from benchmark.runtime.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from registry.vocabulary import ItemScore
-    from results.record import RunRecord
+from benchmark.train.train import train
+from registry.plugins import load_plugins
+from registry.vocabulary import ItemScore
+from results.record import RunRecord
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others, at validation for example."""
@@ -48,9 +50,6 @@ def train_together(
     Raises:
         UserError: a batch that cannot be shared equally, or whatever the training raises.
     """
-    from benchmark.launch.server import start_method
-    from benchmark.train.train import train
-
     context = start_method(device)
     with TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
@@ -84,11 +83,6 @@ def _follow(
     plugins: tuple[str, ...],
 ) -> None:
     threading.Thread(target=_end_with_the_leader, args=(leader,), daemon=True).start()
-    import torch
-
-    from benchmark.train.train import train
-    from registry.plugins import load_plugins
-
     torch.set_num_threads(threads)
     load_plugins(plugins)
     with _joined(rank, processes, meeting, device):
@@ -103,8 +97,6 @@ def _end_with_the_leader(leader: Connection) -> None:
 
 @contextmanager
 def _joined(rank: int, processes: int, meeting: str, device: str) -> Iterator[None]:
-    from torch import distributed
-
     backend = "gloo" if device == "cpu" else "nccl"
     distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=processes, timeout=PATIENCE)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import torch
+from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
 from benchmark.pretrain.pictures import NONE, Collages
@@ -26,8 +27,6 @@ CAPTIONS.append("nothing")
 
 def text_tower(width: int) -> nn.Module:
     """A two-layer open_clip text tower: word numbers (N, W) -> (N, width)."""
-    from open_clip.transformer import TextTransformer
-
     return TextTransformer(
         context_length=_LONGEST, vocab_size=len(_WORDS), width=width, heads=4, layers=2, output_dim=width
     )

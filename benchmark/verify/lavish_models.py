@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from timm.models.swin_transformer_v2 import SwinTransformerV2
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from adapters.lavish import LatentAdapter, Lavish
@@ -129,9 +131,6 @@ def set_norms(added: nn.Module, meta: dict[str, Any]) -> None:
 
 
 def _backbone(golden: Golden) -> tuple[Backbone, Problems]:
-    from timm.models.swin_transformer_v2 import SwinTransformerV2
-    from timm.models.vision_transformer import VisionTransformer
-
     meta = golden.meta
     kind: Any = {"vit": VisionTransformer, "swin": SwinTransformerV2}[meta["kind"]]
     sizes = {name: value for name, value in meta["backbone"].items() if _is_plain(value)}

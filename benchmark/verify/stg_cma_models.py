@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
 
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock, VisionTransformer
+from timm.models.swin_transformer import SwinTransformer
 from torch import Tensor
 
 from adapters.stg_cma import StgCma
@@ -48,8 +50,6 @@ def build(recorded: Recorded) -> Subject:
 
 
 def _clip_block(recorded: Recorded) -> Subject:
-    from open_clip.transformer import QuickGELU, ResidualAttentionBlock
-
     meta = recorded.meta
     block = ResidualAttentionBlock(
         meta["dim"], meta["heads"], mlp_ratio=_mlp_ratio(recorded, "", meta["dim"]), act_layer=QuickGELU
@@ -59,8 +59,6 @@ def _clip_block(recorded: Recorded) -> Subject:
 
 
 def _clip_model(recorded: Recorded) -> Subject:
-    from open_clip.transformer import QuickGELU, VisionTransformer
-
     meta = recorded.meta
     # Rows and columns that fill no patch reach no token.
     side = meta["image_size"] // meta["patch_size"] * meta["patch_size"]
@@ -81,8 +79,6 @@ def _clip_model(recorded: Recorded) -> Subject:
 
 
 def _swin_stage(recorded: Recorded) -> Subject:
-    from timm.models.swin_transformer import SwinTransformer
-
     meta = recorded.meta
     depth, window, grid = meta["depth"], meta["window"], meta["resolution"]
     merging = any(name.startswith("merge.") for name in recorded.parameters)
@@ -109,8 +105,6 @@ def _swin_stage(recorded: Recorded) -> Subject:
 
 
 def _swin_model(recorded: Recorded) -> Subject:
-    from timm.models.swin_transformer import SwinTransformer
-
     meta = recorded.meta
     model = SwinTransformer(
         img_size=meta["image_size"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset
 from benchmark.data.loader import clip_loader
 from benchmark.runtime.seeding import EpochOrder, derive_seed
 from benchmark.train.hooks import EpochSeeds
+from registry import plugins
 
 
 class Where(Dataset[tuple[int, int, int]]):
@@ -91,3 +93,14 @@ def test_an_epochs_seed_reaches_the_processes(workers: int) -> None:
         EpochSeeds(seed=3).before_train_epoch(SimpleNamespace(train_dataloader=loader, epoch=epoch))
         seen.append(list(loader))
     assert seen == [[derive_seed(3, "items", epoch)] * 2 for epoch in (0, 1)]
+
+
+def test_the_clips_of_a_plug_in_reach_the_processes(tmp_path, clean_registries: None) -> None:
+    file = tmp_path / "clips_of_mine.py"
+    file.write_text(
+        "from torch.utils.data import Dataset\n\n\nclass Clips(Dataset):\n"
+        "    def __len__(self):\n        return 3\n\n    def __getitem__(self, index):\n        return index\n"
+    )
+    plugins.load_plugins([str(file)])
+    clips = sys.modules["plugin_clips_of_mine"].Clips()
+    assert list(clip_loader(clips, workers=1, batch_size=None)) == [0, 1, 2]
