@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and links that lead elsewhere."""
 
 from __future__ import annotations
 
@@ -18,3 +18,8 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def leads_outside(path: Path, folder: Path) -> bool:
+    """Whether a path, its links followed, lies outside of a folder."""
+    return not path.resolve().is_relative_to(folder.resolve())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from PIL import Image
 from registry.vocabulary import SAMPLE_RATE
 from tasks.media.clip import Clip, windows
 from tasks.media.errors import damaged, naming
+from tasks.media.files import leads_outside
 from tasks.media.pictures import UPRIGHT, Turn, seen_size, stack_pictures, to_rgb
 from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.sound import SoundCollector
@@ -94,7 +96,13 @@ def list_pictures(frames: str | Path | tuple[Path, ...]) -> list[Path]:
         return list(frames)
     folder = Path(frames)
     with naming(folder):
-        found = [path for path in folder.iterdir() if is_picture(path.name)]
+        with os.scandir(folder) as entries:
+            seen = [entry for entry in entries if is_picture(entry.name)]
+        for entry in seen:
+            if entry.is_symlink() and leads_outside(Path(entry.path), folder):
+                raise damaged(folder, f"its picture {entry.name} is a link that leads out of it")
+        # A pipe would be waited for.
+        found = [Path(entry.path) for entry in seen if entry.is_file()]
     if not found:
         raise damaged(folder, "it holds no .jpg or .png picture")
     # Names of unequal length, 1.jpg … 10.jpg, are numbers without leading zeros.

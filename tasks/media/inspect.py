@@ -37,7 +37,9 @@ def inspect_headers(recording: Recording, segments: int) -> list[Problem]:
         UserError: the clip is unreadable.
     """
     if not recording.present:
-        return [Problem("missing", "no file, or an empty one")]
+        led_out = isinstance(recording, FileRecording) and recording.leads_out
+        why = "a link that leads out of the data's folder" if led_out else "no file, or an empty one"
+        return [Problem("missing", why)]
     if not isinstance(recording, FileRecording):
         return []
     if recording.video:
