@@ -59,7 +59,7 @@ def _add_prepare(actions: Verbs) -> None:
     parser.add_argument("--store", type=Path, required=True, metavar="DIR", help="where the store is, or will be")
     parser.add_argument(
         "--size", type=at_least(16), default=224, metavar="N",
-        help="side of the frames in pixels (default: 224, what every preset takes or scales from)",
+        help="side of the frames in pixels, that of the backbones which will train from it (default: 224)",
     )  # fmt: skip
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out clips that are missing or damaged, and count them"

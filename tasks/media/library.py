@@ -56,6 +56,10 @@ class Library(Protocol):
     def suffix(self) -> str:
         """What a data identity says of prepared clips; empty for the files themselves."""
 
+    @property
+    def side(self) -> int | None:
+        """Side of the frames of prepared clips; None for files, whose frames are fitted to any."""
+
     def find(self, clip: str, seconds: float | None = None) -> Recording:
         """The recording of a clip, whether or not it is present.
 
@@ -116,6 +120,7 @@ class MediaFolder:
 
     root: Path
     suffix: str = field(init=False, default="")
+    side: int | None = field(init=False, default=None)
     _videos: dict[str, Path] = field(init=False, repr=False)
     _frames: dict[str, Path | tuple[Path, ...]] = field(init=False, repr=False)
     _sounds: dict[str, Path] = field(init=False, repr=False)

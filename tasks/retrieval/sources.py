@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from torch.utils.data import Dataset
 
@@ -49,6 +49,15 @@ class AvePairs(Source):
         self._folder = AveFolder(data, allow_missing=allow_missing)
         self.left_out, self.official = self._folder.left_out, self._folder.official
         self.segments = self._folder.segments
+
+    @property
+    def stored_side(self) -> int | None:
+        return self._folder.stored_side
+
+    def with_frames(self, side: int) -> Self:
+        other = super().with_frames(side)
+        other._folder = self._folder.with_frames(side)
+        return other
 
     def clips(self, split: Split) -> Dataset:
         return self._folder.pairs(split)
