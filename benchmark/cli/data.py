@@ -97,6 +97,7 @@ def act_without(arguments: argparse.Namespace) -> int:
 
 def act_verify(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
+    from results.render.csv import harmless
     from tasks.media.files import write_text
     from tasks.media.parallel import cores
     from tasks.media.verify import verify
@@ -107,7 +108,7 @@ def act_verify(arguments: argparse.Namespace) -> int:
         found = verify(source, "quick" if arguments.quick else "full", arguments.jobs or cores(), report)
     if found.findings:
         try:
-            write_text(listing, found.as_csv())
+            write_text(listing, found.as_csv(harmless))
         except OSError as error:
             raise UserError(
                 f"cannot write {listing}: {error.strerror or error}; give another file with --list."

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from registry.errors import UserError
 from tasks.datasets.source import Report, Source
 from tasks.media.errors import shortened
-from tasks.media.files import write_text
+from tasks.media.files import create, write_text
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording
 from tasks.media.store import (
@@ -179,7 +179,7 @@ def _make_shard(job: _Job) -> _Shard:
         return _Shard(whole, reused=True)
     entries, failed = [], {}
     partial = job.path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with create(partial) as file:
         for recording in job.recordings:
             try:
                 clip = recording.read(job.shape.segments, job.shape.size, job.shape.sampling)
