@@ -280,7 +280,10 @@ def _inside(text: str, where: str) -> str:
     """A path that cannot leave the manifest's folder."""
     path = PurePosixPath(text)
     if "\\" in text:
-        raise UserError(f"{where} has path {text[:80]!r} with backslashes; write it with / between folders.")
+        raise UserError(
+            f"{where} has path {text[:80]!r} with backslashes, expected a file within the manifest's folder with / "
+            "between folders."
+        )
     if not text or path.is_absolute() or ".." in path.parts or "\0" in text:
         raise UserError(f"{where} has path {text[:80]!r}, expected a file within the manifest's folder.")
     return str(path)

@@ -162,12 +162,13 @@ def _read(
     screen = _Screen(video, pictures, origin, way, counted=not way.shown or container.format.name == "avi")
     packets = timed_packets(container) if begin is None else packets_from(container, video, origin + begin)
     ends = {track.index: 0.0 for track in container.streams}
+    ticks = {track.index: tick_of(track) for track in container.streams}
     for packet in packets:
         index = packet.stream.index
-        ends[index] = max(ends[index], packet_end(packet) - origin)
+        ends[index] = max(ends[index], packet_end(packet, ticks[index]) - origin)
         if audio and index == audio.index:
             for heard in cast(list[av.AudioFrame], packet.decode()):
-                sound.offer(heard, _time(heard, tick_of(audio), origin))
+                sound.offer(heard, _time(heard, ticks[index], origin))
         elif index == video.index and not pictures.done:
             screen.show(packet)
         if pictures.done and min(ends[track.index] for track in tracks) > length + 1:
@@ -183,9 +184,10 @@ class _Screen:
 
     def __init__(self, video: Any, pictures: FramePicker, origin: float, way: Way, counted: bool) -> None:
         self._video, self._pictures, self._origin, self._counted = video, pictures, origin, counted
+        self._tick = tick_of(video)
         self._check_order = way.shown and not counted
         self._skip = way.skip and not counted and video.codec_context.name in _SKIPPABLE
-        self._needed = NeededPackets(pictures.moments, origin, tick_of(video))
+        self._needed = NeededPackets(pictures.moments, origin, self._tick)
         self._decoding_all = True
         self._key: int | None = None
         """When the first packet's picture is shown, on the track's own clock."""
@@ -200,8 +202,9 @@ class _Screen:
                 self._decoding_all = wanted
             for seen in cast(list[av.VideoFrame], ready.decode()):
                 # Some key pictures are so only after a while: each following one renews a part of them.
-                self._key_is_whole |= seen.pts == self._key and seen.pict_type in _INTRA
-                time = _time(seen, tick_of(self._video), self._origin, self._counted)
+                if seen.pts == self._key:
+                    self._key_is_whole |= seen.pict_type in _INTRA
+                time = _time(seen, self._tick, self._origin, self._counted)
                 self._pictures.offer(seen, 0.0 if time is None else time)
 
     def is_whole(self, from_key: bool) -> bool:

@@ -98,20 +98,25 @@ def _seconds(text: str) -> float:
 def scanned_length(path: Path) -> float:
     """Where the last packet that is seen or heard ends, in seconds: for files whose header does not tell."""
     with open_media(path) as container:
-        chosen = [track.index for track in (seen_track(container), heard_track(container)) if track]
-        ends = (packet_end(packet) for packet in timed_packets(container) if packet.stream.index in chosen)
+        ticks = {track.index: tick_of(track) for track in (seen_track(container), heard_track(container)) if track}
+        packets = ((packet, packet.stream.index) for packet in timed_packets(container))
+        ends = (packet_end(packet, ticks[index]) for packet, index in packets if index in ticks)
         return max(ends, default=0.0) - origin_of(container)
 
 
-def packet_end(packet: av.Packet) -> float:
-    """In seconds of the file's own clock; 0 where the packet does not say."""
+def packet_end(packet: av.Packet, tick: float) -> float:
+    """In seconds of the file's own clock; 0 where the packet does not say.
+
+    Args:
+        tick: of its track.
+    """
     begin = packet.dts if packet.pts is None else packet.pts
-    return 0.0 if begin is None else (begin + (packet.duration or 0)) * float(packet.time_base or 0)
+    return 0.0 if begin is None else (begin + (packet.duration or 0)) * tick
 
 
 def timed_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
     """The packets of all tracks from here to the end of the file, then an empty one of each; see `Clock`."""
-    clock = Clock(may_restart(container))
+    clock = Clock(container.streams, may_restart(container))
     for packet in container.demux():
         clock.set(packet)
         yield packet
@@ -137,10 +142,14 @@ def packets_from(container: av.container.InputContainer, video: Any, begin: floa
         if packet.dts is None or packet.dts * tick_of(video) > begin:
             break
         if packet.is_keyframe and packet.pts is not None and packet.pts * tick_of(video) <= begin:
-            others = [p for p in held if p.stream.index != video.index and packet_end(p) > begin - _RUN_UP]
+            others = [p for p in held if p.stream.index != video.index and _ends_after(p, begin - _RUN_UP)]
             held = [*others, packet]
     yield from held
     yield from packets
+
+
+def _ends_after(packet: av.Packet, moment: float) -> bool:
+    return packet_end(packet, tick_of(packet)) > moment
 
 
 def is_far(container: av.container.InputContainer, begin: float) -> bool:
@@ -151,6 +160,7 @@ def is_far(container: av.container.InputContainer, begin: float) -> bool:
 
 @dataclass
 class _Track:
+    tick: float
     shift: float = 0.0
     """Seconds that are added to its times."""
     next: float | None = None
@@ -164,29 +174,32 @@ class Clock:
     picture and sound stay together.
 
     Args:
+        tracks: of the file.
         restarts: whether the file is of a kind that lets its clock restart.
     """
 
     _LEAP = 10.0
     """Seconds forward from which a gap is a leap of the clock."""
 
-    def __init__(self, restarts: bool) -> None:
+    def __init__(self, tracks: Iterable[Any], restarts: bool) -> None:
         self._restarts = restarts
         # Other kinds are trusted: only a large step back cannot be meant.
         self._back = 0.1 if restarts else 1.0
         self._shift = 0.0
-        self._tracks: dict[int, _Track] = {}
+        # Subtitles come when they like.
+        self._tracks = {track.index: _Track(tick_of(track)) for track in tracks if track.type in ("video", "audio")}
 
     def set(self, packet: av.Packet) -> None:
         """Move the times of the next packet of the file."""
         stamp = packet.pts if packet.dts is None else packet.dts
-        # Subtitles come when they like.
-        if stamp is None or packet.stream.type not in ("video", "audio"):
+        track = self._tracks.get(packet.stream_index)
+        if stamp is None or track is None:
             return
-        tick = float(packet.time_base or 0)
-        track = self._tracks.setdefault(packet.stream.index, _Track(self._shift))
+        tick = track.tick
         begin = stamp * tick
-        if track.next is not None and self._is_break(begin + track.shift - track.next):
+        if track.next is None:
+            track.shift = self._shift
+        elif self._is_break(begin + track.shift - track.next):
             if abs(begin + self._shift - track.next) > self._LEAP or track.shift == self._shift:
                 self._shift = track.next - begin
             track.shift = self._shift

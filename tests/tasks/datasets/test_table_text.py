@@ -51,7 +51,10 @@ def test_a_table_is_read_however_it_was_saved(tmp_path: Path, saved: str) -> Non
     [
         (TABLE.replace("dog", "Köter").encode("windows-1252"), "table.csv is not UTF-8 text (byte "),
         (TABLE.encode("utf-16")[:-1], "table.csv is not UTF-16 text (byte "),
-        (TABLE.replace("videos/a", "videos\\a").encode(), "with backslashes; write it with / between folders"),
+        (
+            TABLE.replace("videos/a", "videos\\a").encode(),
+            "with backslashes, expected a file within the manifest's folder with / between folders",
+        ),
         (TABLE.replace("\n", ",x\n").replace("label,x", "label,").encode(), "line 2 says 'x' in column 7, which is"),
         (("," + TABLE.replace("\n", "\n7,")).encode(), "line 2 says '7' in column 1, which is without a name"),
     ],
