@@ -117,7 +117,7 @@ def _decode(
         pictures = FramePicker([start + moment for moment in sampling.moments(length, segments)], size)
         sound = SoundCollector(start + length, sound_origin)
         try:
-            whole = _read(path, container, video, audio, start + length, pictures, sound, way, start if far else None)
+            whole = _read(path, container, video, audio, start + length, pictures, sound, way, start, far)
         except av.FFmpegError:
             # Some indexes lead astray.
             if not far:
@@ -140,12 +140,14 @@ def _read(
     pictures: FramePicker,
     sound: SoundCollector,
     way: Way,
-    begin: float | None,
+    start: float,
+    far: bool,
 ) -> bool:
     """Decode both tracks into their collectors, and check that neither breaks off.
 
     Args:
-        begin: of the clip, where the file is read from the key picture before it; None reads all of it.
+        start: of the clip.
+        far: whether the file is read from the key picture before that; else all of it.
 
     Returns:
         Whether the frames taken are those that would be taken of all, decoded from the beginning.
@@ -160,8 +162,9 @@ def _read(
         # Loaders decode in several processes already.
         track.codec_context.thread_count = 1
     screen = _Screen(video, pictures, origin, way, counted=not way.shown or container.format.name == "avi")
-    packets = timed_packets(container) if begin is None else packets_from(container, video, origin + begin)
-    ends = {track.index: 0.0 for track in container.streams}
+    packets = packets_from(container, video, origin + start) if far else timed_packets(container)
+    # A track may have ended before the place where reading begins.
+    ends = {track.index: start if far else 0.0 for track in container.streams}
     ticks = {track.index: tick_of(track) for track in container.streams}
     for packet in packets:
         index = packet.stream.index
@@ -174,9 +177,11 @@ def _read(
         if pictures.done and min(ends[track.index] for track in tracks) > length + 1:
             break
     else:
+        if start and max(ends[track.index] for track in tracks) <= start:
+            raise damaged(path, f"it ends before {start:g} s")
         _check_ends(path, container, length, ends, tracks)
     pictures.hold()
-    return screen.is_whole(from_key=begin is not None)
+    return screen.is_whole(from_key=far)
 
 
 class _Screen:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from coded_clips import heard_at, write_coded
+from coded_clips import heard_at, number, write_coded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -324,3 +324,19 @@ def test_an_index_that_leads_astray_is_not_followed(tmp_path: Path, monkeypatch:
     astray = decode.packets_from
     monkeypatch.setattr(decode, "packets_from", lambda container, video, begin: astray(container, video, begin + 2))
     torch.testing.assert_close(decode_clip(path, 4, 2.0, start=30.0).frames, right.frames, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+def test_a_late_clip_beyond_the_end_is_named(tmp_path: Path, suffix: str) -> None:
+    path = write_coded(tmp_path / f"short{suffix}", 4.0)
+    for start in (12.0, 40.0):
+        with pytest.raises(MediaError, match=f"it ends before {start:g} s"):
+            decode_clip(path, 2, 2.0, start=start)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_ended_before_a_late_clip_is_silence(tmp_path: Path, suffix: str) -> None:
+    path = write_coded(tmp_path / f"late{suffix}", 27.0, lost=(4.0, 99.0), options={"g": "25"})
+    clip = decode_clip(path, 2, 2.0, start=24.0)
+    assert [number(frame) for frame in clip.frames.numpy()] == [612, 637]
+    assert not clip.waveform.any()
