@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from registry.errors import UserError
 from registry.vocabulary import Encode, Inputs, ItemScore, Outputs, Prediction, Split, Targets
 from tasks.datasets.sample import is_sample
 from tasks.datasets.source import ClipSource
@@ -75,6 +77,21 @@ class Task(ABC):
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""
 
+    def with_frames(self, side: int) -> Self:
+        """The same task with frames fitted to the square of pixels that a backbone sees, so that they are resized once.
+
+        Without it frames have their source's own size: 224 pixels where they are decoded, that of a prepared store,
+        that of the embedded world. A task whose clips have one size stays as it is.
+
+        Raises:
+            UserError: the clips were prepared at another size.
+        """
+        return self
+
+    def resizes(self, side: int) -> bool:
+        """Whether prepared frames are resized once more for a backbone that sees this many pixels."""
+        return False
+
     @property
     def source(self) -> ClipSource | None:
         """Where the clips come from; None where a task makes its own."""
@@ -101,15 +118,35 @@ class SourceTask(Task):
 
     Args:
         data: as the option was given.
+        resize: whether clips of a store that was prepared at another size than the backbone's are used all the same.
+
+    Raises:
+        UserError: `resize` for clips that are no store's.
     """
 
-    def __init__(self, data: str, source: ClipSource) -> None:
-        self.data, self._source = data, source
+    def __init__(self, data: str, source: ClipSource, resize: bool = False) -> None:
+        self.data, self._source, self._resize = data, source, resize
         self.segments = source.segments
+        if resize and source.stored_side is None:
+            raise UserError(f"resize=True is for prepared stores, which data={data!r} is not; leave it out.")
 
     @property
     def source(self) -> ClipSource:
         return self._source
+
+    def with_frames(self, side: int) -> Self:
+        stored = self._source.stored_side
+        if stored is not None and stored != side and not self._resize:
+            raise UserError(
+                f"store {self.data} holds frames of {stored} pixels and the backbone sees {side}; prepare another with "
+                f"--size {side}, or set resize=True to have them resized once more."
+            )
+        other = copy.copy(self)
+        other._source = self._source.with_frames(side)
+        return other
+
+    def resizes(self, side: int) -> bool:
+        return self._source.stored_side not in (None, side)
 
     def dataset(self, split: Split) -> Dataset:
         return self._source.clips(split)

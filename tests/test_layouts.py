@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import benchmark.model.front_end as front_end
+import tasks.media.decode as decode
+import tasks.media.recording as recording
 from benchmark.__main__ import main
 from benchmark.grid.expand import expand
 from benchmark.grid.grid import Grid
 from benchmark.train.train import train as train_cell
-from registry import Component
+from registry import Component, UserError
 from results.record import RunRecord
 from tasks.media.encode import encode_clip
 from tasks.synthetic.export import sample_clips, write_frames
@@ -59,9 +62,9 @@ def lay_out(layout: str, encoded: dict[Kind, tuple[list[SampleClip], Path]], roo
     return root
 
 
-def train(task: str, data: Path, **more: object) -> RunRecord:
+def train(task: str, data: Path, backbone: str = "tiny_vit(weights='none')", **more: object) -> RunRecord:
     """One epoch in this process."""
-    cell = Grid(*((Component.parse(text),) for text in ("tiny_vit(weights='none')", "linear_probe", task)))
+    cell = Grid(*((Component.parse(text),) for text in (backbone, "linear_probe", task)))
     options = {"data": data, "epochs": 1, "batch_size": 1, "precision": "fp32", **more}
     (spec,) = expand(cell, settings=[f"{name}={value}" for name, value in options.items()], seeds=[0])
     return train_cell(spec, run_hash="0", device="cpu", report=lambda progress: None)[0]
@@ -86,15 +89,42 @@ def test_both_versions_of_the_questions_are_read_apart(encoded: dict, tmp_path: 
 
 def test_a_prepared_store_trains_to_the_same_numbers(encoded: dict, tmp_path: Path, capsys) -> None:
     root, store = lay_out("ave", encoded, tmp_path / "data"), tmp_path / "store"
-    assert (
-        main(["data", "prepare", "event_localisation", "--data", str(root), "--store", str(store), "--jobs", "1"]) == 0
-    )
+    words = ["data", "prepare", "event_localisation", "--data", str(root), "--store", str(store), "--jobs", "1"]
+    assert main([*words, "--size", "32"]) == 0
     assert f"--set data={store}" in capsys.readouterr().out
     of_files, of_store = (train("event_localisation", path) for path in (root, store))
     for same in ("scores", "validation", "best_epoch"):
         assert getattr(of_files, same) == getattr(of_store, same)
     assert of_files.history[0]["train_loss"] == of_store.history[0]["train_loss"]
-    assert of_store.data == f"{of_files.data}+224px"
+    assert of_store.data == f"{of_files.data}+32px"
+    assert "resized frames" not in of_store.labels
+
+
+def test_a_store_of_another_size_is_refused_or_labelled(encoded: dict, tmp_path: Path, capsys) -> None:
+    root, store = lay_out("ave", encoded, tmp_path / "data"), tmp_path / "store"
+    words = ["data", "prepare", "event_localisation", "--data", str(root), "--store", str(store), "--jobs", "1"]
+    assert main([*words, "--size", "48"]) == 0
+    with pytest.raises(UserError, match=r"holds frames of 48 pixels and the backbone sees 32; prepare .* --size 32"):
+        train("event_localisation", store)
+    record = train("event_localisation(resize=True)", store)
+    assert (record.status, "resized frames" in record.labels) == ("completed", True)
+
+
+@pytest.mark.parametrize("size", [192, 336])
+def test_frames_are_resized_once_whatever_the_backbone_sees(
+    encoded: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """A model that sees other pictures than 224 pixels trains from mp4, and its front end has nothing to resize."""
+    root, decoded = lay_out("ave", encoded, tmp_path / "data"), []
+    read = decode.decode_clip
+    monkeypatch.setattr(recording, "decode_clip", lambda *a: (decoded.append(a[3]), read(*a))[1])
+    seen, visual = [], front_end.FrontEnd.visual
+    monkeypatch.setattr(front_end.FrontEnd, "visual", lambda self, f: (seen.append(f.shape[-1]), visual(self, f))[1])
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    record = train("event_localisation", root, backbone=f"vit(model='vit_tiny_patch16_224',weights='none',size={size})")
+    assert record.status == "completed"
+    # Operations are counted on a small example.
+    assert (set(decoded), set(seen) - {SIZE}) == ({size}, {size})
 
 
 def test_missing_clips_stop_a_run_or_are_counted_and_recorded(encoded: dict, tmp_path: Path, capsys) -> None:

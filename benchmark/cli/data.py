@@ -61,7 +61,7 @@ def _add_prepare(actions: Verbs) -> None:
     parser.add_argument("--store", type=Path, required=True, metavar="DIR", help="where the store is, or will be")
     parser.add_argument(
         "--size", type=at_least(16), default=224, metavar="N",
-        help="side of the frames in pixels (default: 224, what every preset takes or scales from)",
+        help="side of the frames in pixels, that of the backbones which will train from it (default: 224)",
     )  # fmt: skip
     parser.add_argument(
         "--allow-missing", action="store_true", help="leave out clips that are missing or damaged, and count them"
@@ -99,6 +99,7 @@ def act_without(arguments: argparse.Namespace) -> int:
 
 def act_verify(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
+    from results.render.csv import harmless
     from tasks.media.files import write_text
     from tasks.media.parallel import cores
     from tasks.media.verify import verify
@@ -109,7 +110,7 @@ def act_verify(arguments: argparse.Namespace) -> int:
         found = verify(source, "quick" if arguments.quick else "full", arguments.jobs or cores(), report)
     if found.findings:
         try:
-            write_text(listing, found.as_csv())
+            write_text(listing, found.as_csv(harmless))
         except OSError as error:
             raise UserError(
                 f"cannot write {listing}: {error.strerror or error}; give another file with --list."

@@ -172,9 +172,10 @@ class Work:
             compiled=asked.compile == "blocks",
         )
         self.model = model.to(asked.device).train()
+        self._side = model.encoder.backbone.picture.size
         recipe = Recipe(precision=asked.precision)
         self._steps = Steps(build_optimizer(self.model, recipe), accumulate=1, clip_norm=recipe.clip_norm)
-        self._batches = _endless(self.task, asked) if asked.data else None
+        self._batches = _endless(self.task, self._side, asked) if asked.data else None
         self._random = None if asked.data else random_inputs(self.task, self.model, asked.batch)
         self.waited = self.loaded = 0.0
         """Seconds for the loader, and of whole steps with one."""
@@ -231,10 +232,10 @@ def random_inputs(task: Task, model: AudioVisualModel, batch: int) -> Inputs:
     return {name: noise(name, value) for name, value in task.example_inputs(batch).items()}
 
 
-def _endless(task: Task, asked: Asked) -> Iterator[Any]:
+def _endless(task: Task, side: int, asked: Asked) -> Iterator[Any]:
     """Batches of the training split in order, again and again."""
     task.prepare()
-    clips = task.dataset("train")
+    clips = task.with_frames(side).dataset("train")
     if len(clips) < asked.batch:  # type: ignore[arg-type]
         raise UserError(f"--batch {asked.batch} is more than the training split's {len(clips)} clips.")  # type: ignore[arg-type]
     while True:

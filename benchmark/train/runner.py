@@ -181,7 +181,7 @@ def raw_loader(runner: Runner, split: Any) -> DataLoader[Any] | None:
 
 def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
     task, recipe = preparation.task, preparation.spec.recipe
-    clips: Dataset[Any] = task.dataset(split)
+    clips: Dataset[Any] = task.with_frames(preparation.model.encoder.backbone.picture.size).dataset(split)
     if split == "train" and recipe.mixup:
         clips = MixedSound(clips, recipe)
     if split == "train" and augments(recipe):

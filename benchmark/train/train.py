@@ -231,6 +231,7 @@ def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
     known = {
         "synthetic data": task.is_synthetic or task.is_sample,
         "incomplete data": bool(task.left_out),
+        "resized frames": task.resizes(model.encoder.backbone.picture.size),
         "random weights": model.encoder.backbone.random_weights,
         "selected on test": spec.protocol == "paper",
     }

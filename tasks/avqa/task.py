@@ -30,7 +30,7 @@ class Avqa(SourceTask):
     the form of `lavish` or `stg_cma`. version: `v1` reads MUSIC-AVQA's `json`, `v1u` its `json_update`. subset: `all`
     videos, `real` or `synthetic` ones. sampling: `middle` of ten equal parts with a second of sound each, or the
     papers' `published` moments with 1.95 s. allow_missing: leave out questions about videos that are missing, and say
-    how many.
+    how many. resize: use a store that was prepared at another size than the backbone's.
     """
 
     primary_metric: ClassVar[str] = "answer_accuracy"
@@ -46,6 +46,7 @@ class Avqa(SourceTask):
         subset: Literal["all", "real", "synthetic"] = "all",
         sampling: Literal["middle", "published"] = "middle",
         allow_missing: bool = False,
+        resize: bool = False,
     ) -> None:
         self.modalities, self._head = modalities_of(modality), head
         if head not in ("compact", *FORMS):
@@ -55,7 +56,7 @@ class Avqa(SourceTask):
         source = open_source(
             data, "questions", version=version, subset=subset, sampling=sampling, allow_missing=allow_missing
         )
-        super().__init__(data, source)
+        super().__init__(data, source, resize)
         self.kinds = KINDS
         self.answers, self.words = source.answers, source.words
         self._question_shape = source.question_shape

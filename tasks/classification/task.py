@@ -22,7 +22,7 @@ class Classification(SourceTask):
 
     data: `synthetic`, or a manifest of your own with labels (a .csv file, or a folder with manifest.csv). modality:
     `both`, `visual`, `audio`. segments: of a manifest's clips (10). allow_missing: leave out clips whose
-    media are missing, and say how many.
+    media are missing, and say how many. resize: use a store that was prepared at another size than the backbone's.
     """
 
     primary_metric: ClassVar[str] = "accuracy"
@@ -36,9 +36,10 @@ class Classification(SourceTask):
         modality: str = "both",
         segments: int | None = None,
         allow_missing: bool = False,
+        resize: bool = False,
     ) -> None:
         source = open_source(data, "labels", segments=segments, allow_missing=allow_missing)
-        super().__init__(data, source)
+        super().__init__(data, source, resize)
         self.classes, self.modalities = source.classes, modalities_of(modality)
 
     def head(self, dim: int) -> Head:

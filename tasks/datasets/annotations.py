@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from registry.errors import DataError
+from tasks.datasets.table_text import decode_text
 
 MANIFEST = "manifest.csv"
 """What a folder's own manifest is called."""
@@ -23,9 +24,11 @@ def read_text(root: Path, name: str, folders: tuple[str, ...], hint: str = "") -
     if path is None:
         raise DataError(f"annotation file {name} is missing under {root}{hint}.")
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"cannot read annotation file {path}: {error}.") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read annotation file {path}: {error.strerror or error}.") from None
+    # As in text mode, whatever ends a line.
+    return decode_text(content, path).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def find_file(root: Path, name: str, folders: tuple[str, ...]) -> Path | None:

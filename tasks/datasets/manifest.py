@@ -11,8 +11,6 @@ in any order, and further ones are left alone.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import math
 import re
@@ -24,9 +22,10 @@ from pathlib import Path, PurePosixPath
 from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import MANIFEST, digest, find_manifest, read_text
+from tasks.datasets.table_text import read_rows
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
-from tasks.media.library import leads_outside
+from tasks.media.files import leads_outside
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import Store, open_store
 
@@ -176,16 +175,10 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     Raises:
         DataError: see `read_manifest`.
     """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip() for name in next(reader, [])]
-        _check_header(header, path)
-        rows = []
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                rows.append(_row(header, [field.strip() for field in fields], reader.line_num, path))
-    except csv.Error as error:
-        raise DataError(f"manifest {path} line {reader.line_num} is not CSV: {error}.") from None
+    lines = read_rows(text, path, _NEEDED)
+    _, header = next(lines, (1, []))
+    _check_header(header, path)
+    rows = [_row(header, fields, line, path) for line, fields in lines]
     if not rows:
         raise DataError(f"manifest {path} has no rows.")
     return Manifest(path, tuple(rows))
@@ -262,7 +255,8 @@ def _row(header: list[str], fields: list[str], line: int, path: Path) -> Row:
 
 def _seconds(text: str, name: str, where: str) -> float:
     try:
-        value = float(text)
+        # Spreadsheets in many languages write a comma; it separates nothing here.
+        value = float(text.replace(",", "."))
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
@@ -273,6 +267,11 @@ def _seconds(text: str, name: str, where: str) -> float:
 def _inside(text: str, where: str) -> str:
     """A path that cannot leave the manifest's folder."""
     path = PurePosixPath(text)
-    if not text or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
+    if "\\" in text:
+        raise DataError(
+            f"{where} has path {text[:80]!r} with backslashes, expected a file within the manifest's folder with / "
+            "between folders."
+        )
+    if not text or path.is_absolute() or ".." in path.parts or "\0" in text:
         raise DataError(f"{where} has path {text[:80]!r}, expected a file within the manifest's folder.")
     return str(path)

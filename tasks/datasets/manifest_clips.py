@@ -54,6 +54,10 @@ class ManifestClips(ClipSource):
             missing = self.manifest.missing(self.manifest.rows)
             self._rows, self.left_out = keep_present(self._rows, lambda row: self.manifest.recording(row).name, missing)
 
+    @property
+    def stored_side(self) -> int | None:
+        return self.manifest.store.side if self.manifest.store else None
+
     def clips(self, split: Split) -> ManifestRows:
         self.prepare()
         self.manifest.of(split)

@@ -103,6 +103,10 @@ class ManifestEvents(ClipSource):
         if allow_missing:
             self._leave_out_missing()
 
+    @property
+    def stored_side(self) -> int | None:
+        return self.manifest.store.side if self.manifest.store else None
+
     def clips(self, split: Split) -> ManifestEventClips:
         self._require()
         self.manifest.of(split)

@@ -98,6 +98,10 @@ class MusicAvqaFolder(ClipSource):
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
             self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
 
+    @property
+    def stored_side(self) -> int | None:
+        return self.media.side
+
     @cached_property
     def media(self) -> Library:
         """The clips' files."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar
 
 from torch.utils.data import Dataset
 
@@ -45,6 +46,19 @@ class ClipSource(ABC):
     """Items of the published lists; empty where there are none."""
     sampling: Sampling = MIDDLE
     """Which moments of a clip are seen and heard."""
+    side: int = 224
+    """Frames are fitted to this many pixels, squared, unless `with_frames` says; clips of a store keep theirs."""
+
+    @property
+    def stored_side(self) -> int | None:
+        """Side of the frames of a prepared store; None where clips are decoded."""
+        return None
+
+    def with_frames(self, side: int) -> Self:
+        """The same clips with frames fitted to this many pixels, squared; those of a store stay as they are."""
+        other = copy.copy(self)
+        other.side = side
+        return other
 
     @abstractmethod
     def clips(self, split: Split) -> Dataset[Item]:

@@ -78,6 +78,10 @@ class VggSoundFolder(ClipSource):
             missing = set(self.media.missing(entry.clip for entries in self._entries.values() for entry in entries))
             self._entries, self.left_out = keep_present(self._entries, lambda entry: entry.clip, missing)
 
+    @property
+    def stored_side(self) -> int | None:
+        return self.media.side
+
     @cached_property
     def media(self) -> Library:
         """The clips' files."""

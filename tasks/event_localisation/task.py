@@ -34,7 +34,8 @@ class EventLocalisation(SourceTask):
     cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
     sampling: of AVE's clips, the `middle` of each second, or the papers' `published` moments. background: weak
     supervision on AVE also trains on the clips without an event that backgroundSet.txt lists. allow_missing: leave out
-    clips whose media are missing, and say how many.
+    clips whose media are missing, and say how many. resize: use a store that was prepared at another size than the
+    backbone's.
 
     Raises:
         UserError: an option that is none of these.
@@ -56,6 +57,7 @@ class EventLocalisation(SourceTask):
         sampling: Literal["middle", "published"] = "middle",
         background: bool = False,
         allow_missing: bool = False,
+        resize: bool = False,
     ) -> None:
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
@@ -77,7 +79,7 @@ class EventLocalisation(SourceTask):
             background=background,
             allow_missing=allow_missing,
         )
-        super().__init__(data, source)
+        super().__init__(data, source, resize)
         self.classes = (*source.classes, "background")
 
     def head(self, dim: int) -> Head:

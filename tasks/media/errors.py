@@ -27,7 +27,15 @@ class MediaError(DataError):
 
 def damaged(path: Path, reason: str) -> MediaError:
     """The error for a file that is there but cannot be used."""
-    return MediaError(f"cannot decode {path}: {reason}; replace the file or take its id out of the annotations.")
+    return MediaError(
+        f"cannot decode {printable(str(path))}: {printable(reason)}; replace the file or take its id out of the "
+        "annotations."
+    )
+
+
+def printable(text: str) -> str:
+    """Text of others with whatever would move a cursor, break a line or fit no encoding written as an escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def shortened(names: list[str]) -> str:
@@ -41,7 +49,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise MediaError(f"media file {path} is missing.") from None
+        raise MediaError(f"media file {printable(str(path))} is missing.") from None
     except av.InvalidDataError:
         raise damaged(path, "its data are invalid or cut short") from None
     except av.FFmpegError as error:

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import av
-
-from tasks.media.decode import open_media
 from tasks.media.errors import damaged, naming
 from tasks.media.frames import list_pictures
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.sampling import MIDDLE, Sampling
+from tasks.media.tracks import announced_length, heard_track, open_media, seen_track
 
 Kind = Literal["missing", "unreadable", "short", "silent"]
 _TOLERANCE = 0.5
@@ -39,7 +37,9 @@ def inspect_headers(recording: Recording, segments: int) -> list[Problem]:
         UserError: the clip is unreadable.
     """
     if not recording.present:
-        return [Problem("missing", "no file, or an empty one")]
+        led_out = isinstance(recording, FileRecording) and recording.leads_out
+        why = "a link that leads out of the data's folder" if led_out else "no file, or an empty one"
+        return [Problem("missing", why)]
     if not isinstance(recording, FileRecording):
         return []
     if recording.video:
@@ -71,13 +71,14 @@ def _with_silence(problems: list[Problem], detail: str) -> list[Problem]:
 def _inspect_video(path: Path, start: float, seconds: float | None) -> list[Problem]:
     problems = []
     with naming(path), open_media(path) as container:
-        if not container.streams.video:
+        seen, heard = seen_track(container), heard_track(container)
+        if seen is None:
             raise damaged(path, "it has no video track")
-        length = (container.duration or 0) / av.time_base
+        length = announced_length(container, [track for track in (seen, heard) if track])
         # Some containers do not tell; decoding does.
         if length and seconds and length < start + seconds - _TOLERANCE:
             problems.append(Problem("short", f"{length - start:.1f} of {seconds:g} s"))
-        if not container.streams.audio:
+        if heard is None:
             problems.append(Problem("silent", "no sound track"))
     return problems
 
@@ -92,9 +93,10 @@ def _inspect_pictures(
     if sound is None:
         return [*problems, Problem("silent", "no sound file")]
     with naming(sound), open_media(sound) as container:
-        if not container.streams.audio:
+        track = heard_track(container)
+        if track is None:
             raise damaged(sound, "it has no sound track")
-        length = (container.duration or 0) / av.time_base
+        length = announced_length(container, [track])
         if length and seconds and length < seconds - _TOLERANCE:
             problems.append(Problem("short", f"sound of {length:.1f} of {seconds:g} s"))
     return problems

@@ -23,7 +23,7 @@ from registry.errors import UserError
 from tasks.datasets.source import ClipSource as Source
 from tasks.datasets.source import Report
 from tasks.media.errors import shortened
-from tasks.media.files import write_text
+from tasks.media.files import create, write_text
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording
 from tasks.media.store import (
@@ -180,7 +180,7 @@ def _make_shard(job: _Job) -> _Shard:
         return _Shard(whole, reused=True)
     entries, failed = [], {}
     partial = job.path.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with create(partial) as file:
         for recording in job.recordings:
             try:
                 clip = recording.read(job.shape.segments, job.shape.size, job.shape.sampling)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,11 +45,13 @@ class FileRecording:
     start: float = 0.0
     seconds: float | None = None
     """None is the whole file."""
+    leads_out: bool = False
+    """Whether it is missing because its media are links that lead out of the data's folder."""
 
     @property
     def present(self) -> bool:
         try:
-            return bool(self.frames) or (self.video is not None and self.video.stat().st_size > 0)
+            return bool(self.frames) or (self.video is not None and _holds_something(self.video))
         except OSError:
             return False
 
@@ -58,3 +61,9 @@ class FileRecording:
         if self.frames:
             return read_frames(self.frames, self.sound, segments, self.seconds, size, sampling)
         raise MediaError(f"media of clip {self.name} are missing.")
+
+
+def _holds_something(path: Path) -> bool:
+    found = path.stat()
+    # A pipe or a device would be waited for.
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0

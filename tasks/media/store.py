@@ -177,6 +177,10 @@ class Store:
     def suffix(self) -> str:
         return f"+{self.index.shape.size}px"
 
+    @property
+    def side(self) -> int:
+        return self.index.shape.size
+
     def find(self, clip: str, seconds: float | None = None) -> StoredRecording:
         if clip not in self._places:
             return StoredRecording(clip, self.index.shape)

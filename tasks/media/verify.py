@@ -82,12 +82,17 @@ class Verification:
             ],
         }
 
-    def as_csv(self) -> str:
-        """The findings as a table: clip, splits, problem, detail."""
+    def as_csv(self, cell: Callable[[str], str] = str) -> str:
+        """The findings as a table: clip, splits, problem, detail.
+
+        Args:
+            cell: is asked for each text that comes from the data.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["clip", "splits", "problem", "detail"])
-        writer.writerows([f.clip, " ".join(f.splits), f.problem.kind, f.problem.detail] for f in self.findings)
+        for found in self.findings:
+            writer.writerow([cell(found.clip), " ".join(found.splits), found.problem.kind, cell(found.problem.detail)])
         return text.getvalue()
 
 

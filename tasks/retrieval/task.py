@@ -28,15 +28,17 @@ class Retrieval(SourceTask):
     data: `synthetic`, a folder with AVE's annotation files or CAV-MAE's VGGSound lists and the videos, a manifest of
     your own (a .csv file, or a folder with manifest.csv), or `ave`, `vggsound` (without files, for counting
     parameters). segments: of a manifest's clips (10). allow_missing: leave out clips whose
-    media are missing, and say how many.
+    media are missing, and say how many. resize: use a store that was prepared at another size than the backbone's.
     """
 
     primary_metric: ClassVar[str] = "recall_at_1"
     # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
-    def __init__(self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False) -> None:
-        super().__init__(data, open_source(data, "pairs", segments=segments, allow_missing=allow_missing))
+    def __init__(
+        self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False, resize: bool = False
+    ) -> None:
+        super().__init__(data, open_source(data, "pairs", segments=segments, allow_missing=allow_missing), resize)
 
     def head(self, dim: int) -> Head:
         return SharedSpace(dim)

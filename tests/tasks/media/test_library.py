@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,65 @@ def test_pictures_of_all_clips_side_by_side(tmp_path: Path, write_pictures: Call
     assert clip.has_sound
     assert inspect_decoded(library.find("clip_000030", 10), 10) == []
     assert [problem.kind for problem in inspect_decoded(library.find("clip_000030", 10), 12)] == ["short"]
+
+
+def test_links_that_lead_out_are_called_links(tmp_path: Path) -> None:
+    """As download caches and git-annex lay files out; those that stay inside are read."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "0a").write_bytes(b"video")
+    videos = tmp_path / "set" / "videos"
+    videos.mkdir(parents=True)
+    (videos / "led.mp4").symlink_to("../../blobs/0a")
+    (videos / "real.mp4").write_bytes(b"video")
+    (videos / "same.mp4").symlink_to("real.mp4")
+    media = MediaFolder(tmp_path / "set")
+    assert media.missing(["led", "real", "same"]) == ["led"]
+    with pytest.raises(UserError, match=r"media of 1 of 2 clips under .* are links that lead out of it: led; copy"):
+        media.require(["led", "real"])
+
+
+def test_a_link_among_the_pictures_of_a_clip_is_not_followed(tmp_path: Path, write_pictures: Callable) -> None:
+    write_pictures(tmp_path / "video_frames" / "c", 3)
+    write_pictures(tmp_path / "private", 1)
+    (tmp_path / "video_frames" / "c" / "0002.jpg").unlink()
+    (tmp_path / "video_frames" / "c" / "0002.jpg").symlink_to(tmp_path / "private" / "0001.jpg")
+    with pytest.raises(UserError, match=r"its picture 0002\.jpg is a link that leads out of it"):
+        MediaFolder(tmp_path).read("c", 3)
+
+
+def test_a_pipe_is_no_video_and_no_picture(tmp_path: Path, write_pictures: Callable) -> None:
+    write_pictures(tmp_path / "video_frames" / "c", 1)
+    os.mkfifo(tmp_path / "video_frames" / "c" / "0002.jpg")
+    (tmp_path / "videos").mkdir()
+    os.mkfifo(tmp_path / "videos" / "d.mp4")
+    media = MediaFolder(tmp_path)
+    assert media.read("c", 1).frames.shape[0] == 1
+    assert media.missing(["d"]) == ["d"]
+
+
+def test_notes_of_the_system_are_no_media(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("._c.mp4", ".hidden.mp4", "Thumbs.db", "c.m4v"):
+        (tmp_path / "videos" / name).write_bytes(b"video")
+    assert MediaFolder(tmp_path).find("c").video == tmp_path / "videos" / "c.m4v"
+    assert not MediaFolder(tmp_path).find("Thumbs").present
+
+
+@pytest.mark.parametrize("suffix", [".m4v", ".ts", ".avi", ".MPG"])
+def test_a_folder_for_each_clip_is_a_layout_too(tmp_path: Path, suffix: str) -> None:
+    for clip, files in (("one", ["x"]), ("two", ["x", "y"])):
+        (tmp_path / "AVE" / clip).mkdir(parents=True)
+        for name in files:
+            (tmp_path / "AVE" / clip / f"{name}{suffix}").write_bytes(b"video")
+    media = MediaFolder(tmp_path)
+    assert media.find("one").video == tmp_path / "AVE" / "one" / f"x{suffix}"
+    assert media.missing(["one", "two"]) == ["two"]
+
+
+def test_the_folder_above_may_be_given(tmp_path: Path) -> None:
+    """An archive unpacked into a folder of its name, beside what a Mac leaves."""
+    (tmp_path / "AVE_Dataset").mkdir()
+    (tmp_path / "__MACOSX").mkdir()
+    assert find_data_root(tmp_path, "ave") == tmp_path / "AVE_Dataset"
+    (tmp_path / "Annotations.txt").write_text("")
+    assert find_data_root(tmp_path, "ave") == tmp_path

@@ -113,3 +113,13 @@ def test_all_cores_find_the_same_and_tell_how_far_they_are(copy: Path) -> None:
 def test_the_procedural_world_has_no_files() -> None:
     with pytest.raises(UserError, match="are no files"):
         verify(SyntheticEventSource(), "quick", 0)
+
+
+def test_what_the_listing_holds_is_no_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    from benchmark.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i},=1+{i}.mp4,0,1,{split},x" for i, split in enumerate(("train", "validation", "test"))]
+    (tmp_path / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label", *rows]) + "\n")
+    assert main(["data", "verify", "classification", "--data", str(tmp_path), "--jobs", "1", "--list", "l.csv"]) == 1
+    assert [line[:3] for line in (tmp_path / "l.csv").read_text().splitlines()[1:]] == ["'=1"] * 3
