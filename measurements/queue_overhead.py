@@ -57,7 +57,7 @@ def run_grid(folder: Path, cells: int, jobs: int) -> None:
     grid.write_text(
         f'backbones = ["trivial"]\nadapters = ["linear_probe"]\ntasks = ["brightness"]\nseeds = {list(range(cells))}\n'
     )
-    command = [sys.executable, "-m", "benchmark", "run", "--grid", str(grid), "--plugin", str(PLUGIN)]
+    command = [sys.executable, "-m", "benchmark", "run", "--grid", str(grid), "--plugin", str(PLUGIN), "--workers", "0"]
     command += ["--output", str(folder / "out"), "--device", "cpu", "--jobs", str(jobs)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(command, check=True, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -25,7 +25,17 @@ class Bench:
         self.leaderboard = leaderboard(folder / "unbroken")
 
     def words(self, output: Path, *more: str) -> list[str]:
-        grid = ["run", "--grid", str(self.folder / "grid.toml"), "--plugin", str(PLUGIN), "--set", f"epochs={EPOCHS}"]
+        grid = [
+            "run",
+            "--grid",
+            str(self.folder / "grid.toml"),
+            "--plugin",
+            str(PLUGIN),
+            "--set",
+            f"epochs={EPOCHS}",
+            "--workers",
+            "0",
+        ]
         return [*grid, "--output", str(output), "--device", "cpu", "--jobs", "2", *more]
 
     def start(self, output: Path, *more: str, cold: bool = False, environment: Mapping[str, str] | None = None) -> Run:

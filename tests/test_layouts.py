@@ -67,7 +67,7 @@ def train(task: str, data: Path, backbone: str = "tiny_vit(weights='none')", **m
     cell = Grid(*((Component.parse(text),) for text in (backbone, "linear_probe", task)))
     options = {"data": data, "epochs": 1, "batch_size": 1, "precision": "fp32", **more}
     (spec,) = expand(cell, settings=[f"{name}={value}" for name, value in options.items()], seeds=[0])
-    return train_cell(spec, run_hash="0", device="cpu", report=lambda progress: None)[0]
+    return train_cell(spec, run_hash="0", device="cpu", report=lambda progress: None, workers=0)[0]
 
 
 @pytest.mark.parametrize(("layout", "task"), TASKS, ids=lambda value: value.partition("(")[0])

@@ -5,9 +5,9 @@ import logging
 import shutil
 
 import pytest
+from torch import nn
 from training_fakes import FakeTask, registered
 
-from backbones.kernels.linear import Linear
 from benchmark.cost.clocks import TrainingClock
 from benchmark.data import feature_cache as module
 from benchmark.data.feature_cache import Preparation
@@ -39,8 +39,8 @@ def spec(adapter: str, seed: int = 0, backbone: str = "fake_backbone", task: str
     return RunSpec(*components, seed=seed, recipe=RECIPE.override(recipe))
 
 
-def run(cell: RunSpec):
-    record, items = train(cell, run_hash="0123", device="cpu", report=lambda progress: None)
+def run(cell: RunSpec, workers: int = 0):
+    record, items = train(cell, run_hash="0123", device="cpu", report=lambda progress: None, workers=workers)
     history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
     return record, (record.scores, record.validation, history, items)
 
@@ -87,20 +87,20 @@ def test_features_are_computed_once_for_all_rates(cache):
 
 
 def test_kept_features_are_read_without_processes_of_their_own(cache, monkeypatch):
-    first = run(spec("linear_probe", workers=2))[1]
+    first = run(spec("linear_probe"), workers=2)[1]
 
     def refuse(*arguments):
         raise AssertionError("a loader of kept features started processes")
 
     monkeypatch.setattr("torch.utils.data.dataloader._MultiProcessingDataLoaderIter", refuse)
-    assert run(spec("linear_probe", workers=2))[1] == first
+    assert run(spec("linear_probe"), workers=2)[1] == first
     with pytest.raises(AssertionError, match="started processes"):
-        run(spec("fake_adapter", workers=2))
+        run(spec("fake_adapter"), workers=2)
 
 
 def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
     seen = []
-    forward = Linear.forward
+    forward = nn.Linear.forward
 
     def watching(self, x):
         if self.in_features == 3 * 4 * 4:
@@ -108,7 +108,7 @@ def test_costs_are_those_of_the_whole_model(cache, monkeypatch):
         return forward(self, x)
 
     run(spec("linear_probe"))
-    monkeypatch.setattr(Linear, "forward", watching)
+    monkeypatch.setattr(nn.Linear, "forward", watching)
     record, _ = run(spec("linear_probe"))
     assert record.ms_per_clip > 0
     assert record.single is not None

@@ -37,12 +37,12 @@ def spec(adapter: str, **recipe: object) -> RunSpec:
 def together(cell: RunSpec, work_dir: Path | None = None) -> RunRecord:
     return train_together(
         cell, run_hash="ab", device="cpu", report=lambda progress: None, work_dir=work_dir, pieces=1, processes=2,
-        threads=1, plugins=[PLUGIN],
+        threads=1, workers=0, plugins=[PLUGIN],
     )[0]  # fmt: skip
 
 
 def alone(cell: RunSpec, work_dir: Path | None = None) -> RunRecord:
-    return train(cell, run_hash="ab", device="cpu", report=lambda progress: None, work_dir=work_dir)[0]
+    return train(cell, run_hash="ab", device="cpu", report=lambda progress: None, work_dir=work_dir, workers=0)[0]
 
 
 def test_two_processes_reach_the_numbers_of_one(trivial: None, tmp_path: Path) -> None:

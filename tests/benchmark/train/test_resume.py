@@ -34,7 +34,7 @@ def cut_off(cell, folder: Path, phase: str, epoch: int, **options) -> None:
             raise CutError
 
     with pytest.raises(CutError):
-        train(cell, run_hash="0123", device="cpu", report=report, work_dir=folder, **options)
+        train(cell, run_hash="0123", device="cpu", report=report, work_dir=folder, workers=0, **options)
 
 
 def same(first: RunRecord, second: RunRecord) -> bool:
