@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from benchmark.cli.display import display, preparation, screen
     from benchmark.cli.dry_run import show_plan
     from benchmark.cost.describe import count, describe
-    from benchmark.cost.profile import Asked, profile_cell
     from benchmark.grid.check import checked
     from benchmark.grid.expand import build_task, expand
     from benchmark.grid.resolve import resolve
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
     from benchmark.launch.slurm import Slurm
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
+    from benchmark.profile.profile import Asked, profile_cell
     from benchmark.verify.check import verify_file
     from registry.plugins import load_plugins
 
 _PLACES = {
-    "Asked": "benchmark.cost.profile",
+    "Asked": "benchmark.profile.profile",
     "Exporter": "benchmark.launch.export",
     "Ray": "benchmark.launch.ray",
     "Slurm": "benchmark.launch.slurm",
@@ -50,7 +50,7 @@ _PLACES = {
     "load_plugins": "registry.plugins",
     "preparation": "benchmark.cli.display",
     "pretrain_backbone": "benchmark.pretrain.pretrain",
-    "profile_cell": "benchmark.cost.profile",
+    "profile_cell": "benchmark.profile.profile",
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
     "run_cell": "benchmark.launch.cell",

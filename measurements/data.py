@@ -38,15 +38,15 @@ from av.codec.context import Flags2
 from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from benchmark.grid.expand import build_task
-from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.model.build import build_model
 from benchmark.model.model import Precision
+from benchmark.runtime.allocator import KEEP_FREED_MEMORY
 from registry import Component
 from registry.vocabulary import SAMPLE_RATE
 from tasks.datasets.ave import AveFolder
+from tasks.datasets.prepare import prepare
 from tasks.media.decode import decode_clip
 from tasks.media.encode import encode_clip
-from tasks.media.prepare import prepare
 
 FPS, WIDTH, HEIGHT, SECONDS = 25, 640, 360, 10
 X264 = {"preset": "medium", "g": "250", "bf": "3", "b_strategy": "0", "b": "600k", "threads": "1"}

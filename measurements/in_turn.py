@@ -20,8 +20,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 
-from benchmark.cost.profile import Asked, Work
-from benchmark.launch.server import keep_freed_memory
+from benchmark.profile.profile import Asked, Work
+from benchmark.runtime.allocator import keep_freed_memory
 from benchmark.runtime.environment import device_name
 from benchmark.runtime.processes import cores
 from registry import Component

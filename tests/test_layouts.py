@@ -19,8 +19,8 @@ from benchmark.train.train import train as train_cell
 from registry import Component, UserError
 from results.record import RunRecord
 from tasks.media.encode import encode_clip
-from tasks.synthetic.export import sample_clips, write_frames
-from tasks.synthetic.layouts import LAYOUTS, Layout, SampleClip
+from tasks.sample.export import sample_clips, write_frames
+from tasks.sample.layouts import LAYOUTS, Layout, SampleClip
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Kind
 from tasks.synthetic.sound import render_sound

@@ -13,7 +13,7 @@ from registry.errors import UserError
 
 if TYPE_CHECKING:
     from tasks.datasets.source import ClipSource
-    from tasks.media.verify import Verification
+    from tasks.datasets.verify import Verification
 
 SHOWN = 10
 FAULTY = 1
@@ -100,9 +100,9 @@ def act_without(arguments: argparse.Namespace) -> int:
 def act_verify(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
     from results.render.csv import harmless
+    from tasks.datasets.verify import verify
     from tasks.media.files import write_text
     from tasks.media.parallel import cores
-    from tasks.media.verify import verify
 
     source = _source(arguments)
     listing = arguments.list or Path(f"verify_{arguments.task.partition('(')[0]}.csv")
@@ -124,10 +124,10 @@ def act_verify(arguments: argparse.Namespace) -> int:
 
 def act_prepare(arguments: argparse.Namespace) -> int:
     from benchmark.cli.display import preparation
-    from benchmark.launch.server import keep_freed_memory
+    from benchmark.runtime.allocator import keep_freed_memory
+    from tasks.datasets.prepare import prepare
     from tasks.datasets.sample import pass_on_note
     from tasks.media.parallel import cores
-    from tasks.media.prepare import prepare
 
     source, store = _source(arguments), arguments.store
     keep_freed_memory()
@@ -151,8 +151,8 @@ def act_prepare(arguments: argparse.Namespace) -> int:
 
 
 def act_sample(arguments: argparse.Namespace) -> int:
-    from tasks.synthetic.export import export_sample
-    from tasks.synthetic.layouts import LAYOUTS
+    from tasks.sample.export import export_sample
+    from tasks.sample.layouts import LAYOUTS
 
     export_sample(arguments.folder, arguments.clips, arguments.seed, layout=arguments.layout)
     folder, layout = arguments.folder, LAYOUTS.get(arguments.layout)

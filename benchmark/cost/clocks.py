@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from safetensors.torch import save as to_bytes
 
 from benchmark.cost.measure import PeakMemory, wait_for
-from benchmark.train.checkpoint import State
+from benchmark.data.loader import clips_in
 from results.record import SingleClip
 
 logger = logging.getLogger(__name__)
@@ -94,11 +93,6 @@ def single_clip(runner: Runner, clock: TrainingClock, device: str) -> SingleClip
     return SingleClip(peak, train_ms, inference_ms)
 
 
-def checkpoint_bytes(state: State) -> int:
-    """Size of a trained state as a safetensors file, facts aside."""
-    return len(to_bytes(state))
-
-
 def _median_ms(step: Callable[[], Any], model: torch.nn.Module) -> float:
     seconds = []
     for _ in range(1 + SINGLE_STEPS):
@@ -115,11 +109,6 @@ def _first(batch: Any) -> Any:
     if isinstance(batch, dict):
         return {name: _first(value) for name, value in batch.items()}
     return batch[:1]
-
-
-def clips_in(batch: Any) -> int:
-    """How many clips a collated batch holds."""
-    return clips_in(next(iter(batch.values()))) if isinstance(batch, dict) else len(batch)
 
 
 def give_back_memory() -> None:

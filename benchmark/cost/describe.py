@@ -11,9 +11,9 @@ from torch import nn
 
 from benchmark.cost.flops import Operations, count_forward, count_operations
 from benchmark.cost.parameters import count_parameters
+from benchmark.cost.published_counts import as_published
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
-from benchmark.verify.published_counts import as_published
 from registry import BACKBONES, Component, look_up
 from registry.component import option_defaults
 from tasks.task import Task

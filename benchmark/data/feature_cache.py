@@ -21,9 +21,8 @@ import timm
 import torch
 from torch.utils.data import Dataset, Subset
 
-from benchmark.cost.clocks import clips_in
 from benchmark.data.item_records import ItemRecords, record_bytes, record_items
-from benchmark.data.loader import clip_loader
+from benchmark.data.loader import clip_loader, clips_in
 from benchmark.grid.identity import feature_key, picture_key
 from benchmark.grid.resolve import versions_of
 from benchmark.grid.spec import RunSpec

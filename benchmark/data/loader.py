@@ -42,6 +42,11 @@ def clips_of(loader: DataLoader[Any]) -> Dataset[Any]:
     return loader.dataset.clips if isinstance(loader.dataset, _SentWhole) else loader.dataset
 
 
+def clips_in(batch: Any) -> int:
+    """How many clips a collated batch holds."""
+    return clips_in(next(iter(batch.values()))) if isinstance(batch, dict) else len(batch)
+
+
 class _SentWhole(Dataset[Any]):
     """A data set that goes to a process as one string of bytes.
 

@@ -16,19 +16,10 @@ from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from typing import Any
 
+from benchmark.runtime.allocator import keep_freed_memory
+
 # A child runs the command's main module again, which imports the parser. The worker is last: it freezes what is there.
 HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.launch.preload"]
-# glibc gives the large tensors of each step back to the system and faults their pages in again at the next one, which
-# is a large part of a small one. Children keep them instead. Its lists of small free pieces hold on to what is left
-# over in front of and behind each aligned tensor, so that a freed tensor's place does not fit the next one of the same
-# size; without these lists it does. Huge pages, given on request only, spare the table of pages.
-# Other allocators read none of this.
-KEEP_FREED_MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(2**30),
-    "MALLOC_TRIM_THRESHOLD_": str(2**32),
-    "MALLOC_TOP_PAD_": str(2**27),
-    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.hugetlb=1",
-}
 
 
 def get_ready() -> None:
@@ -54,12 +45,6 @@ def start_method(device: str) -> Any:
     if device != "cuda":
         context.set_forkserver_preload(HEAVY_PARTS)
     return context
-
-
-def keep_freed_memory() -> None:
-    """Let processes that start from now on keep what they free."""
-    for name, value in KEEP_FREED_MEMORY.items():
-        os.environ.setdefault(name, value)
 
 
 @contextmanager

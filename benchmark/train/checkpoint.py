@@ -129,3 +129,8 @@ def _live_state(model: nn.Module) -> State:
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     state = model.state_dict(keep_vars=True)
     return {name: value for name, value in state.items() if not name.startswith(_BACKBONE) or name in trained}
+
+
+def checkpoint_bytes(state: State) -> int:
+    """Size of a trained state as a safetensors file, facts aside."""
+    return len(to_bytes(state))

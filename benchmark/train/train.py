@@ -13,7 +13,7 @@ from typing import Any
 
 from mmengine.runner import Runner
 
-from benchmark.cost.clocks import TrainingClock, checkpoint_bytes, give_back_memory, single_clip
+from benchmark.cost.clocks import TrainingClock, give_back_memory, single_clip
 from benchmark.cost.describe import count_gflops, describe
 from benchmark.cost.measure import PeakMemory
 from benchmark.cost.parameters import count_with_idle
@@ -23,7 +23,7 @@ from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.environment import environment
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
-from benchmark.train.checkpoint import Checkpoints, restore
+from benchmark.train.checkpoint import Checkpoints, checkpoint_bytes, restore
 from benchmark.train.distributed import CommonBuffers, processes
 from benchmark.train.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
 from benchmark.train.resume import Resume

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from registry.vocabulary import Outputs, Prediction, Targets
-from tasks.datasets.questions import NO_ANSWER
+from tasks.questions import NO_ANSWER
 
 
 def answer_loss(outputs: Outputs, targets: Targets) -> Tensor:

@@ -14,9 +14,9 @@ from tasks.avqa.grounded import FORMS, GroundedReadout
 from tasks.avqa.head import QuestionReadout
 from tasks.avqa.negatives import WithNegatives
 from tasks.datasets.open import open_source
-from tasks.datasets.questions import KINDS
 from tasks.heads import modalities_of
 from tasks.metrics import percent
+from tasks.questions import KINDS
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 

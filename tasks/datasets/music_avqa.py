@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 from registry.errors import DataError, UserError, unknown
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text, unique_names
-from tasks.datasets.questions import KINDS
 from tasks.datasets.source import ClipSource, Report, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
+from tasks.questions import KINDS
 
 PUBLISHED_WINDOW = 1.95
 """Seconds of sound that LAVISH and STG-CMA take for each segment."""

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from registry.errors import UserError
 from tasks.datasets.annotations import find_manifest
 from tasks.datasets.source import ClipSource, Outline
-from tasks.synthetic.source import SyntheticEventSource, SyntheticPairSource, SyntheticQuestionSource
+from tasks.datasets.synthetic import SyntheticEventSource, SyntheticPairSource, SyntheticQuestionSource
 
 Need = Literal["events", "events_of_one_kind", "labels", "pairs", "questions"]
 """What a task asks clips for, with the `targets` of an item beside its `id`:

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from registry.vocabulary import Split
-from tasks.datasets.questions import KINDS, NO_ANSWER
+from tasks.questions import KINDS, NO_ANSWER
 from tasks.synthetic import store
 from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene

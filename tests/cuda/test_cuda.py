@@ -12,9 +12,9 @@ from torch import Tensor
 from backbones.kernels import attention as kernel
 from backbones.kernels import attention_triton
 from benchmark.cost.describe import without_weights
-from benchmark.cost.profile import random_inputs, squared
 from benchmark.model.build import build_model, build_task
 from benchmark.model.encoder import Encoder
+from benchmark.profile.profile import random_inputs, squared
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.verify.golden import read
 from benchmark.verify.stg_cma_models import build
@@ -127,7 +127,7 @@ def test_compiled_blocks_agree_with_those_as_written() -> None:
 
 
 def test_figures_of_a_profile_are_of_the_gpu() -> None:
-    from benchmark.cost.profile import Asked, measure
+    from benchmark.profile.profile import Asked, measure
 
     cell = [Component.parse(text) for text in ("vit_tiny_patch16_224", "stg_cma", TASK)]
     asked = Asked(*cell, device="cuda", steps=2, kernels=True)

@@ -14,10 +14,10 @@ from registry.vocabulary import ItemScore
 from tasks.avqa.head import READING_RATE, QuestionReadout
 from tasks.avqa.task import Avqa
 from tasks.classification.task import Classification
+from tasks.datasets.prepare import prepare
 from tasks.event_localisation.head import SegmentClassifier
 from tasks.event_localisation.task import EventLocalisation
 from tasks.event_localisation.weak import WeakSupervision
-from tasks.media.prepare import prepare
 from tasks.retrieval.task import Retrieval
 from tasks.task import Evaluation, SourceTask
 

@@ -124,7 +124,7 @@ class TestProfile:
 
     @pytest.fixture(autouse=True)
     def _profiled(self, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        from benchmark.cost import profile as profiling
+        from benchmark.profile import profile as profiling
 
         self.asked: list[profiling.Asked] = []
         figures = {
@@ -225,7 +225,7 @@ def test_status_of_one_cell_is_no_plural(capsys, tmp_path: Path) -> None:
 
 
 def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.synthetic import export
+    from tasks.sample import export
 
     asked: list[object] = []
     monkeypatch.setattr(export, "export_sample", lambda *words, layout: asked.extend([*words, layout]))

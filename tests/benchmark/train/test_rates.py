@@ -11,8 +11,7 @@ import torch
 
 from benchmark.train.optimizer import Steps, build_optimizer, build_schedule
 from benchmark.train.runner import alone
-from tasks.published_recipes import PRESETS
-from tasks.recipe import Recipe
+from tasks.recipe import PRESETS, Recipe
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "stg_cma" / "aux_misc.npz"
 

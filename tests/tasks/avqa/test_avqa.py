@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score
 from registry.vocabulary import Features
 from tasks.avqa.head import QuestionEncoder, QuestionReadout
 from tasks.avqa.task import Avqa
-from tasks.datasets.questions import NO_ANSWER
+from tasks.questions import NO_ANSWER
 
 
 def as_features(streams):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmark.verify.published_counts import UNUSED_OF_HEADS
+from benchmark.cost.published_counts import UNUSED_OF_HEADS
 from registry.errors import UserError
 from registry.vocabulary import Features
 from tasks.avqa.grounded import GroundedReadout

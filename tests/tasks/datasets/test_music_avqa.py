@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 from registry.errors import UserError
 from tasks.avqa.task import Avqa
 from tasks.datasets.music_avqa import _PUBLISHED, KINDS, SUBSETS, MusicAvqaFolder, parse_questions, tokenise
+from tasks.datasets.prepare import prepare
+from tasks.datasets.verify import verify
 from tasks.media.encode import encode_clip
-from tasks.media.prepare import prepare
-from tasks.media.verify import verify
 
 COPIES = Path(os.environ.get("AVBENCH_ANNOTATIONS") or Path(__file__).parents[4] / "shared" / "annotations")
 COPIES = COPIES / "music_avqa"

@@ -17,8 +17,8 @@ from registry.errors import UserError
 from tasks.avqa.task import Avqa
 from tasks.datasets.open import DATASETS, DEFAULTS, DatasetInfo, Need, open_source
 from tasks.datasets.source import ClipSource, Outline
+from tasks.datasets.synthetic import SyntheticSource
 from tasks.event_localisation.task import EventLocalisation
-from tasks.synthetic.source import SyntheticSource
 
 ROOT = Path(__file__).parents[3]
 EVERY_READER = [(info, need) for info in DATASETS for need in info.readers]

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from registry.errors import UserError
 from registry.vocabulary import Features
+from tasks.datasets.prepare import prepare
 from tasks.event_localisation.task import EventLocalisation
 from tasks.event_localisation.weak import WeakSupervision
 from tasks.media.encode import encode_clip
-from tasks.media.prepare import prepare
 
 
 def as_features(streams):

@@ -23,10 +23,10 @@ from registry.vocabulary import SAMPLE_RATE
 from tasks.datasets.ave import AveFolder
 from tasks.datasets.manifest_clips import ManifestClips
 from tasks.datasets.music_avqa import MusicAvqaFolder
+from tasks.datasets.prepare import prepare
 from tasks.datasets.source import ClipSource
+from tasks.datasets.verify import verify
 from tasks.datasets.vggsound import VggSoundFolder
-from tasks.media.prepare import prepare
-from tasks.media.verify import verify
 
 ROW = {
     "question_id": 0,

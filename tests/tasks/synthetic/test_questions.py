@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.datasets.questions import KINDS
+from tasks.questions import KINDS
 from tasks.synthetic.dataset import QUESTIONS, TRAINING_QUESTIONS, TRAINING_REPEATS
 from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, ask, words
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, make_scene

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tasks.datasets.synthetic import SyntheticEventSource
 from tasks.synthetic import dataset, store
 from tasks.synthetic.questions import ANSWERS, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, make_scene
-from tasks.synthetic.source import SyntheticEventSource
 
 Moments = tuple[float, float, float]
 RECORDED_VERSION = 1

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmark.cost.operators import LISTED, longest
+from benchmark.profile.operators import LISTED, longest
 
 
 def test_the_longest_come_first_and_nothing_is_left_out() -> None:

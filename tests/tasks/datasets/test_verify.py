@@ -12,11 +12,11 @@ import pytest
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE
 from tasks.datasets.ave import AveFolder
+from tasks.datasets.prepare import prepare
+from tasks.datasets.synthetic import SyntheticEventSource
+from tasks.datasets.verify import Mode, Verification, verify
 from tasks.media.encode import encode_clip
-from tasks.media.prepare import prepare
 from tasks.media.store import shard_path
-from tasks.media.verify import Mode, Verification, verify
-from tasks.synthetic.source import SyntheticEventSource
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from backbones.kernels import linear
-from benchmark.cost import machine_rate
-from benchmark.cost.machine_rate import Products, Rates, Timed, share, timed
+from benchmark.profile import machine_rate
+from benchmark.profile.machine_rate import Products, Rates, Timed, share, timed
 
 CPU = torch.device("cpu")
 

@@ -20,9 +20,9 @@ from registry.errors import UserError
 from registry.vocabulary import SPLITS
 from tasks.datasets.ave import AveFolder
 from tasks.datasets.manifest_clips import ManifestClips
+from tasks.datasets.prepare import prepare
 from tasks.datasets.source import ClipSource
 from tasks.media.errors import MediaError
-from tasks.media.prepare import prepare
 from tasks.media.store import INDEX, Store, read_index, shard_path
 
 SIZE = 32
@@ -163,7 +163,7 @@ _KILLED = """
 import os, sys
 from pathlib import Path
 from tasks.datasets.ave import AveFolder
-from tasks.media import prepare as module
+from tasks.datasets import prepare as module
 from tests.tasks.media.test_prepared_store import make
 write, left = module.write_text, int(sys.argv[3])
 def die_later(path, text):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from training_fakes import FakeTask, registered
 
-from benchmark.cost import machine_rate
-from benchmark.cost import profile as profiling
-from benchmark.cost.profile import Asked, measure, profile, random_inputs
 from benchmark.model import encoder
 from benchmark.model import recompute as checkpointing
 from benchmark.model.build import build_model
+from benchmark.profile import machine_rate
+from benchmark.profile import profile as profiling
+from benchmark.profile.profile import Asked, measure, profile_cell, random_inputs
 from registry import Component
 from registry.errors import UserError
 
@@ -102,7 +102,7 @@ def test_training_moves_what_is_trainable_and_nothing_else(monkeypatch):
 
 def test_a_process_of_its_own_with_the_allocators_settings():
     before = dict(os.environ)
-    m = profile(Asked(*TINY, steps=1, product_side=64))
+    m = profile_cell(Asked(*TINY, steps=1, product_side=64))
     assert m["step_share"] > 0
     assert m["backbone"] == "tiny_vit"
     assert dict(os.environ) == before
@@ -110,4 +110,4 @@ def test_a_process_of_its_own_with_the_allocators_settings():
 
 def test_mistakes_cross_the_process_border():
     with pytest.raises(UserError, match="ratio"):
-        profile(Asked(TINY[0], Component.parse("stg_cma(ratio=-1)"), TINY[2], steps=1, product_side=64))
+        profile_cell(Asked(TINY[0], Component.parse("stg_cma(ratio=-1)"), TINY[2], steps=1, product_side=64))

@@ -22,7 +22,7 @@ from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.datasets.sample import FIRST_LINE, NOTE, has_note
 from tasks.media.encode import encode_clip
 from tasks.media.files import write_text
-from tasks.synthetic.layouts import LAYOUTS, Layout, Media, SampleClip, can_be_asked
+from tasks.sample.layouts import LAYOUTS, Layout, Media, SampleClip, can_be_asked
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import make_scene
 from tasks.synthetic.sound import render_sound

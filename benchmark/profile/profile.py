@@ -20,13 +20,13 @@ from torch import Tensor
 from benchmark.cost.clocks import give_back_memory
 from benchmark.cost.describe import count_training, without_weights
 from benchmark.cost.flops import squared
-from benchmark.cost.machine_rate import Products, share, timed
 from benchmark.cost.measure import PeakMemory, wait_for
-from benchmark.cost.operators import longest
 from benchmark.data.loader import clip_loader
-from benchmark.launch.server import KEEP_FREED_MEMORY
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel, Precision
+from benchmark.profile.machine_rate import Products, share, timed
+from benchmark.profile.operators import longest
+from benchmark.runtime.allocator import KEEP_FREED_MEMORY
 from benchmark.runtime.environment import device_name
 from benchmark.runtime.processes import cores
 from benchmark.runtime.seeding import choose_repeatable_kernels

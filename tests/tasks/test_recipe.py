@@ -8,8 +8,7 @@ from benchmark.grid.expand import expand
 from benchmark.grid.grid import Grid
 from registry import Component
 from registry.errors import UserError
-from tasks.published_recipes import PRESETS
-from tasks.recipe import Recipe
+from tasks.recipe import PRESETS, Recipe
 
 STG = {"beta1": 0.95, "beta2": 0.999, "weight_decay": 5e-7, "decayed": "all", "epochs": 20, "warmup_epochs": 2.0,
        "warmup_start": "zero", "final_lr": 2e-6, "schedule": "cosine", "clip_norm": 0.0}  # fmt: skip

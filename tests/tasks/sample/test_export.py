@@ -13,7 +13,7 @@ from registry.vocabulary import SPLITS
 from tasks.datasets.ave import AveFolder
 from tasks.datasets.manifest import read_manifest
 from tasks.datasets.music_avqa import MusicAvqaFolder
-from tasks.synthetic.export import export_sample
+from tasks.sample.export import export_sample
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import Scene, make_scene
 from tasks.synthetic.sound import render_sound
@@ -105,7 +105,7 @@ def test_an_interrupted_export_leaves_no_annotations(
     def interrupt(jobs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tasks.synthetic.export._write_clips", interrupt)
+    monkeypatch.setattr("tasks.sample.export._write_clips", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_sample(sample, 2, seed=SEED + 1)
     with pytest.raises(UserError, match="is missing"):
