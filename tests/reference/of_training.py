@@ -21,7 +21,7 @@ from benchmark.data.augment import AugmentedClips
 from benchmark.data.mixup import MixedSound
 from benchmark.grid.spec import RunSpec
 from benchmark.model.front_end import FrontEnd
-from benchmark.train.optimizer import build_schedule
+from benchmark.train.optimizer import Steps, build_schedule
 from registry import TASKS, Component
 from registry.vocabulary import Split
 from tasks.event_localisation.task import EventLocalisation
@@ -46,6 +46,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "noise": {"noise": 0.5},
     "roll": {"roll": 10},
 }
+OF_FRAMES = ("rand_augment", "crop", "flip", "erase")
 RATES: dict[str, dict[str, Any]] = {
     "cosine": {},
     "cosine to a share": {"final_lr_ratio": 0.1, "warmup_epochs": 0},
@@ -72,6 +73,7 @@ def of_training() -> Numbers:
         **under("front end", _pictures()),
         **under("changes", _changes()),
         **{f"rates, {name}": summary(_rates(fields)) for name, fields in RATES.items()},
+        **_steps(),
         **_cells_of_fakes(),
     }
 
@@ -116,20 +118,29 @@ def _pictures() -> Numbers:
 
 
 def _changes() -> Numbers:
-    clips = [{"inputs": {"frames": _bytes(SEGMENTS, 3, 32, 32), "waveform": _waveform(1)[0]}, "targets": {}}] * 3
+    clips: Any = [{"inputs": {"frames": _bytes(2, 3, 300, 400), "waveform": _waveform(1)[0]}}] * 12
     sound = SOUNDS["1 s in 10 ms"]
     front_end = FrontEnd(PictureSpec(32, MEAN, STD, sound))
     numbers: Numbers = {}
     for name, fields in CHANGES.items():
-        changed = AugmentedClips(clips, Recipe(**fields), sound)  # type: ignore[arg-type]
+        changed = AugmentedClips(clips, Recipe(**fields), sound)
         changed.begin_epoch(5)
-        pictures = front_end({key: value[None] for key, value in changed[1]["inputs"].items()})
-        numbers[name] = summary(
-            pictures["visual" if fields.keys() & {"rand_augment", "crop", "flip", "erase"} else "audio"]
-        )
-    mixed = MixedSound(clips[:1] + [_other(clip) for clip in clips[1:]], Recipe(mixup=0.7, mixup_beta=2.0))  # type: ignore[arg-type]
+        items = [changed[index]["inputs"] for index in range(len(clips))]
+        pictures = front_end({key: torch.stack([item[key] for item in items]) for key in items[0]})
+        numbers[name] = summary(pictures["visual" if name in OF_FRAMES else "audio"])
+    other = {"inputs": {"waveform": _waveform(1)[0].flip(-1)}}
+    mixed: Any = MixedSound([clips[0], other, other], Recipe(mixup=0.7, mixup_beta=2.0))  # type: ignore[arg-type]
     mixed.begin_epoch(5)
     return numbers | {"mixup": summary(torch.stack([mixed[index]["inputs"]["waveform"] for index in range(3)]))}
+
+
+def _steps() -> Numbers:
+    """Accumulation and clipping without Adam, to which the length of a gradient is nothing."""
+    weight = nn.Parameter(noise(4, 5, seed="weight"))
+    steps = Steps(torch.optim.SGD([weight], lr=0.5), accumulate=2, clip_norm=0.1)
+    for step in range(4):
+        steps.update_params((weight * noise(4, 5, seed=step)).square().mean())
+    return {"clipped and accumulated steps": summary(weight)}
 
 
 def _rates(fields: dict[str, Any]) -> list[float]:
@@ -160,10 +171,6 @@ def _of_cell(spec: RunSpec) -> Numbers:
     by_shape = sorted(trained.values(), key=lambda value: tuple(value.shape))
     numbers["norms of the best state"] = [float(sum(v.double().square().sum() for v in by_shape) ** 0.5)]
     return numbers | {"items": summary([item.score for item in items])}
-
-
-def _other(clip: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    return {**clip, "inputs": {**clip["inputs"], "waveform": clip["inputs"]["waveform"].flip(-1)}}
 
 
 def _bytes(*shape: int) -> torch.Tensor:
