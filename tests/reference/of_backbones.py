@@ -34,11 +34,7 @@ SEGMENTS = 3
 
 
 def of_backbone(name: str) -> Numbers:
-    """The numbers of a registered backbone.
-
-    Raises:
-        KeyError: a family without a small model here.
-    """
+    """Of a family, those of small models; of a preset, its model; of any other, those of its default weights."""
     if name in PRESETS:
         # What the reader of its family computes is recorded there.
         return {"model": PRESETS[name].model}

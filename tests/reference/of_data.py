@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from summary import Numbers, summary, under
 
+from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.datasets.open import open_source
 from tasks.synthetic import store
@@ -27,10 +28,12 @@ def of_data(name: str, folder: Path) -> Numbers:
         folder: an empty one.
 
     Raises:
-        KeyError: a data set without small files here.
+        UserError: a data set without small files here.
     """
     if name == "synthetic":
         return _of_the_procedural_world()
+    if name not in WRITERS:
+        raise UserError(f"nothing writes small files of {name}; add it to WRITERS in {Path(__file__).name}.")
     asked = WRITERS[name](folder)
     return {k: v for need, options in asked for k, v in _items(str(folder), need, options).items()}
 
