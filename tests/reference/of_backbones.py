@@ -1,0 +1,106 @@
+"""What backbones say of fixed pictures, and the pictures that they ask for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from library_models import FAMILIES, PICTURE, SIDE, run
+from summary import Numbers, filled, loss_of, noise, summary, under
+
+from backbones.backbone import Backbone
+from backbones.families.presets import PRESETS
+from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture
+from backbones.positions import POLICIES
+from registry import BACKBONES, look_up
+
+SMALLEST = {
+    "vit": "vit_tiny_patch16_224",
+    "clip": "ViT-B-32-quickgelu",
+    "swin": "swin_tiny_patch4_window7_224",
+    "swin_v2": "swinv2_tiny_window8_256",
+}
+"""Models whose pictures stand for those of their families; nothing is computed with them."""
+MODELS = {
+    "vit": ["vit", "vit_without_qkv_bias", "vit_mean_pooled", "vit_attention_pooled", "deit_3"],
+    "clip": ["clip_quick_gelu", "clip_gelu", "clip_norm_after_pool"],
+    "swin": ["swin", "swin_one_window_at_the_end"],
+    "swin_v2": ["swin_v2", "swin_v2_of_another_window"],
+}
+"""The small models of `library_models` that each family's reader reads."""
+SEGMENTS = 3
+
+
+def of_backbone(name: str) -> Numbers:
+    """Of a family, those of small models; of a preset, its model; of any other, those of its default weights."""
+    if name in PRESETS:
+        # What the reader of its family computes is recorded there.
+        return {"model": PRESETS[name].model}
+    if name in MODELS:
+        return _of_family(name)
+    backbone = look_up(BACKBONES, name)()
+    return _asked_for(backbone.picture) | _features(backbone, backbone.picture.sound.frames)
+
+
+def _of_family(family: str) -> Numbers:
+    numbers = under("its pictures", _asked_for(_shape_of(family).picture))
+    numbers |= {f"sound={name!r}": _sound(sound) for name, sound in SOUND_PRESETS.items()}
+    for name in MODELS[family]:
+        numbers |= under(name, _features(_read(name), SIDE))
+    if family in ("vit", "clip"):
+        for policy in POLICIES:
+            numbers |= under(f"positions={policy!r}", _features(_read(MODELS[family][0], positions=policy), SIDE + 16))
+    for channels in ("sum", "mean"):
+        sound = dataclasses.replace(PICTURE.sound, stem="own", channels=channels)
+        own = _read(MODELS[family][0], picture=dataclasses.replace(PICTURE, sound=sound))
+        heard = own.embed(noise(1, SEGMENTS, 1, SIDE, SIDE, seed="audio"))
+        numbers[f"own stem, {channels} of colours"] = summary(heard)
+    return numbers
+
+
+def _read(name: str, picture: PictureSpec = PICTURE, **options: Any) -> Backbone:
+    return FAMILIES[name].read(filled(FAMILIES[name].build()), picture, **options)
+
+
+def _features(backbone: Backbone, rows: int) -> Numbers:
+    """Of both modalities, sound in pictures of so many rows; and what the first block does besides."""
+    size = backbone.picture.size
+    seen = noise(2, SEGMENTS, 3, size, size, seed="visual")
+    heard = noise(2, SEGMENTS, 3, rows, backbone.picture.sound.mel_bands, seed="audio")
+    numbers: Numbers = {}
+    with torch.no_grad():
+        for m, pictures in (("visual", seen), ("audio", heard)):
+            features = run(backbone, pictures)
+            numbers |= {f"{m} tokens": summary(features.tokens), f"{m} pooled": summary(features.pooled)}
+    tokens = backbone.embed(seen).requires_grad_(True)
+    block = backbone.blocks[0]
+    x = block.enter(tokens)
+    bias, context = noise(block.heads, SEGMENTS, SEGMENTS, seed="bias"), noise(2, block.dim, seed="context")
+    branches: dict[str, Callable[[], torch.Tensor]] = {
+        "attend": lambda: block.attend(x),
+        "attend with context": lambda: block.attend(x, context=context),
+        "attend over time": lambda: block.attend_over_time(x),
+        "attend over time with bias": lambda: block.attend_over_time(x, bias=bias),
+        "feed forward": lambda: block.feed_forward(x),
+        "input of the MLP": lambda: block.mlp_input(x),
+    }
+    for name, branch in branches.items():
+        out = branch()
+        (gradient,) = torch.autograd.grad(loss_of([out]), tokens, retain_graph=True)
+        numbers |= {name: summary(out), f"gradient of {name}": summary(gradient)}
+    return numbers
+
+
+def _shape_of(family: str) -> Backbone:
+    with torch.device("meta"):
+        return look_up(BACKBONES, family)(model=SMALLEST[family], weights="none")
+
+
+def _asked_for(picture: PictureSpec) -> Numbers:
+    return {"frames": [float(picture.size), *picture.mean, *picture.std], "sound": _sound(picture.sound)}
+
+
+def _sound(sound: SoundPicture) -> str:
+    return ", ".join(f"{name}={value}" for name, value in dataclasses.asdict(sound).items())
