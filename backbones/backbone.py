@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Backbone(nn.Module):
         pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
         norm_after_pool: where the family pools before its final norm.
         weight_files: sha256 of every file that initialised the weights, by file name; empty means random weights.
+        weight_notes: what was chosen or resampled when they were read, in short texts for records.
         classifier: parameters of the pretrained classifier, which is left out here; None where unknown. Kept as
             `classifier_size`.
 
@@ -43,6 +44,7 @@ class Backbone(nn.Module):
         pool: nn.Module,
         norm_after_pool: bool = False,
         weight_files: Mapping[str, str] | None = None,
+        weight_notes: Sequence[str] = (),
         classifier: int | None = None,
     ) -> None:
         super().__init__()
@@ -53,7 +55,7 @@ class Backbone(nn.Module):
         self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
-        self.weight_files = dict(weight_files or {})
+        self.weight_files, self.weight_notes = dict(weight_files or {}), tuple(weight_notes)
         self.classifier_size = classifier
         self.requires_grad_(False)
         self.eval()

@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from benchmark.profile.profile import Asked, profile_cell
     from benchmark.verify.check import verify_file
     from registry.plugins import load_plugins
+    from tasks.datasets.prepare import prepare as prepare_data
+    from tasks.datasets.sample import pass_on_note
+    from tasks.datasets.verify import verify as verify_data
+    from tasks.sample.export import export_sample
+    from tasks.sample.layouts import LAYOUTS
 
 _PLACES = {
     "Asked": "benchmark.profile.profile",
     "Exporter": "benchmark.launch.export",
+    "LAYOUTS": "tasks.sample.layouts",
     "Ray": "benchmark.launch.ray",
     "Slurm": "benchmark.launch.slurm",
     "build_task": "benchmark.grid.expand",
@@ -47,8 +53,11 @@ _PLACES = {
     "display": "benchmark.cli.display",
     "expand": "benchmark.grid.expand",
     "expected_work": "benchmark.launch.schedule",
+    "export_sample": "tasks.sample.export",
     "load_plugins": "registry.plugins",
+    "pass_on_note": "tasks.datasets.sample",
     "preparation": "benchmark.cli.display",
+    "prepare_data": "tasks.datasets.prepare:prepare",
     "pretrain_backbone": "benchmark.pretrain.pretrain",
     "profile_cell": "benchmark.profile.profile",
     "refuse_out_of_reach": "backbones.families.hub",
@@ -56,6 +65,7 @@ _PLACES = {
     "run_cell": "benchmark.launch.cell",
     "screen": "benchmark.cli.display",
     "show_plan": "benchmark.cli.dry_run",
+    "verify_data": "tasks.datasets.verify:verify",
     "verify_file": "benchmark.verify.check",
 }
 __getattr__ = lazy_names(__name__, _PLACES)

@@ -23,8 +23,8 @@ from datetime import UTC, datetime
 from benchmark.profile.profile import Asked, Work
 from benchmark.runtime.allocator import keep_freed_memory
 from benchmark.runtime.environment import device_name
-from benchmark.runtime.processes import cores
 from registry import Component
+from registry.machine import cores
 
 
 def measure(asked: Asked, module: str, name: str, values: Sequence[str], inference: bool) -> list[list[float]]:

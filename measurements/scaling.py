@@ -30,8 +30,8 @@ from benchmark.cost.measure import PeakMemory
 from benchmark.model.build import build_backbone, build_scheme
 from benchmark.model.encoder import Encoder
 from benchmark.runtime.environment import device_name
-from benchmark.runtime.processes import cores
 from registry import Component
+from registry.machine import cores
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL = "vit_small_patch16_224.augreg_in21k"

@@ -11,12 +11,13 @@ def lazy_names(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     """A `__getattr__` for the `__init__` of a package (PEP 562).
 
     Args:
-        places: by name, the module that defines it.
+        places: by name, the module that defines it, as `module` or, where it has another name there, `module:name`.
     """
 
     def get(name: str) -> Any:
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(places[name]), name)
+        module, _, other = places[name].partition(":")
+        return getattr(import_module(module), other or name)
 
     return get

@@ -34,7 +34,7 @@ def write(output: Path, source: RecordSource, command: str | None = None) -> Sum
         UserError: the output cannot be written.
     """
     # Seconds of import, which an unchanged leaderboard is spared.
-    from results.outputs import make
+    from results.outputs import make  # noqa: PLC0415
 
     command = command or _command(output)
     # Before the records are read: one that comes meanwhile makes the next fingerprint another.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.checkpoint import UnusableFileError, read_checkpoint
-from backbones.families.common import expect, picture_of, with_notes
+from backbones.families.common import expect, picture_of
 from backbones.families.fit import fill
 from backbones.families.layouts import find_tower, not_to_be_left_out
 from backbones.families.presets import register_presets
@@ -77,8 +77,9 @@ def clip(
     _expect_tower(tower)
     own = tuple(tower.image_mean), tuple(tower.image_std)
     picture = picture_of(tower.image_size[0], own, statistics, VIT_SOUND, sound)
-    backbone = read_clip(tower, picture, positions=positions, heads=heads, weight_files=loaded.files)
-    return with_notes(backbone, loaded)
+    return read_clip(
+        tower, picture, positions=positions, heads=heads, weight_files=loaded.files, weight_notes=loaded.notes
+    )
 
 
 def read_clip(
@@ -88,6 +89,7 @@ def read_clip(
     positions: str = "resample",
     heads: int | None = None,
     weight_files: Mapping[str, str] | None = None,
+    weight_notes: Sequence[str] = (),
 ) -> Backbone:
     """An open_clip `VisionTransformer` as a frozen backbone that shares its parameters.
 
@@ -109,6 +111,7 @@ def read_clip(
         pool=FirstToken() if tower.pool_type == "tok" else MeanToken(1),
         norm_after_pool=tower.final_ln_after_pool,
         weight_files=weight_files,
+        weight_notes=weight_notes,
     )
 
 

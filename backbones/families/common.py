@@ -7,8 +7,6 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from backbones.backbone import Backbone
-from backbones.families.weights import Loaded
 from backbones.pictures import PictureSpec, SoundPicture
 from registry.errors import UserError, unknown
 
@@ -44,9 +42,3 @@ def picture_of(
         raise unknown("statistics", statistics, get_args(Statistics))
     mean, std = own if statistics == "own" else (IMAGENET_MEAN, IMAGENET_STD)
     return PictureSpec(size, tuple(mean), tuple(std), sound.override(changes))
-
-
-def with_notes(backbone: Backbone, loaded: Loaded) -> Backbone:
-    """The same backbone, with what a record may say of its weights in `weight_notes`."""
-    backbone.weight_notes = loaded.notes  # type: ignore[assignment]
-    return backbone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Pair
-from backbones.families.common import expect, picture_of, with_notes
+from backbones.families.common import expect, picture_of
 from backbones.families.presets import register_presets
 from backbones.families.swin_common import WindowBias, read_stages, shift_mask
 from backbones.families.timm_models import load_timm, own_statistics
@@ -46,17 +46,23 @@ def swin(
     side = tower.patch_embed.img_size[0]
     heard = square_sound(side, AUDIOSET_MEAN, AUDIOSET_STD, channels="mean")
     picture = picture_of(side, own_statistics(tower), statistics, heard, sound)
-    return with_notes(read_swin(tower, picture, weight_files=loaded.files), loaded)
+    return read_swin(tower, picture, weight_files=loaded.files, weight_notes=loaded.notes)
 
 
-def read_swin(model: Any, picture: PictureSpec, *, weight_files: Mapping[str, str] | None = None) -> Backbone:
+def read_swin(
+    model: Any,
+    picture: PictureSpec,
+    *,
+    weight_files: Mapping[str, str] | None = None,
+    weight_notes: Sequence[str] = (),
+) -> Backbone:
     """A timm `SwinTransformer` as a frozen backbone that shares its parameters.
 
     Raises:
         UserError: the model has parts that this reader does not know, or windows do not divide its grids.
     """
     _expect_swin(model)
-    return read_stages(model, picture, read_block, weight_files)
+    return read_stages(model, picture, read_block, weight_files, weight_notes)
 
 
 def _expect_swin(model: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -68,7 +68,11 @@ class ContinuousWindowBias(nn.Module):
 
 
 def read_stages(
-    model: Any, picture: PictureSpec, read_block: ReadBlock, weight_files: Mapping[str, str] | None
+    model: Any,
+    picture: PictureSpec,
+    read_block: ReadBlock,
+    weight_files: Mapping[str, str] | None,
+    weight_notes: Sequence[str],
 ) -> Backbone:
     """A timm Swin of either version as a frozen backbone that shares its parameters.
 
@@ -86,6 +90,7 @@ def read_stages(
         final_norm=model.norm,
         pool=MeanToken(),
         weight_files=weight_files,
+        weight_notes=weight_notes,
         classifier=classifier_size(model),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
-from backbones.families.common import expect, picture_of, with_notes
+from backbones.families.common import expect, picture_of
 from backbones.families.presets import register_presets
 from backbones.families.timm_models import classifier_size, load_timm, own_statistics
 from backbones.pictures import VIT_SOUND
@@ -49,7 +49,7 @@ def vit(
     _expect_vit(tower)
     side = tower.patch_embed.img_size[0]
     picture = picture_of(side, own_statistics(tower), statistics, VIT_SOUND, sound)
-    return with_notes(read_vit(tower, picture, positions=positions, weight_files=loaded.files), loaded)
+    return read_vit(tower, picture, positions=positions, weight_files=loaded.files, weight_notes=loaded.notes)
 
 
 def _expect_vit(model: Any) -> None:
@@ -64,6 +64,7 @@ def read_vit(
     *,
     positions: str = "resample",
     weight_files: Mapping[str, str] | None = None,
+    weight_notes: Sequence[str] = (),
 ) -> Backbone:
     """A timm `VisionTransformer` as a frozen backbone that shares its parameters.
 
@@ -81,6 +82,7 @@ def read_vit(
         pool=_read_pool(model),
         norm_after_pool=norm_after_pool,
         weight_files=weight_files,
+        weight_notes=weight_notes,
         classifier=classifier_size(model),
     )
 

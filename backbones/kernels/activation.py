@@ -56,6 +56,6 @@ class QuickGelu(nn.Module):
 
 def read_activation(activation: nn.Module) -> nn.Module:
     """open_clip's QuickGELU as the one here; any other activation as it is."""
-    from open_clip.transformer import QuickGELU
+    from open_clip.transformer import QuickGELU  # noqa: PLC0415 (seconds, for CLIP alone)
 
     return QuickGelu() if type(activation) is QuickGELU else activation

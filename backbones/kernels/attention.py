@@ -69,7 +69,7 @@ def attend_along_time(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, scal
     """
     if q.is_cuda:
         # Operators of our own bring torch's compiler along, whose import takes seconds.
-        from backbones.kernels import attention_triton
+        from backbones.kernels import attention_triton  # noqa: PLC0415
 
         if attention_triton.takes(q, k, v):
             mixed: Tensor = attention_triton.attend_few(q, k, v, bias, scale)

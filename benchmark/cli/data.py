@@ -8,8 +8,14 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import benchmark
+import registry
 from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load_requested
-from registry.errors import UserError
+from benchmark.runtime.allocator import keep_freed_memory
+from registry import Component, UserError
+from registry.machine import cores
+from results.render.csv import harmless
+from tasks.media.files import write_text
 
 if TYPE_CHECKING:
     from tasks.datasets.source import ClipSource
@@ -98,16 +104,11 @@ def act_without(arguments: argparse.Namespace) -> int:
 
 
 def act_verify(arguments: argparse.Namespace) -> int:
-    from benchmark.cli.display import preparation
-    from results.render.csv import harmless
-    from tasks.datasets.verify import verify
-    from tasks.media.files import write_text
-    from tasks.media.parallel import cores
 
     source = _source(arguments)
     listing = arguments.list or Path(f"verify_{arguments.task.partition('(')[0]}.csv")
-    with preparation(f"verifying {arguments.data}", done_word="looked at", quiet=arguments.json) as report:
-        found = verify(source, "quick" if arguments.quick else "full", arguments.jobs or cores(), report)
+    with benchmark.preparation(f"verifying {arguments.data}", done_word="looked at", quiet=arguments.json) as report:
+        found = benchmark.verify_data(source, "quick" if arguments.quick else "full", arguments.jobs or cores(), report)
     if found.findings:
         try:
             write_text(listing, found.as_csv(harmless))
@@ -123,16 +124,12 @@ def act_verify(arguments: argparse.Namespace) -> int:
 
 
 def act_prepare(arguments: argparse.Namespace) -> int:
-    from benchmark.cli.display import preparation
-    from benchmark.runtime.allocator import keep_freed_memory
-    from tasks.datasets.prepare import prepare
-    from tasks.datasets.sample import pass_on_note
-    from tasks.media.parallel import cores
-
     source, store = _source(arguments), arguments.store
     keep_freed_memory()
-    with preparation(f"preparing {arguments.data}") as report:
-        made = prepare(source, store, arguments.size, arguments.jobs or cores(), arguments.allow_missing, report)
+    with benchmark.preparation(f"preparing {arguments.data}") as report:
+        made = benchmark.prepare_data(
+            source, store, arguments.size, arguments.jobs or cores(), arguments.allow_missing, report
+        )
     for clip, reason in list(made.left_out.items())[:SHOWN]:
         print(f"left out: {clip}: {reason}")
     if len(made.left_out) > SHOWN:
@@ -142,7 +139,7 @@ def act_prepare(arguments: argparse.Namespace) -> int:
             f"not finished: {store} lacks {len(made.left_out)} clips; mend them and prepare again, or --allow-missing"
         )
         return FAULTY
-    pass_on_note(Path(arguments.data), store)
+    benchmark.pass_on_note(Path(arguments.data), store)
     kept = f", {made.reused} of them kept from before" if made.reused else ""
     print(f"prepared: {store}, {made.clips} clips{kept}")
     task = f"--task {shlex.quote(arguments.task)} --set {shlex.quote(f'data={store}')}"
@@ -151,11 +148,8 @@ def act_prepare(arguments: argparse.Namespace) -> int:
 
 
 def act_sample(arguments: argparse.Namespace) -> int:
-    from tasks.sample.export import export_sample
-    from tasks.sample.layouts import LAYOUTS
-
-    export_sample(arguments.folder, arguments.clips, arguments.seed, layout=arguments.layout)
-    folder, layout = arguments.folder, LAYOUTS.get(arguments.layout)
+    benchmark.export_sample(arguments.folder, arguments.clips, arguments.seed, layout=arguments.layout)
+    folder, layout = arguments.folder, benchmark.LAYOUTS.get(arguments.layout)
     task = f"--task {shlex.quote(layout.task)} " if layout else ""
     print(f"written: {folder}, {arguments.clips} clips in each split; to train from it: {task}--set data={folder}")
     return 0
@@ -164,12 +158,8 @@ def act_sample(arguments: argparse.Namespace) -> int:
 def _source(arguments: argparse.Namespace) -> ClipSource:
     """Where the task's clips come from, with `--data`."""
     load_requested(arguments)
-    from benchmark.grid.check import checked
-    from benchmark.grid.expand import build_task
-    from registry import TASKS, Component
-
-    task = checked(TASKS, Component.parse(arguments.task).with_options(data=arguments.data))
-    source = build_task(task).source
+    task = benchmark.checked(registry.TASKS, Component.parse(arguments.task).with_options(data=arguments.data))
+    source = benchmark.build_task(task).source
     if source is None:
         raise UserError(f"task {task.name} makes its own clips; there is nothing to verify or prepare.")
     return source

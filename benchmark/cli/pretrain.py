@@ -26,7 +26,7 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    from backbones.tiny import architectures
+    from backbones.tiny import architectures  # noqa: PLC0415 (torch, which the parser is spared)
 
     if arguments.name not in (None, *architectures.BUILDERS):
         raise unknown("tiny backbone", arguments.name, architectures.BUILDERS)

@@ -15,8 +15,8 @@ from benchmark.launch import server
 from benchmark.launch.launcher import Launcher
 from benchmark.launch.local import Local
 from benchmark.launch.placement import Placement
-from benchmark.runtime.processes import cores
 from registry.errors import UserError, unknown
+from registry.machine import cores
 from results.record import FAILURE_KINDS
 from results.store.serialise import RecordError
 from results.store.store import Store
@@ -190,7 +190,7 @@ def chosen_device(asked: str) -> str:
 
 def _cuda() -> Any:
     # Whoever has no GPU, or asks for none, is spared torch.
-    import torch
+    import torch  # noqa: PLC0415
 
     return torch.cuda
 

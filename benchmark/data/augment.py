@@ -80,7 +80,7 @@ def rand_augment(frames: Tensor, operations: int, magnitude: float, rng: np.rand
     Severities increase with the magnitude, which varies with deviation 0.5; resampling is bicubic.
     """
     # timm takes a second to import, which whoever does not ask for this is spared.
-    from timm.data.auto_augment import rand_augment_transform
+    from timm.data.auto_augment import rand_augment_transform  # noqa: PLC0415
 
     transform = rand_augment_transform(
         f"rand-m{magnitude:g}-n{operations}-mstd0.5-inc1", {"interpolation": Image.Resampling.BICUBIC}

@@ -70,8 +70,8 @@ def export(record: RunRecord, kind: str, output: Path) -> None:
 
 def _backend(record: RunRecord, kind: str, output: Path) -> Any:
     # Their module brings much of mmengine along.
-    from mmengine.config import Config
-    from mmengine.visualization.vis_backend import TensorboardVisBackend, WandbVisBackend
+    from mmengine.config import Config  # noqa: PLC0415
+    from mmengine.visualization.vis_backend import TensorboardVisBackend, WandbVisBackend  # noqa: PLC0415
 
     asked = {
         name: getattr(record, name) for name in ("backbone", "adapter", "task", "seed", "protocol", "data", "status")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from benchmark.grid.cell import Cell
 from benchmark.launch.job import Job, Train
-from benchmark.runtime.processes import cores
 from registry.errors import UserError
+from registry.machine import cores
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class _Tasks:
 
 def _connected(address: str | None) -> Any:
     try:
-        import ray
+        import ray  # noqa: PLC0415 (an extra)
     except ImportError:
         raise UserError("--launcher ray needs Ray; pip install 'av-adapter-bench[ray]'.") from None
     if ray.is_initialized():

@@ -96,14 +96,14 @@ class SubmittedCell:
 
     def checkpoint(self) -> DelayedSubmission:
         """Asked for by submitit before SLURM ends the job: the same again, from the last epoch."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # noqa: PLC0415 (an extra)
 
         return DelayedSubmission(self)
 
 
 def _submitit() -> Any:
     try:
-        import submitit
+        import submitit  # noqa: PLC0415 (an extra)
     except ImportError:
         raise UserError("--launcher slurm needs submitit; pip install 'av-adapter-bench[slurm]'.") from None
     if shutil.which("sbatch") is None:

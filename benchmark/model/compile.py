@@ -37,7 +37,7 @@ class CompiledSteps:
     """
 
     def __init__(self, blocks: int) -> None:
-        import torch._dynamo
+        import torch._dynamo  # noqa: PLC0415 (seconds, for who compiles alone)
 
         # Each block may be another version of the same function, and by default there may be eight.
         limit = torch._dynamo.config.recompile_limit

@@ -28,11 +28,11 @@ from benchmark.profile.machine_rate import Products, share, timed
 from benchmark.profile.operators import longest
 from benchmark.runtime.allocator import KEEP_FREED_MEMORY
 from benchmark.runtime.environment import device_name
-from benchmark.runtime.processes import cores
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.optimizer import Steps, build_optimizer
 from registry import Component
 from registry.errors import UserError
+from registry.machine import cores
 from registry.plugins import load_plugins
 from registry.vocabulary import Inputs
 from tasks.recipe import Checkpointing, Recipe

@@ -88,6 +88,7 @@ def train(
     workers = 0 if workers is None and task.is_synthetic else workers
     run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces, workers)
     run.execute(device)
+    notes = list(getattr(model.encoder.backbone, "weight_notes", ()))
     record = RunRecord(
         hash=run_hash,
         slug=spec.slug,
@@ -102,7 +103,7 @@ def train(
         weights=dict(model.encoder.backbone.weight_files),
         left_out=task.left_out,
         labels=_labels(spec, task, model),
-        environment={**environment(device), **run.circumstances, "workers": workers},
+        environment={**environment(device), **run.circumstances, "workers": workers, "weight_notes": notes},
         primary_metric=task.primary_metric,
         history=run.story.history,
         best_epoch=run.selected_epoch,

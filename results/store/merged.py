@@ -64,7 +64,7 @@ def open_store(place: str | Path) -> RecordSource:
         UserError: there is no such folder, or the URL's protocol is unknown or lacks its package.
     """
     if "://" in str(place):
-        from results.store.remote import RemoteStore
+        from results.store.remote import RemoteStore  # noqa: PLC0415 (fsspec, for URLs alone)
 
         return RemoteStore(str(place))
     if not Path(place).is_dir():
