@@ -13,6 +13,12 @@ from registry.errors import UserError
 
 PROGRAM = "python -m benchmark"
 DISTRIBUTION = "av-adapter-bench"
+EPILOG = f"""\
+environment:
+  AVBENCH_CACHE     folder of everything that can be made again (default: ~/.cache/av-adapter-bench)
+  AVBENCH_PREPARED  none: keep no pictures, features or other prepared facts there
+
+example: {PROGRAM} run --grid"""
 # A module `list` would hide the built-in of that name from readers.
 MODULES = {name: f"benchmark.cli.{'listing' if name == 'list' else name}" for name in SUMMARIES}
 
@@ -34,7 +40,8 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
         description="Train light adapters on frozen image backbones for audio-visual tasks, and compare them.",
-        epilog=f"example: {PROGRAM} run --grid",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {_version()}")

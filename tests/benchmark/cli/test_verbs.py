@@ -49,6 +49,13 @@ def test_an_unknown_verb_is_one_line_with_the_list(capsys) -> None:
     assert "'leaderboard'" in one_error_line(capsys)
 
 
+def test_help_names_the_environment_variables(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("AVBENCH_CACHE", "AVBENCH_PREPARED"))
+
+
 def test_help_and_mistakes_do_not_wait_for_torch() -> None:
     script = (
         "import sys; from benchmark.__main__ import main; status = main(['run', '--jobs', 'x']);"
