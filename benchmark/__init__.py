@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from benchmark.launch.cell import run_cell
     from benchmark.launch.export import Exporter, check_installed
     from benchmark.launch.ray import Ray
-    from benchmark.launch.schedule import expected_work
+    from benchmark.launch.schedule import estimate_cost
     from benchmark.launch.slurm import Slurm
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
-    from benchmark.profile.profile import Asked, profile_cell
+    from benchmark.profile.profile import ProfileRequest, profile_cell
     from benchmark.verify.check import verify_file
     from registry.plugins import load_plugins
     from tasks.datasets.prepare import prepare as prepare_data
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tasks.sample.layouts import LAYOUTS
 
 _PLACES = {
-    "Asked": "benchmark.profile.profile",
+    "ProfileRequest": "benchmark.profile.profile",
     "Exporter": "benchmark.launch.export",
     "LAYOUTS": "tasks.sample.layouts",
     "Ray": "benchmark.launch.ray",
@@ -52,7 +52,7 @@ _PLACES = {
     "describe": "benchmark.cost.describe",
     "display": "benchmark.cli.display",
     "expand": "benchmark.grid.expand",
-    "expected_work": "benchmark.launch.schedule",
+    "estimate_cost": "benchmark.launch.schedule",
     "export_sample": "tasks.sample.export",
     "load_plugins": "registry.plugins",
     "pass_on_note": "tasks.datasets.sample",

@@ -20,14 +20,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 
-from benchmark.profile.profile import Asked, Work
+from benchmark.profile.profile import ProfileRequest, Work
 from benchmark.runtime.allocator import keep_freed_memory
 from benchmark.runtime.environment import device_name
 from registry import Component
 from registry.machine import cores
 
 
-def measure(asked: Asked, module: str, name: str, values: Sequence[str], inference: bool) -> list[list[float]]:
+def measure(asked: ProfileRequest, module: str, name: str, values: Sequence[str], inference: bool) -> list[list[float]]:
     """Seconds of `asked.steps` steps with each value, after `asked.warm_up` that do not count."""
     work = Work(asked)
     work.model.train(not inference)
@@ -76,7 +76,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=9, help="with each value (default: 9)")
     parser.add_argument("--inference", action="store_true", help="forward passes in place of training steps")
     a = parser.parse_args(words)
-    asked = Asked(
+    asked = ProfileRequest(
         *(Component.parse(text) for text in (a.backbone, a.adapter, a.task)),
         batch=a.batch,
         precision=a.precision,

@@ -53,7 +53,7 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     load_requested(arguments)
     components = checked_cell(arguments)
-    asked = benchmark.Asked(
+    asked = benchmark.ProfileRequest(
         *components,
         batch=arguments.batch,
         precision=arguments.precision,

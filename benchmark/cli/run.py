@@ -198,7 +198,7 @@ def _train(
     log: str | None,
 ) -> int:
     # One cell needs no order, and looking at the others takes a moment.
-    work = benchmark.expected_work(cells, store.load(), warn) if len(missing) > 1 else {missing[0].hash: 0.0}
+    work = benchmark.estimate_cost(cells, store.load(), warn) if len(missing) > 1 else {missing[0].hash: 0.0}
     write_plan(store.output, Plan(tuple(cells), work, where.jobs))
     import_meanwhile()
     total = len(cells)

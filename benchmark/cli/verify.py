@@ -11,7 +11,7 @@ import benchmark
 from benchmark.cli.arguments import Verbs, add_verb
 
 if TYPE_CHECKING:
-    from benchmark.verify.comparison import Compared, Report
+    from benchmark.verify.comparison import Compared, GoldenReport
 
 MISSED = 1
 SHIPPED = Path(benchmark.__file__).parent / "verify" / "golden_files"
@@ -53,7 +53,7 @@ def act(arguments: argparse.Namespace) -> int:
     return 0 if passed else MISSED
 
 
-def _show(report: Report) -> None:
+def _show(report: GoldenReport) -> None:
     print(f"{report.file}: {report.model}, {report.precision}")
     width = max((len(line.tensor) for line in report.compared), default=0)
     for line in report.compared:

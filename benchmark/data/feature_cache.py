@@ -29,6 +29,7 @@ from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from registry.cache import cache_folder, keeps_prepared
 from registry.vocabulary import Item, Split
+from tasks.datasets.source import CountReport
 from tasks.record_file import UnevenRecordsError
 from tasks.task import Task
 
@@ -39,11 +40,9 @@ FEATURE_BYTES = 64 * 2**30
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
-class Preparation:
+class FeatureCache:
     """What is done to the clips of a cell before anything that trains sees them.
 
     Args:
@@ -57,7 +56,7 @@ class Preparation:
     task: Task
     model: AudioVisualModel
     workers: int | None = 0
-    report: Report = lambda done, total: None
+    report: CountReport = lambda done, total: None
 
     @property
     def keeps_features(self) -> bool:

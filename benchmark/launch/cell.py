@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmark.grid.spec import RunSpec
-from benchmark.launch.job import Ended, Job, Report, Train, failed_record, last_lines, now
+from benchmark.launch.job import CellOutcome, Job, ProgressReport, Train, failed_record, last_lines, now
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
 from benchmark.launch.together import train_together
@@ -24,7 +24,7 @@ from benchmark.runtime.memory import share_with
 from benchmark.runtime.progress import Progress
 from benchmark.train.checkpoint import Checkpoints
 from benchmark.train.failures import classify
-from benchmark.train.resume import pieces_of
+from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
 from registry.errors import UserError
 from registry.plugins import load_plugins
@@ -36,7 +36,7 @@ from results.store.store import Store
 logger = logging.getLogger(__name__)
 
 
-def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
+def run_cell(job: Job, report: ProgressReport = lambda progress: None) -> CellOutcome:
     """Train a cell, unless another process does or did, and write its record.
 
     A run that was cut off goes on from its last checkpoint. One that needs too much memory is tried once more with
@@ -47,11 +47,11 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
     """
     lease = Lease(job.output, job.cell.hash)
     if not lease.take(seconds=0.5):
-        return Ended(None)
+        return CellOutcome(None)
     try:
         store = Store(job.output)
         if store.completed(job.cell.hash):
-            return Ended(store.read(job.cell.hash))
+            return CellOutcome(store.read(job.cell.hash))
         _print_to(job.log)
         marker = Marker(job.output, job.cell.hash)
         try:
@@ -65,22 +65,24 @@ def run_cell(job: Job, report: Report = lambda progress: None) -> Ended:
         lease.give_back()
 
 
-def _train_and_write(job: Job, store: Store, report: Report) -> Ended:
-    started, pieces, ended = now(), 0, None
+def _train_and_write(job: Job, store: Store, report: ProgressReport) -> CellOutcome:
+    started, micro_batches, ended = now(), 0, None
     while ended is None:
-        pieces, ended = _attempt(job, store, report, started, pieces)
+        micro_batches, ended = _attempt(job, store, report, started, micro_batches)
     return ended
 
 
-def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) -> tuple[int, Ended | None]:
+def _attempt(
+    job: Job, store: Store, report: ProgressReport, started: str, micro_batches: int
+) -> tuple[int, CellOutcome | None]:
     """Pieces of a batch for another attempt and None, or how the cell ended.
 
     Args:
-        pieces: 0 for those of the run that was cut off.
+        micro_batches: 0 for those of the run that was cut off.
     """
     try:
-        train, pieces = _prepare(job, pieces)
-        facts: dict[str, Any] = {"work_dir": job.checkpoints, "pieces": pieces, "workers": job.workers}
+        train, micro_batches = _prepare(job, micro_batches)
+        facts: dict[str, Any] = {"work_dir": job.checkpoints, "micro_batches": micro_batches, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, versions=dict(job.cell.versions))
         store.write(record, items)
@@ -94,9 +96,9 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
     else:
         if not job.keep_checkpoints:
             _forget(job)
-        return pieces, Ended(record)
+        return micro_batches, CellOutcome(record)
     # Behind the handler, where the exception no longer keeps the tensors of its frames alive.
-    more = _more_pieces(job.cell.spec, pieces) if failure.kind == "out_of_memory" else None
+    more = _more_micro_batches(job.cell.spec, micro_batches) if failure.kind == "out_of_memory" else None
     if more:
         print(
             f"out of memory; once more with batches {more} times as small, {more} times as many to a step", flush=True
@@ -105,26 +107,26 @@ def _attempt(job: Job, store: Store, report: Report, started: str, pieces: int) 
         return more, None
     record = failed_record(job.cell, failure, started)
     store.write(record)
-    return pieces, Ended(record, mistake)
+    return micro_batches, CellOutcome(record, mistake)
 
 
-def _prepare(job: Job, pieces: int) -> tuple[Train, int]:
+def _prepare(job: Job, micro_batches: int) -> tuple[Train, int]:
     torch.set_num_threads(job.threads or len(os.sched_getaffinity(0)))
     share_with(job.cells or len(os.sched_getaffinity(0)))
     load_plugins(job.plugins, report=print)
     if job.train:
-        return job.train, pieces or 1
-    pieces = pieces or pieces_of(Checkpoints(job.checkpoints))
+        return job.train, micro_batches or 1
+    micro_batches = micro_batches or micro_batches_of(Checkpoints(job.checkpoints))
     if job.processes == 1:
-        return train, pieces
+        return train, micro_batches
     threads = torch.get_num_threads()
-    return partial(train_together, processes=job.processes, threads=threads, plugins=job.plugins), pieces
+    return partial(train_together, processes=job.processes, threads=threads, plugins=job.plugins), micro_batches
 
 
-def _more_pieces(spec: RunSpec, pieces: int) -> int | None:
-    """The smallest number that cuts a batch into equal pieces: two for an even one. A batch is cut once only."""
+def _more_micro_batches(spec: RunSpec, micro_batches: int) -> int | None:
+    """The smallest number that cuts a batch into equal micro_batches: two for an even one. A batch is cut once only."""
     batch = spec.recipe.batch_size
-    return None if pieces > 1 else next((n for n in range(2, batch + 1) if batch % n == 0), None)
+    return None if micro_batches > 1 else next((n for n in range(2, batch + 1) if batch % n == 0), None)
 
 
 def _forget(job: Job) -> None:
@@ -144,7 +146,7 @@ def _free_memory() -> None:
 class _Marking:
     """Writes each new phase and epoch into the cell's marker, and passes everything on."""
 
-    def __init__(self, marker: Marker, report: Report) -> None:
+    def __init__(self, marker: Marker, report: ProgressReport) -> None:
         self._marker, self._report = marker, report
         self._at: object = None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
 import benchmark
-from benchmark.launch.job import Ended, Job
+from benchmark.launch.job import CellOutcome, Job
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 
@@ -24,7 +24,7 @@ class Unwritable:
     reason: str
 
 
-Message = Progress | Ended | Unwritable
+Message = Progress | CellOutcome | Unwritable
 
 
 def work(job: Job, connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmark.grid.cell import Cell
 from benchmark.grid.spec import RunSpec
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
-from benchmark.runtime.progress import Progress
+from benchmark.runtime.progress import ProgressReport
 from benchmark.runtime.source_digest import source_digest
 from registry.vocabulary import ItemScore
 from results.record import Failure, RunRecord
@@ -20,8 +20,6 @@ from results.store.store import Store
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
-
-Report = Callable[[Progress], None]
 
 
 class Train(Protocol):
@@ -33,9 +31,9 @@ class Train(Protocol):
         *,
         run_hash: str,
         device: str,
-        report: Report,
+        report: ProgressReport,
         work_dir: Path | None,
-        pieces: int,
+        micro_batches: int,
         workers: int | None,
     ) -> tuple[RunRecord, Sequence[ItemScore]]: ...
 
@@ -73,7 +71,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Ended:
+class CellOutcome:
     """How a cell ended."""
 
     record: RunRecord | None

@@ -16,7 +16,7 @@ from types import FrameType
 
 from benchmark.grid.cell import Cell
 from benchmark.launch.child import Message, Unwritable, work
-from benchmark.launch.job import Ended, Job, Train, last_lines, now, record_failure
+from benchmark.launch.job import CellOutcome, Job, Train, last_lines, now, record_failure
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
 from benchmark.launch.queue import Extractions, Waiting
@@ -78,7 +78,7 @@ class _Running:
     started: str
     until: float
     """When its time is up, in seconds of the monotonic clock."""
-    last: Ended | Unwritable | None = None
+    last: CellOutcome | Unwritable | None = None
     timed_out: bool = False
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import benchmark
 from benchmark.grid.cell import Cell
-from benchmark.launch.job import Ended, Job, now, record_failure
+from benchmark.launch.job import CellOutcome, Job, now, record_failure
 from benchmark.launch.launcher import Observer, Outcome
 from benchmark.launch.placement import Placement, Slot
 from benchmark.launch.queue import Waiting
@@ -102,7 +102,7 @@ class _Tasks:
                 self._count(job.cell, outcome.record)
         return elsewhere
 
-    def _outcome_of(self, task: Any, job: Job, started: str) -> Ended:
+    def _outcome_of(self, task: Any, job: Job, started: str) -> CellOutcome:
         try:
             return self._ray.get(task)
         except self._ray.exceptions.RayTaskError as error:
@@ -112,7 +112,7 @@ class _Tasks:
         except self._ray.exceptions.RayError as error:
             reason = str(error).strip().splitlines()[0]
             failure = Failure("killed", f"its process or node died {RETRIES + 1} times: {reason}")
-        return Ended(record_failure(job, failure, started))
+        return CellOutcome(record_failure(job, failure, started))
 
     def _count(self, cell: Cell, record: RunRecord) -> None:
         self._outcome.completed += record.status == "completed"

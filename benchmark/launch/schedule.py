@@ -15,7 +15,7 @@ from registry.errors import UserError, in_one_line
 from results.record import RunRecord
 
 
-def expected_work(
+def estimate_cost(
     cells: Sequence[Cell], records: Iterable[RunRecord], warn: Callable[[str], None] = lambda line: None
 ) -> dict[str, float]:
     """By hash, numbers in proportion to the time that each cell will take; seconds where records tell them.

@@ -36,7 +36,7 @@ def train_together(
     device: str,
     report: Callable[[Progress], None],
     work_dir: Path | None,
-    pieces: int,
+    micro_batches: int,
     workers: int | None,
     processes: int,
     threads: int,
@@ -54,7 +54,7 @@ def train_together(
     with TemporaryDirectory() as folder:
         meeting = f"file://{folder}/meeting"
         ours, theirs = context.Pipe()
-        how: dict[str, Any] = {"work_dir": work_dir, "pieces": pieces, "workers": workers}
+        how: dict[str, Any] = {"work_dir": work_dir, "micro_batches": micro_batches, "workers": workers}
         facts = (processes, meeting, spec, device, how, threads, tuple(plugins))
         followers = [context.Process(target=_follow, args=(theirs, rank, *facts)) for rank in range(1, processes)]
         for follower in followers:

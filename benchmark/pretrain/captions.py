@@ -8,7 +8,7 @@ import torch
 from open_clip.transformer import TextTransformer
 from torch import Tensor, nn
 
-from benchmark.pretrain.pictures import NONE, Collages
+from benchmark.pretrain.pictures import NONE, PretrainingPictures
 from tasks.synthetic.scene import CLASSES, COLOURS, PLACES, TEXTURES
 
 # The end word has the highest number, where open_clip's text tower reads the sentence off.
@@ -38,7 +38,7 @@ def encode_captions() -> Tensor:
     return torch.tensor([row + [0] * (_LONGEST - len(row)) for row in rows])
 
 
-def caption_index(batch: Collages) -> Tensor:
+def caption_index(batch: PretrainingPictures) -> Tensor:
     """The caption of what each patch shows; patches of unknown colour are ignored: -> (N, P, P)."""
     index = batch.shape
     for label, values in ((batch.colour, COLOURS), (batch.texture, TEXTURES), (batch.place, PLACES)):

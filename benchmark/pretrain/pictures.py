@@ -18,7 +18,7 @@ NONE = -100
 
 
 @dataclass(frozen=True)
-class Collages:
+class PretrainingPictures:
     """Pictures and what they show."""
 
     pictures: Tensor
@@ -36,7 +36,7 @@ class Collages:
     no colour is present in grey pictures."""
 
 
-def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int) -> Collages:
+def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int) -> PretrainingPictures:
     """Random things at random places: one to four in each picture, a third of the pictures grey."""
     things = _random_things(rng, count)
     light = rng.uniform(0.7, 1.1, count)
@@ -50,7 +50,7 @@ def draw_collages(rng: np.random.Generator, count: int, size: int, patches: int)
     owner = _owner_of_patches(pixels, patches)
     colour = _labels(things.colour, owner, len(COLOURS))
     colour[grey] = NONE
-    return Collages(
+    return PretrainingPictures(
         pictures=torch.from_numpy(np.ascontiguousarray(picture.transpose(0, 3, 1, 2), dtype=np.float32)),
         shape=torch.from_numpy(_labels(things.category, owner, len(CLASSES))),
         colour=torch.from_numpy(colour),

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE, WIDTH
 from benchmark.pretrain.captions import NOTHING, caption_index, encode_captions, shape_of_caption, text_tower
-from benchmark.pretrain.pictures import NONE, Collages, draw_collages
+from benchmark.pretrain.pictures import NONE, PretrainingPictures, draw_collages
 from tasks.synthetic.scene import CLASSES, COLOURS, TEXTURES
 
 PATCHES = 4
@@ -32,7 +32,7 @@ PEAK_RATE = 2e-3
 HELD_OUT_SEED = 10**6
 """Held-out pictures come from this seed on, far from every training seed."""
 
-Report = Callable[[int, int, float], None]
+StepReport = Callable[[int, int, float], None]
 
 
 class NamingObjective(nn.Module):
@@ -45,7 +45,7 @@ class NamingObjective(nn.Module):
         self.texture = nn.Linear(WIDTH, len(TEXTURES) + 1)
         self.present = nn.Linear(WIDTH, 3 * (len(CLASSES) + len(COLOURS)))
 
-    def forward(self, tokens: Tensor, pooled: Tensor, batch: Collages) -> Tensor:
+    def forward(self, tokens: Tensor, pooled: Tensor, batch: PretrainingPictures) -> Tensor:
         """tokens (N, L, D), pooled (N, D) -> scalar loss."""
         named = [(self.shape, batch.shape), (self.colour, batch.colour), (self.texture, batch.texture)]
         loss = sum(F.cross_entropy(layer(tokens).flatten(0, 1), label.flatten()) for layer, label in named)
@@ -73,7 +73,7 @@ class CaptionObjective(nn.Module):
         self.log_scale = nn.Parameter(torch.full((2,), math.log(10.0)))
         self.register_buffer("captions", encode_captions(), persistent=False)
 
-    def forward(self, tokens: Tensor, pooled: Tensor, batch: Collages) -> Tensor:
+    def forward(self, tokens: Tensor, pooled: Tensor, batch: PretrainingPictures) -> Tensor:
         """tokens (N, L, D), pooled (N, D) -> scalar loss."""
         texts = F.normalize(self.text(self.captions), dim=-1)
         scale = self.log_scale.clamp(max=math.log(100.0)).exp()
@@ -94,7 +94,7 @@ class CaptionObjective(nn.Module):
 
 
 def pretrain_backbone(
-    name: str, output: Path, steps: int | None = None, seed: int = 0, report: Report | None = None
+    name: str, output: Path, steps: int | None = None, seed: int = 0, report: StepReport | None = None
 ) -> dict[str, Any]:
     """Pre-train one tiny backbone and write `<name>.safetensors` (half precision) into `output`.
 

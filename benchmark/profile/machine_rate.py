@@ -63,7 +63,7 @@ class Timed:
 
 
 def timed(step: Callable[[], object], steps: int, products: Products) -> list[Timed]:
-    """Steps, each between products."""
+    """AccumulatingOptimizer, each between products."""
     found, before = [], products.rates()
     for _ in range(steps):
         seconds = _seconds(step, products.device)

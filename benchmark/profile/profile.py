@@ -29,7 +29,7 @@ from benchmark.profile.operators import longest
 from benchmark.runtime.allocator import KEEP_FREED_MEMORY
 from benchmark.runtime.environment import device_name
 from benchmark.runtime.seeding import choose_repeatable_kernels
-from benchmark.train.optimizer import Steps, build_optimizer
+from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer
 from registry import Component
 from registry.errors import UserError
 from registry.machine import cores
@@ -40,7 +40,7 @@ from tasks.task import Task
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProfileRequest:
     """What is measured.
 
     steps: timed steps of training, and as many of inference, after `warm_up` that are not.
@@ -72,7 +72,7 @@ class Asked:
         return self.backbone if self.pretrained else without_weights(self.backbone)
 
 
-def profile_cell(asked: Asked) -> dict[str, Any]:
+def profile_cell(asked: ProfileRequest) -> dict[str, Any]:
     """`measure` in a fresh process with the allocator's settings of a training cell.
 
     Raises:
@@ -89,7 +89,7 @@ def profile_cell(asked: Asked) -> dict[str, Any]:
             raise UserError(f"batch {asked.batch} does not fit into the GPU's memory; use a smaller --batch.") from None
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: ProfileRequest) -> dict[str, Any]:
     """Times, memory, operations and the share of the machine's own rate that they reach, in plain values.
 
     Seconds are medians. What a share is: `machine_rate.share`.
@@ -156,7 +156,7 @@ class Work:
     Built with the threads and kernels of a training cell, which the whole process has from then on.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: ProfileRequest) -> None:
         self._device = torch.device(asked.device)
         if self._device.type == "cpu":
             torch.set_num_threads(cores())
@@ -174,7 +174,9 @@ class Work:
         self.model = model.to(asked.device).train()
         self._side = model.encoder.backbone.picture.size
         recipe = Recipe(precision=asked.precision)
-        self._steps = Steps(build_optimizer(self.model, recipe), accumulate=1, clip_norm=recipe.clip_norm)
+        self._steps = AccumulatingOptimizer(
+            build_optimizer(self.model, recipe), accumulate=1, clip_norm=recipe.clip_norm
+        )
         self._batches = _endless(self.task, self._side, asked) if asked.data else None
         self._random = None if asked.data else random_inputs(self.task, self.model, asked.batch)
         self.waited = self.loaded = 0.0
@@ -232,7 +234,7 @@ def random_inputs(task: Task, model: AudioVisualModel, batch: int) -> Inputs:
     return {name: noise(name, value) for name, value in task.example_inputs(batch).items()}
 
 
-def _endless(task: Task, side: int, asked: Asked) -> Iterator[Any]:
+def _endless(task: Task, side: int, asked: ProfileRequest) -> Iterator[Any]:
     """Batches of the training split in order, again and again."""
     task.prepare()
     clips = task.with_frames(side).dataset("train")
@@ -242,7 +244,7 @@ def _endless(task: Task, side: int, asked: Asked) -> Iterator[Any]:
         yield from clip_loader(clips, workers=1, batch_size=asked.batch, drop_last=True)
 
 
-def _labels(model: AudioVisualModel, task: Task, asked: Asked) -> list[str]:
+def _labels(model: AudioVisualModel, task: Task, asked: ProfileRequest) -> list[str]:
     known = {
         "random weights": model.encoder.backbone.random_weights,
         "random inputs": not asked.data,

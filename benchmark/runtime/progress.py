@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,3 +35,7 @@ class Progress:
             return 0.0
         within = self.step / self.steps if self.phase == "train" and self.steps else float(self.phase == "validate")
         return min(1.0, (self.epoch - 1 + within) / self.epochs)
+
+
+ProgressReport = Callable[[Progress], None]
+"""Is told where a cell stands."""

@@ -36,11 +36,11 @@ class AverageOfEpochs(Hook):
             self._sum[name] = self._sum[name] + added if self._count and name in trained else added
         self._count += 1
 
-    def past(self) -> tuple[State, Any]:
+    def state_dict(self) -> tuple[State, Any]:
         """What a run that goes on after a cut needs to know."""
         return self._sum, {"count": self._count}
 
-    def take_up(self, tensors: State, facts: Any) -> None:
+    def load_state_dict(self, tensors: State, facts: Any) -> None:
         self._sum, self._count = dict(tensors), facts["count"]
 
     def _mean(self, value: torch.Tensor) -> torch.Tensor:

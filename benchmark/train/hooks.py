@@ -6,7 +6,7 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmark.cost.measure import wait_for
 from benchmark.data.feature_cache import changes_by_epoch
 from benchmark.data.loader import clips_of
-from benchmark.runtime.progress import Progress
+from benchmark.runtime.progress import Progress, ProgressReport
 from benchmark.runtime.seeding import derive_seed, seed_everything
 from benchmark.train.checkpoint import State, save, trained_state
 from benchmark.train.distributed import rank
@@ -26,13 +26,11 @@ from benchmark.train.failures import NonFiniteLossError
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[Progress], None]
-
 
 class Reporter:
     """Tells the launcher where the cell stands, at most a few times a second."""
 
-    def __init__(self, report: Report, slug: str, epochs: int, interval: float = 0.5) -> None:
+    def __init__(self, report: ProgressReport, slug: str, epochs: int, interval: float = 0.5) -> None:
         self._report, self._interval = report, interval
         self._latest = Progress(slug, "build", epochs=epochs)
         self._told = -math.inf
@@ -43,7 +41,7 @@ class Reporter:
         return time.monotonic() - self._told >= self._interval
 
     def tell(self, **changes: Any) -> None:
-        """Report the latest state with these fields of `Progress` changed."""
+        """ProgressReport the latest state with these fields of `Progress` changed."""
         self._latest = replace(self._latest, **changes)
         self._told = time.monotonic()
         self._report(self._latest)
@@ -66,7 +64,7 @@ class EpochSeeds(Hook):
             clips.begin_epoch(derive_seed(self._seed, "items", runner.epoch))
 
 
-class EpochStory(Hook):
+class History(Hook):
     """Keeps the history of the epochs, tells it to the log and the launcher, and stops a run whose loss is lost."""
 
     def __init__(self, reporter: Reporter, primary_metric: str) -> None:
@@ -106,11 +104,11 @@ class EpochStory(Hook):
             entry["seconds"],
         )
 
-    def past(self) -> tuple[State, Any]:
+    def state_dict(self) -> tuple[State, Any]:
         """See `benchmark.train.resume.Resumable`."""
         return {}, self.history
 
-    def take_up(self, tensors: State, facts: Any) -> None:
+    def load_state_dict(self, tensors: State, facts: Any) -> None:
         self.history[:] = facts
 
     def _mean_loss(self, runner: Runner) -> float:
@@ -147,11 +145,11 @@ class BestState(Hook):
             logger.info("no better validation score for %d epochs: training stops", self._patience)
             runner.train_loop.stop_training = True
 
-    def past(self) -> tuple[State, Any]:
+    def state_dict(self) -> tuple[State, Any]:
         """See `benchmark.train.resume.Resumable`."""
         return self.state, {"epoch": self.epoch, "scores": self.scores}
 
-    def take_up(self, tensors: State, facts: Any) -> None:
+    def load_state_dict(self, tensors: State, facts: Any) -> None:
         self.state, self.epoch, self.scores = tensors, facts["epoch"], facts["scores"]
 
     def _is_better(self, score: float) -> bool:

@@ -9,16 +9,16 @@ from torch.optim import Optimizer
 
 from benchmark.cost.parameters import parameter_groups
 from benchmark.model.model import AudioVisualModel
-from benchmark.train.rates import Curve
+from benchmark.train.rates import LearningRateSchedule
 from tasks.recipe import Recipe
 
 REPEATED_EVERY = 8
 """Of the quirk `repeated_step`: LAVISH's training on AVE, `main_trans.py`."""
 
-Schedule = list[LinearLR | CosineAnnealingLR | Curve]
+Schedule = list[LinearLR | CosineAnnealingLR | LearningRateSchedule]
 
 
-class Steps(OptimWrapper):
+class AccumulatingOptimizer(OptimWrapper):
     """Accumulation, clipping and steps; unlike mmengine's own it keeps no history of the gradient's norm.
 
     Reading that norm would make a GPU wait at every step.
@@ -61,7 +61,7 @@ def build_optimizer(model: AudioVisualModel, recipe: Recipe) -> Optimizer:
 def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> Schedule:
     """Linear warm-up from nearly nothing, then a cosine to `final_lr_ratio`, stepped at every iteration.
 
-    Other curves of the recipe are a `Curve`.
+    Other curves of the recipe are a `LearningRateSchedule`.
 
     Args:
         iterations: of one epoch.
@@ -70,7 +70,7 @@ def build_schedule(optimizer: Optimizer, recipe: Recipe, iterations: int) -> Sch
     # mmengine refuses a cosine that begins after the run's end.
     warmup = min(round(recipe.warmup_epochs * iterations), total - 1)
     if recipe.schedule != "cosine" or recipe.warmup_start != "step" or recipe.final_lr:
-        return [Curve(optimizer, recipe, iterations, warmup)]
+        return [LearningRateSchedule(optimizer, recipe, iterations, warmup)]
     cosine = CosineAnnealingLR(optimizer, eta_min_ratio=recipe.final_lr_ratio, begin=warmup, end=total, by_epoch=False)
     if warmup < 1:
         return [cosine]

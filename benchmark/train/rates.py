@@ -31,7 +31,7 @@ def rate(recipe: Recipe, base: float, iteration: int, iterations: int, warmup: i
     return final + 0.5 * (base - final) * (1 + math.cos(math.pi * done))
 
 
-class Curve(_ParamScheduler):
+class LearningRateSchedule(_ParamScheduler):
     """`rate` for every group of an optimiser, stepped at every iteration."""
 
     def __init__(self, optimizer: Optimizer, recipe: Recipe, iterations: int, warmup: int) -> None:

@@ -25,10 +25,10 @@ from benchmark.train.distributed import rank
 class Resumable(Protocol):
     """A hook with a past: it is asked for it at each checkpoint and given it back when the run goes on."""
 
-    def past(self) -> tuple[State, Any]:
+    def state_dict(self) -> tuple[State, Any]:
         """Tensors by name, and whatever else in values that JSON can say."""
 
-    def take_up(self, tensors: State, facts: Any) -> None:
+    def load_state_dict(self, tensors: State, facts: Any) -> None:
         """The inverse of `past`, in a new object."""
 
 
@@ -36,15 +36,15 @@ class Resume(Hook):
     """Writes a checkpoint after each validated epoch, and starts training from the newest one that is whole.
 
     Args:
-        pieces: of a batch, see `benchmark.train.train.train`; a checkpoint made with another number is of no use,
-            because it counts other iterations.
+        micro_batches: see `benchmark.train.train.train`; a checkpoint made with another number is of no use, because it
+            counts other iterations.
     """
 
     # After every other hook has seen the epoch.
     priority = "LOWEST"
 
-    def __init__(self, checkpoints: Checkpoints, pieces: int = 1) -> None:
-        self._checkpoints, self._pieces = checkpoints, pieces
+    def __init__(self, checkpoints: Checkpoints, micro_batches: int = 1) -> None:
+        self._checkpoints, self._micro_batches = checkpoints, micro_batches
         self._started = time.perf_counter()
         self._seconds_before = 0.0
         self.resumed_after: list[int] = []
@@ -58,25 +58,25 @@ class Resume(Hook):
     def before_train(self, runner: Runner) -> None:
         self._started = time.perf_counter()
         found = self._checkpoints.newest()
-        if found is None or found[1]["pieces"] != self._pieces:
+        if found is None or found[1]["micro_batches"] != self._micro_batches:
             return
         tensors, facts = found
         self._seconds_before = facts["seconds"]
         self.resumed_after = [*facts["resumed_after"], facts["epoch"]]
-        _take_up(runner, tensors, facts)
+        _load_state_dict(runner, tensors, facts)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         # The test pass validates nothing, and mmengine has counted this epoch as done.
         tensors, facts = _past(runner)
-        facts |= {"pieces": self._pieces, "seconds": self.seconds, "resumed_after": self.resumed_after}
+        facts |= {"micro_batches": self._micro_batches, "seconds": self.seconds, "resumed_after": self.resumed_after}
         if rank() == 0:
             self._checkpoints.write(runner.epoch, tensors, facts)
 
 
-def pieces_of(checkpoints: Checkpoints) -> int:
-    """Into how many pieces the newest checkpoint's run cut its batches; 1 where there is none."""
+def micro_batches_of(checkpoints: Checkpoints) -> int:
+    """Into how many micro_batches the newest checkpoint's run cut its batches; 1 where there is none."""
     found = checkpoints.newest()
-    return int(found[1]["pieces"]) if found else 1
+    return int(found[1]["micro_batches"]) if found else 1
 
 
 def _past(runner: Runner) -> tuple[State, dict[str, Any]]:
@@ -88,7 +88,7 @@ def _past(runner: Runner) -> tuple[State, dict[str, Any]]:
         tensors |= {f"optimizer/{index}/{name}": value for name, value in values.items()}
     hooks = {}
     for hook in _resumable(runner):
-        kept, facts = hook.past()
+        kept, facts = hook.state_dict()
         tensors |= {f"hook/{type(hook).__name__}/{name}": value for name, value in kept.items()}
         hooks[type(hook).__name__] = facts
     return tensors, {
@@ -101,7 +101,7 @@ def _past(runner: Runner) -> tuple[State, dict[str, Any]]:
     }
 
 
-def _take_up(runner: Runner, tensors: State, facts: dict[str, Any]) -> None:
+def _load_state_dict(runner: Runner, tensors: State, facts: dict[str, Any]) -> None:
     loop = runner.train_loop
     loop._epoch, loop._iter, loop.stop_training = facts["epoch"], facts["iteration"], facts["stopped"]
     model, optimizer = _bare(runner), runner.optim_wrapper.optimizer
@@ -116,7 +116,7 @@ def _take_up(runner: Runner, tensors: State, facts: dict[str, Any]) -> None:
             parameter.grad = gradients[name].to(parameter)
     for hook in _resumable(runner):
         name = type(hook).__name__
-        hook.take_up(_below(tensors, f"hook/{name}/"), facts["hooks"][name])
+        hook.load_state_dict(_below(tensors, f"hook/{name}/"), facts["hooks"][name])
     _set_random_state(_below(tensors, "random/"))
 
 

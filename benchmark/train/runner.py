@@ -19,7 +19,7 @@ from mmengine.utils import ManagerMixin
 from torch.utils.data import DataLoader, Dataset
 
 from benchmark.data.augment import AugmentedClips, augments
-from benchmark.data.feature_cache import CachedFeatures, Preparation
+from benchmark.data.feature_cache import CachedFeatures, FeatureCache
 from benchmark.data.item_records import ItemRecords
 from benchmark.data.loader import clip_loader
 from benchmark.data.mixup import MixedSound
@@ -27,7 +27,7 @@ from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.seeding import EpochOrder
 from benchmark.train.distributed import Share, gathered, processes, rank, wrapped
-from benchmark.train.optimizer import Steps, build_optimizer, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer, build_schedule
 from registry.vocabulary import Prediction
 from tasks.task import Evaluation, Task
 
@@ -78,7 +78,7 @@ def build_runner(
     """
     recipe, device = spec.recipe, next(model.parameters()).device
     metric = TaskMetric(task)
-    preparation = Preparation(spec, task, model, workers, report)
+    preparation = FeatureCache(spec, task, model, workers, report)
     clips = {split: _clips(split, preparation) for split in ("train", _selected_on(spec), "test")}
     loaders = {split: _loader(dataset, split, preparation, device) for split, dataset in clips.items()}
     optimizer = build_optimizer(model, recipe)
@@ -91,7 +91,9 @@ def build_runner(
         train_cfg={"by_epoch": True, "max_epochs": recipe.epochs},
         val_cfg={},
         test_cfg={},
-        optim_wrapper=Steps(optimizer, recipe.accumulate, recipe.clip_norm, recipe.quirk, len(loaders["train"])),
+        optim_wrapper=AccumulatingOptimizer(
+            optimizer, recipe.accumulate, recipe.clip_norm, recipe.quirk, len(loaders["train"])
+        ),
         param_scheduler=build_schedule(optimizer, recipe, len(loaders["train"])),
         val_evaluator=[TaskMetric(task)],
         test_evaluator=[metric],
@@ -179,7 +181,7 @@ def raw_loader(runner: Runner, split: Any) -> DataLoader[Any] | None:
     return DataLoader(loader.dataset.clips, loader.batch_size) if isinstance(loader.dataset, CachedFeatures) else None
 
 
-def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
+def _clips(split: Any, preparation: FeatureCache) -> Dataset[Any]:
     task, recipe = preparation.task, preparation.spec.recipe
     clips: Dataset[Any] = task.with_frames(preparation.model.encoder.backbone.picture.size).dataset(split)
     if split == "train" and recipe.mixup:
@@ -190,7 +192,7 @@ def _clips(split: Any, preparation: Preparation) -> Dataset[Any]:
     return clips if split == "test" and not preparation.keeps_features else preparation.clips(clips, split)
 
 
-def _loader(dataset: Dataset[Any], split: Any, preparation: Preparation, device: torch.device) -> DataLoader[Any]:
+def _loader(dataset: Dataset[Any], split: Any, preparation: FeatureCache, device: torch.device) -> DataLoader[Any]:
     # What is cached is read in a fraction of the time that processes take to start, anew in each epoch.
     is_cached, spec = isinstance(dataset, CachedFeatures | ItemRecords), preparation.spec
     return clip_loader(

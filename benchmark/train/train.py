@@ -25,7 +25,7 @@ from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
 from benchmark.train.checkpoint import Checkpoints, checkpoint_bytes, restore
 from benchmark.train.distributed import CommonBuffers, processes
-from benchmark.train.hooks import BestState, EpochSeeds, EpochStory, InferenceClock, Report, Reporter
+from benchmark.train.hooks import BestState, EpochSeeds, History, InferenceClock, ProgressReport, Reporter
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, raw_loader, score
 from registry.errors import UserError
@@ -43,9 +43,9 @@ def train(
     *,
     run_hash: str,
     device: str,
-    report: Report,
+    report: ProgressReport,
     work_dir: Path | None = None,
-    pieces: int = 1,
+    micro_batches: int = 1,
     workers: int | None = None,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Run a cell and return its record and the outcome of every test item.
@@ -57,8 +57,8 @@ def train(
         report: is told where the cell stands, a few times a second at most.
         work_dir: where the best adapter and head are kept as `best.safetensors`, and checkpoints from which the same
             call goes on after it was cut off; None keeps nothing.
-        pieces: a divisor of the batch size. Batches are that much smaller and as many more are accumulated for a step,
-            which needs less memory and keeps the effective batch; what was used stands in the record's environment.
+        micro_batches: a divisor of the batch size. Batches are that much smaller and as many more are accumulated for a
+            step, which needs less memory and keeps the effective batch; what was used stands in the environment.
         workers: processes that load clips; None has one for each thread, and none for the embedded world, whose clips
             are read faster than processes start. No number depends on it.
 
@@ -69,8 +69,8 @@ def train(
         Exception: whatever a component raises; `benchmark.train.failures.classify` tells what kind of failure it is.
     """
     started = _now()
-    if spec.recipe.batch_size // pieces % processes():
-        batch = spec.recipe.batch_size // pieces
+    if spec.recipe.batch_size // micro_batches % processes():
+        batch = spec.recipe.batch_size // micro_batches
         raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
     reporter = Reporter(report, spec.slug, spec.recipe.epochs)
     reporter.tell()
@@ -86,7 +86,7 @@ def train(
         compiled=spec.recipe.compile == "blocks",
     ).to(device)
     workers = 0 if workers is None and task.is_synthetic else workers
-    run = _Run(_in_pieces(spec, pieces), task, model, reporter, work_dir, pieces, workers)
+    run = _Run(_in_micro_batches(spec, micro_batches), task, model, reporter, work_dir, micro_batches, workers)
     run.execute(device)
     notes = list(getattr(model.encoder.backbone, "weight_notes", ()))
     record = RunRecord(
@@ -145,26 +145,26 @@ class _Run:
         model: AudioVisualModel,
         reporter: Reporter,
         work_dir: Path | None,
-        pieces: int,
+        micro_batches: int,
         workers: int | None,
     ) -> None:
         self._spec, self._task, self._model, self._reporter = spec, task, model, reporter
-        self.story = EpochStory(reporter, task.primary_metric)
+        self.story = History(reporter, task.primary_metric)
         path = work_dir / "best.safetensors" if work_dir else None
         self.best = BestState(task.primary_metric, spec.recipe.patience, path)
         recipe = spec.recipe
         self.average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
         batch = recipe.batch_size // processes()
         self.clock, self.training_clock = InferenceClock(batch), TrainingClock(batch)
-        self.resume = Resume(Checkpoints(work_dir), pieces) if work_dir else None
-        self._pieces, self._workers = pieces, workers
+        self.resume = Resume(Checkpoints(work_dir), micro_batches) if work_dir else None
+        self._micro_batches, self._workers = micro_batches, workers
 
     @property
     def circumstances(self) -> dict[str, Any]:
         """What was unusual about this run, for the record."""
         recipe = self._spec.recipe
         unusual: dict[str, Any] = {}
-        if self._pieces > 1:
+        if self._micro_batches > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
         if self.reads_features:
             unusual["features"] = "computed once and kept; train_ms_per_clip is a step on them"
@@ -221,10 +221,11 @@ class _Run:
         self.training_clock.take_clips(seen, next(iter(test)))
 
 
-def _in_pieces(spec: RunSpec, pieces: int) -> RunSpec:
+def _in_micro_batches(spec: RunSpec, micro_batches: int) -> RunSpec:
     batch, accumulate = spec.recipe.batch_size, spec.recipe.accumulate
     return replace(
-        spec, recipe=spec.recipe.override({"batch_size": batch // pieces, "accumulate": accumulate * pieces})
+        spec,
+        recipe=spec.recipe.override({"batch_size": batch // micro_batches, "accumulate": accumulate * micro_batches}),
     )
 
 

@@ -14,7 +14,7 @@ from backbones.positions import Positions
 from backbones.stem import PatchStem
 from benchmark.model.model import Precision
 from benchmark.train.optimizer import build_schedule
-from benchmark.verify.comparison import Report, Tolerance
+from benchmark.verify.comparison import GoldenReport, Tolerance
 from benchmark.verify.golden import Golden
 from tasks.event_localisation.paper_heads import StgCmaClassifier
 from tasks.masks import first_frame_loss, mask_iou
@@ -29,13 +29,13 @@ GIVEN = ("visual_pos_embed", "visual_patch_embed", "pred_logits", "pred_logits_b
 """Last parts of the keys that are inputs."""
 
 
-def check(golden: Golden, precision: Precision) -> Report:
+def check(golden: Golden, precision: Precision) -> GoldenReport:
     """Compute everything that is recorded, in float32 in either precision.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: an input is missing or of a wrong shape.
     """
-    report = Report(str(golden.path), "stg_cma initialisation, learning rates, losses and scores", "fp32")
+    report = GoldenReport(str(golden.path), "stg_cma initialisation, learning rates, losses and scores", "fp32")
     found = _sound_of_clip(golden)
     for computed in (_sound_of_swin, _rates, _segmentation, _events):
         found.update(computed(golden))

@@ -7,16 +7,16 @@ from pathlib import Path
 
 from benchmark.model.model import Precision
 from benchmark.verify import auxiliary, front_ends, lavish, stg_cma, stg_cma_models
-from benchmark.verify.comparison import Report
+from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden, read
 from registry.errors import UserError
 
-Check = Callable[[Golden, Precision], Report]
+Check = Callable[[Golden, Precision], GoldenReport]
 MODES = ("fusion", "multimodal", "videoonly", "audioonly")
 """Of STG-CMA: both streams with and without exchange, or one alone."""
 
 
-def verify_file(path: Path, precision: Precision = "fp32") -> Report:
+def verify_file(path: Path, precision: Precision = "fp32") -> GoldenReport:
     """Build what a golden file describes, load its parameters, run it, and compare every recorded value.
 
     Args:

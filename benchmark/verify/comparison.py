@@ -66,7 +66,7 @@ class Compared:
 
 
 @dataclass
-class Report:
+class GoldenReport:
     """Every comparison of one golden file."""
 
     file: str

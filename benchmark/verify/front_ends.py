@@ -12,7 +12,7 @@ from backbones.families.swin_v2 import SOUND_MEAN, SOUND_STD
 from backbones.pictures import VIT_SOUND, PictureSpec, SoundPicture, square_sound
 from benchmark.model.front_end import INT16_SCALE, FrontEnd
 from benchmark.model.model import Precision
-from benchmark.verify.comparison import Report, Tolerance
+from benchmark.verify.comparison import GoldenReport, Tolerance
 from benchmark.verify.golden import Golden
 from registry.vocabulary import SAMPLE_RATE
 from tasks.media.sampling import published_starts
@@ -25,7 +25,7 @@ AVQA_MEAN, AVQA_STD = -5.385333061218262, 3.5928637981414795
 SEGMENT = re.compile(r"(?P<kind>\w+)/segment(?P<number>\d+)(_rows_(?P<first>\d+)_(?P<end>\d+))?")
 
 
-def check(golden: Golden, precision: Precision) -> Report:
+def check(golden: Golden, precision: Precision) -> GoldenReport:
     """Make every recorded picture from the recorded waveform; sound is made in float32 in either precision.
 
     Raises:
@@ -33,7 +33,7 @@ def check(golden: Golden, precision: Precision) -> Report:
     """
     if golden.meta["sample_rate"] != SAMPLE_RATE:
         raise ValueError(f"sample_rate={golden.meta['sample_rate']}, expected {SAMPLE_RATE}.")
-    report = Report(str(golden.path), "lavish sound front ends", "fp32")
+    report = GoldenReport(str(golden.path), "lavish sound front ends", "fp32")
     waveform = golden.tensors["input/pcm16"].double() * INT16_SCALE
     waveform = (waveform - waveform.mean()).float()
     for key, recorded in golden.tensors.items():

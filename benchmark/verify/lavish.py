@@ -11,7 +11,7 @@ from backbones.backbone import Backbone
 from backbones.kernels.attention import attention_weights
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import Precision
-from benchmark.verify.comparison import Kind, Report, Tolerance, Tolerances
+from benchmark.verify.comparison import GoldenReport, Kind, Tolerance, Tolerances
 from benchmark.verify.golden import Golden
 from benchmark.verify.lavish_models import (
     ADAPTER_NAMES,
@@ -36,7 +36,7 @@ OUTPUTS = ("out", "loss", "pooled", "logits", "probs", "bce")
 Seen = dict[str, Tensor]
 
 
-def check_adapter(golden: Golden, precision: Precision) -> Report:
+def check_adapter(golden: Golden, precision: Precision) -> GoldenReport:
     """Run an adapter alone and compare everything that is recorded of it.
 
     Raises:
@@ -45,7 +45,7 @@ def check_adapter(golden: Golden, precision: Precision) -> Report:
     return _check(golden, precision, "adapter", _run_adapter)
 
 
-def check_model(golden: Golden, precision: Precision) -> Report:
+def check_model(golden: Golden, precision: Precision) -> GoldenReport:
     """Run a whole model and compare everything that is recorded of it.
 
     Raises:
@@ -56,8 +56,8 @@ def check_model(golden: Golden, precision: Precision) -> Report:
 
 def _check(
     golden: Golden, precision: Precision, what: str, run: Callable[[Golden, str, Precision], tuple[Seen, Problems]]
-) -> Report:
-    report = Report(str(golden.path), f"lavish {what}", precision)
+) -> GoldenReport:
+    report = GoldenReport(str(golden.path), f"lavish {what}", precision)
     problems: Problems = {}
     for mode in MODES:
         recorded = golden.group(f"{mode}/")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import Precision
-from benchmark.verify.comparison import Kind, Report, Tolerance
+from benchmark.verify.comparison import GoldenReport, Kind, Tolerance
 from benchmark.verify.golden import Golden
 from benchmark.verify.precision import Bf16Bounds, autocast, hold_weights
 from benchmark.verify.stg_cma_models import Subject, build
@@ -26,7 +26,7 @@ SITES = {"spatial": "spatial_hidden", "joint": "global_hidden"}
 KINDS: dict[str, Kind] = {"output": "output", "inter": "intermediate", "grad": "gradient"}
 
 
-def check(golden: Golden, precision: Precision) -> Report:
+def check(golden: Golden, precision: Precision) -> GoldenReport:
     """Run the model of a file and compare everything that is recorded of it.
 
     Raises:
@@ -36,7 +36,7 @@ def check(golden: Golden, precision: Precision) -> Report:
     subject = build(recorded)
     hold_weights([*subject.blocks, *([subject.backbone] if subject.backbone else [])], precision)
     found = _run(recorded, subject, precision)
-    report = Report(str(golden.path), f"stg_cma {recorded.variant} {recorded.scope}, {recorded.mode}", precision)
+    report = GoldenReport(str(golden.path), f"stg_cma {recorded.variant} {recorded.scope}, {recorded.mode}", precision)
     for name, problem in subject.problems.items():
         report.miss(f"param/{name}", "state", problem)
     weights = golden.group("loss_weight/")

@@ -17,7 +17,7 @@ from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import digest, find_file, read_text, unique_names
 from tasks.datasets.ave_orders import read_order
-from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
+from tasks.datasets.source import SEGMENTS, ClipSource, CountReport, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
@@ -125,7 +125,7 @@ class AveFolder(ClipSource):
         """
         return AveClips(self, self.annotations(split))
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         """Look for the media of all splits.
 
         Raises:

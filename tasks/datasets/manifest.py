@@ -27,7 +27,7 @@ from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.files import leads_outside
 from tasks.media.recording import FileRecording, Recording
-from tasks.media.store import Store, open_store
+from tasks.media.store import ClipStore, open_store
 
 _NEEDED = ("id", "path", "start", "end", "split")
 _LABEL = "label"
@@ -37,7 +37,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
-class Row:
+class ManifestRow:
     """One line of a manifest."""
 
     id: str
@@ -50,7 +50,7 @@ class Row:
     """Empty where the table has none."""
     line: int
 
-    def meets(self, other: Row) -> bool:
+    def meets(self, other: ManifestRow) -> bool:
         """Whether both have seconds in common, were they of one file."""
         own, others = (math.inf if row.end is None else row.end for row in (self, other))
         return self.start < others and other.start < own
@@ -61,9 +61,9 @@ class Manifest:
     """The rows of a table, in its order, and the folder that its paths start from."""
 
     file: Path
-    rows: tuple[Row, ...]
+    rows: tuple[ManifestRow, ...]
 
-    def of(self, split: Split) -> list[Row]:
+    def of(self, split: Split) -> list[ManifestRow]:
         """The rows of a split.
 
         Raises:
@@ -74,7 +74,7 @@ class Manifest:
             raise DataError(f"manifest {self.file} has no row with split {split}.")
         return rows
 
-    def where(self, row: Row) -> str:
+    def where(self, row: ManifestRow) -> str:
         """File and line, for messages."""
         return f"manifest {self.file} line {row.line}"
 
@@ -87,11 +87,11 @@ class Manifest:
         return f"manifest@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
 
     @cached_property
-    def store(self) -> Store | None:
+    def store(self) -> ClipStore | None:
         """The prepared clips that lie beside the table; None where its files are read."""
         return open_store(self.file.parent)
 
-    def recording(self, row: Row) -> Recording:
+    def recording(self, row: ManifestRow) -> Recording:
         """The seconds that a row names, whether or not their file is there.
 
         Raises:
@@ -109,12 +109,12 @@ class Manifest:
             )
         return FileRecording(name, video=file, start=row.start, seconds=seconds)
 
-    def missing(self, rows: Iterable[Row]) -> set[str]:
+    def missing(self, rows: Iterable[ManifestRow]) -> set[str]:
         """The names of recordings whose files are missing or empty; nothing is decoded."""
         recordings = map(self.recording, rows)
         return {recording.name for recording in recordings if not recording.present}
 
-    def require(self, rows: Sequence[Row] | None = None) -> None:
+    def require(self, rows: Sequence[ManifestRow] | None = None) -> None:
         """Check that the files of rows (None: of all) are there and not empty, without decoding.
 
         Raises:
@@ -130,7 +130,7 @@ class Manifest:
                 "allow_missing=True leaves them out and counts them."
             )
 
-    def overlap(self, rows: Iterable[Row]) -> dict[str, int]:
+    def overlap(self, rows: Iterable[ManifestRow]) -> dict[str, int]:
         """How many of these rows have seconds of their file in common with a row of another split.
 
         By `train and test`, …; the rows of the later split are counted.
@@ -139,14 +139,14 @@ class Manifest:
         by_split = {split: [row for row in rows if row.split == split] for split in SPLITS}
         counts = {}
         for one, two in itertools.combinations(SPLITS, 2):
-            of_file: dict[str, list[Row]] = {}
+            of_file: dict[str, list[ManifestRow]] = {}
             for row in by_split[one]:
                 of_file.setdefault(row.path, []).append(row)
             shared = [row for row in by_split[two] if any(row.meets(other) for other in of_file.get(row.path, ()))]
             counts[f"{one} and {two}"] = len(shared)
         return counts
 
-    def read(self, row: Row, segments: int, size: int | None = None) -> Clip:
+    def read(self, row: ManifestRow, segments: int, size: int | None = None) -> Clip:
         """Decode the seconds that a row names; see `decode_clip` for the rules.
 
         Raises:
@@ -184,13 +184,13 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     return Manifest(path, tuple(rows))
 
 
-def require_unique(manifest: Manifest, rows: Iterable[Row]) -> None:
+def require_unique(manifest: Manifest, rows: Iterable[ManifestRow]) -> None:
     """Check that no two rows share an id.
 
     Raises:
         DataError: two do, naming both lines.
     """
-    first: dict[str, Row] = {}
+    first: dict[str, ManifestRow] = {}
     for row in rows:
         if row.id in first:
             raise DataError(
@@ -199,7 +199,7 @@ def require_unique(manifest: Manifest, rows: Iterable[Row]) -> None:
         first[row.id] = row
 
 
-def require_labels(manifest: Manifest, rows: Sequence[Row]) -> None:
+def require_labels(manifest: Manifest, rows: Sequence[ManifestRow]) -> None:
     """Check that every row has a label.
 
     Raises:
@@ -233,7 +233,7 @@ def _check_header(header: list[str], path: Path) -> None:
         raise DataError(f"manifest {path} line 1 {what}: {','.join(header)[:80]!r}; expected {','.join(known)}.")
 
 
-def _row(header: list[str], fields: list[str], line: int, path: Path) -> Row:
+def _row(header: list[str], fields: list[str], line: int, path: Path) -> ManifestRow:
     where = f"manifest {path} line {line}"
     if len(fields) != len(header):
         raise DataError(f"{where} has {len(fields)} fields, its header has {len(header)}.")
@@ -250,7 +250,7 @@ def _row(header: list[str], fields: list[str], line: int, path: Path) -> Row:
     if end is not None and end <= start:
         raise DataError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
     file = _inside(cell["path"], where)
-    return Row(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line)
+    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line)
 
 
 def _seconds(text: str, name: str, where: str) -> float:

@@ -10,8 +10,8 @@ from torch.utils.data import Dataset
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import MANIFEST
-from tasks.datasets.manifest import Row, classes_of, read_manifest, require_labels, require_unique
-from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
+from tasks.datasets.manifest import ManifestRow, classes_of, read_manifest, require_labels, require_unique
+from tasks.datasets.source import SEGMENTS, ClipSource, CountReport, keep_present
 from tasks.media.recording import Recording
 
 
@@ -75,7 +75,7 @@ class ManifestClips(ClipSource):
     def identity(self) -> str:
         return self.manifest.identity("clips", self.segments) + self.partial
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         self.manifest.require([row for rows in self._rows.values() for row in rows])
 
 
@@ -92,7 +92,7 @@ class ManifestRows(Dataset[dict[str, dict[str, Any]]]):
     where the manifest has labels.
     """
 
-    def __init__(self, source: ManifestClips, rows: list[Row]) -> None:
+    def __init__(self, source: ManifestClips, rows: list[ManifestRow]) -> None:
         self.source, self.rows = source, rows
 
     def __len__(self) -> int:

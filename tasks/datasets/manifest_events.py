@@ -26,8 +26,8 @@ from torch.utils.data import Dataset
 from registry.errors import DataError, UserError
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import MANIFEST
-from tasks.datasets.manifest import Row, classes_of, read_manifest
-from tasks.datasets.source import SEGMENTS, ClipSource, Report, keep_present
+from tasks.datasets.manifest import ManifestRow, classes_of, read_manifest
+from tasks.datasets.source import SEGMENTS, ClipSource, CountReport, keep_present
 from tasks.media.recording import Recording
 from tasks.media.sampling import middles
 
@@ -41,8 +41,8 @@ SEVERAL = -100
 class EventClip:
     """A clip: the row that says its seconds, and its events."""
 
-    span: Row
-    events: tuple[Row, ...]
+    span: ManifestRow
+    events: tuple[ManifestRow, ...]
 
     @property
     def end(self) -> float:
@@ -54,7 +54,7 @@ class EventClip:
         """The middle of each segment, in seconds of the file."""
         return [self.span.start + middle for middle in middles(self.end - self.span.start, segments)]
 
-    def holds(self, event: Row, moment: float) -> bool:
+    def holds(self, event: ManifestRow, moment: float) -> bool:
         """Whether an event is on at a moment; one without an end lasts to the clip's."""
         return event.start <= moment < (self.end if event.end is None else event.end)
 
@@ -91,7 +91,7 @@ class ManifestEvents(ClipSource):
             raise UserError(f"segments={segments} must be at least 1.")
         self.manifest = read_manifest(data)
         self.classes = classes_of(self.manifest)
-        by_id: dict[str, list[Row]] = {}
+        by_id: dict[str, list[ManifestRow]] = {}
         for row in self.manifest.rows:
             by_id.setdefault(row.id, []).append(row)
         self._clips = [self._assemble(rows) for rows in by_id.values()]
@@ -125,7 +125,7 @@ class ManifestEvents(ClipSource):
     def identity(self) -> str:
         return self.manifest.identity("events", self.segments) + self.partial
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         self._require()
 
     def labels(self, clip: EventClip) -> Tensor:
@@ -134,7 +134,7 @@ class ManifestEvents(ClipSource):
         Raises:
             UserError: two labels for one segment, or an event that reaches the middle of none.
         """
-        owners: list[Row | None] = [None] * self.segments
+        owners: list[ManifestRow | None] = [None] * self.segments
         for event in clip.events:
             reached = [i for i, middle in enumerate(clip.middles(self.segments)) if clip.holds(event, middle)]
             if not reached:
@@ -158,7 +158,7 @@ class ManifestEvents(ClipSource):
         kept, self.left_out = keep_present(by_split, lambda clip: self.manifest.recording(clip.span).name, missing)
         self._clips = [clip for clips in kept.values() for clip in clips]
 
-    def _assemble(self, rows: list[Row]) -> EventClip:
+    def _assemble(self, rows: list[ManifestRow]) -> EventClip:
         first, spans = rows[0], [row for row in rows if not row.label]
         for row in rows[1:]:
             if (row.path, row.split) != (first.path, first.split):
@@ -171,7 +171,7 @@ class ManifestEvents(ClipSource):
             )
         if spans and spans[0].end is None:
             raise DataError(f"{self.manifest.where(spans[0])} has no end, which the seconds of a clip need.")
-        span = spans[0] if spans else Row(first.id, first.path, 0.0, SECONDS, first.split, "", first.line)
+        span = spans[0] if spans else ManifestRow(first.id, first.path, 0.0, SECONDS, first.split, "", first.line)
         return EventClip(span, tuple(row for row in rows if row.label))
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from registry.errors import DataError, UserError, unknown
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text, unique_names
-from tasks.datasets.source import ClipSource, Report, keep_present
+from tasks.datasets.source import ClipSource, CountReport, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
@@ -119,7 +119,7 @@ class MusicAvqaFolder(ClipSource):
         """
         return MusicAvqaClips(self, self.questions(split))
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         """Look for the media of all splits.
 
         Raises:

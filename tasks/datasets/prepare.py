@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from registry.errors import UserError
 from tasks.datasets.source import ClipSource as Source
-from tasks.datasets.source import Report
+from tasks.datasets.source import CountReport
 from tasks.media.errors import shortened
 from tasks.media.files import create, write_text
 from tasks.media.parallel import run_all
@@ -81,7 +81,7 @@ def prepare(
     size: int,
     workers: int,
     allow_missing: bool = False,
-    report: Report | None = None,
+    report: CountReport | None = None,
     shard_bytes: int = SHARD_BYTES,
 ) -> Prepared:
     """Make or finish a store of every clip of a source.
@@ -122,7 +122,7 @@ def prepare(
 
 
 def _with_lock(
-    source: Source, root: Path, jobs: list[_Job], workers: int, allow_missing: bool, report: Report | None
+    source: Source, root: Path, jobs: list[_Job], workers: int, allow_missing: bool, report: CountReport | None
 ) -> Prepared:
     shape = jobs[0].shape
     _check_folder(root, source, shape)
@@ -159,7 +159,7 @@ def _check_space(root: Path, jobs: list[_Job]) -> None:
         raise UserError(f"store {root} needs {needed / 2**30:.1f} GiB more, {free / 2**30:.1f} GiB are free.")
 
 
-def _make_shards(jobs: list[_Job], workers: int, report: Report | None) -> list[_Shard]:
+def _make_shards(jobs: list[_Job], workers: int, report: CountReport | None) -> list[_Shard]:
     made: dict[Path, _Shard] = {}
     done, total = 0, sum(len(job.recordings) for job in jobs)
     tell: Callable[[int, int], None] = report or (lambda done, total: None)

@@ -22,7 +22,7 @@ SEGMENTS = 10
 """T of every data set of this field, and of a manifest that does not say."""
 
 Row = TypeVar("Row")
-Report = Callable[[int, int], None]
+CountReport = Callable[[int, int], None]
 
 
 class ClipSource(ABC):
@@ -72,7 +72,7 @@ class ClipSource(ABC):
     def identity(self) -> str:
         """`name@version` of an embedded world, `name@digest` of annotations: what decides the items, and no path."""
 
-    def prepare(self, report: Report | None = None) -> None:  # noqa: B027
+    def prepare(self, report: CountReport | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for or stumble over."""
 
     def recordings(self) -> dict[Split, list[Recording]]:
@@ -128,7 +128,7 @@ class Outline(ClipSource):
     def identity(self) -> NoReturn:
         self._refuse()
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

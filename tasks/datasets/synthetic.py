@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from registry.vocabulary import Split
-from tasks.datasets.source import ClipSource, Report
+from tasks.datasets.source import ClipSource, CountReport
 from tasks.synthetic import questions, store
 from tasks.synthetic.dataset import QUESTIONS, SyntheticClips, SyntheticEvents, SyntheticPairs, SyntheticQuestions
 from tasks.synthetic.scene import CLASSES
@@ -25,7 +25,7 @@ class SyntheticSource(ClipSource):
     def identity(self) -> str:
         return store.identity()
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         store.prepare(self.items.kind, report)
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from registry.errors import UserError
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.source import ClipSource as Source
-from tasks.datasets.source import Report
+from tasks.datasets.source import CountReport
 from tasks.media.inspect import CRASHED, Problem, inspect_decoded, inspect_headers
 from tasks.media.parallel import run_all
 from tasks.media.recording import Recording
@@ -103,7 +103,7 @@ class _Job:
     sampling: Sampling
 
 
-def verify(source: Source, mode: Mode, workers: int, report: Report | None = None) -> Verification:
+def verify(source: Source, mode: Mode, workers: int, report: CountReport | None = None) -> Verification:
     """Look at every clip.
 
     Args:

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from registry.errors import DataError
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text
-from tasks.datasets.source import ClipSource, Report, keep_present
+from tasks.datasets.source import ClipSource, CountReport, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
 
@@ -107,7 +107,7 @@ class VggSoundFolder(ClipSource):
         """`vggsound@<hash of the clips of each split>`."""
         return f"vggsound@{digest(self._entries.items())}{self.partial}{self.media.suffix}"
 
-    def prepare(self, report: Report | None = None) -> None:
+    def prepare(self, report: CountReport | None = None) -> None:
         self.media.require(entry.clip for entries in self._entries.values() for entry in entries)
 
     def _needed(self, split: Split) -> list[Entry]:

@@ -158,7 +158,7 @@ def _read_shape(segments: Any, size: Any, sampling: Mapping[str, Any] = MappingP
     return shape
 
 
-class Store:
+class ClipStore:
     """The clips of a store, looked up by name.
 
     Raises:
@@ -215,14 +215,14 @@ class Store:
         return self.find(clip).read(segments, sampling=sampling)
 
 
-def open_store(root: Path) -> Store | None:
+def open_store(root: Path) -> ClipStore | None:
     """The store in a folder; None where there is none.
 
     Raises:
         UserError: it is unfinished, or its index cannot be read.
     """
     if (root / INDEX).exists():
-        return Store(root)
+        return ClipStore(root)
     if (root / "shards").is_dir():
         raise DataError(f"store {root} is not finished; run data prepare again, which continues.")
     return None

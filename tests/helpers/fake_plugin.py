@@ -91,7 +91,7 @@ def pretend(
     device: str,
     report: Callable[[Progress], None],
     work_dir: Path | None = None,
-    pieces: int = 1,
+    micro_batches: int = 1,
     workers: int | None = None,
 ) -> tuple[RunRecord, list[ItemScore]]:
     """Ends as the adapter's mood says: well, or in one of the ways in which real runs end."""
@@ -104,7 +104,7 @@ def pretend(
         raise UserError("clip 7 is cut short; replace it.")
     if mood == "diskless":
         raise unwritable(Path("checkpoints/epoch-000001.safetensors"), OSError(errno.ENOSPC, "No space left on device"))
-    if mood == "starved" or (mood == "hungry" and pieces == 1):
+    if mood == "starved" or (mood == "hungry" and micro_batches == 1):
         raise MemoryError("out of memory")
     if mood == "shot":
         os.kill(os.getpid(), signal.SIGKILL)
@@ -117,6 +117,6 @@ def pretend(
     asked = {**spec.as_dict(), "hash": run_hash, "slug": spec.slug}
     record = RunRecord(
         **asked, status="completed", data="synthetic@1", primary_metric="accuracy", scores={"accuracy": score},
-        environment={"pieces": pieces, "device": device, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")},
+        environment={"micro_batches": micro_batches, "device": device, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")},
     )  # fmt: skip
     return record, [ItemScore("a", 0.5)]

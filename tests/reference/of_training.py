@@ -21,7 +21,7 @@ from benchmark.data.augment import AugmentedClips
 from benchmark.data.mixup import MixedSound
 from benchmark.grid.spec import RunSpec
 from benchmark.model.front_end import FrontEnd
-from benchmark.train.optimizer import Steps, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_schedule
 from registry import TASKS, Component
 from registry.vocabulary import Split
 from tasks.event_localisation.task import EventLocalisation
@@ -137,7 +137,7 @@ def _changes() -> Numbers:
 def _steps() -> Numbers:
     """Accumulation and clipping without Adam, to which the length of a gradient is nothing."""
     weight = nn.Parameter(noise(4, 5, seed="weight"))
-    steps = Steps(torch.optim.SGD([weight], lr=0.5), accumulate=2, clip_norm=0.1)
+    steps = AccumulatingOptimizer(torch.optim.SGD([weight], lr=0.5), accumulate=2, clip_norm=0.1)
     for step in range(4):
         steps.update_params((weight * noise(4, 5, seed=step)).square().mean())
     return {"clipped and accumulated steps": summary(weight)}

@@ -133,7 +133,7 @@ class TestProfile:
     def _profiled(self, fakes: str, monkeypatch: pytest.MonkeyPatch) -> None:
         from benchmark.profile import profile as profiling
 
-        self.asked: list[profiling.Asked] = []
+        self.asked: list[profiling.ProfileRequest] = []
         figures = {
             "labels": ["random weights"], "backbone": "b", "adapter": "a", "task": "t", "batch": 4, "precision": "bf16",
             "checkpointing": "none", "compile": "blocks",

@@ -10,7 +10,7 @@ from training_fakes import FakeTask, registered
 
 from benchmark.cost.clocks import TrainingClock
 from benchmark.data import feature_cache as module
-from benchmark.data.feature_cache import Preparation
+from benchmark.data.feature_cache import FeatureCache
 from benchmark.grid.spec import RunSpec
 from benchmark.model.build import build_model, build_task
 from benchmark.train.hooks import InferenceClock
@@ -142,7 +142,7 @@ def test_a_scheme_that_adapts_trains_on_pictures(cache):
 def identity(cell: RunSpec, kind: str) -> str:
     task = build_task(cell.task)
     model = build_model(cell.backbone, cell.adapter, task, seed=cell.seed, precision=cell.recipe.precision)
-    return Preparation(cell, task, model)._identity(kind, "train", 72)
+    return FeatureCache(cell, task, model)._identity(kind, "train", 72)
 
 
 TINY = {"adapter": "linear_probe", "backbone": "tiny_vit", "task": "event_localisation"}
@@ -196,14 +196,14 @@ def test_changing_clips_are_never_kept(cache):
     model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
     clips = task.dataset("train")
     clips.begin_epoch = lambda seed: None
-    assert Preparation(cell, task, model).clips(clips, "train") is clips
+    assert FeatureCache(cell, task, model).clips(clips, "train") is clips
 
 
 def test_tokens_are_kept_for_heads_that_read_them(cache):
     cell = dataclasses.replace(spec("linear_probe"))
     task = build_task(cell.task)
     model = build_model(cell.backbone, cell.adapter, task, seed=0, precision="fp32")
-    preparation = Preparation(cell, task, model)
+    preparation = FeatureCache(cell, task, model)
     assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled", "tokens"}
     model.head.reads_tokens = False
     assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled"}

@@ -141,7 +141,7 @@ def test_no_lease_is_left(launched: Launched) -> None:
 def test_out_of_memory_is_tried_once_more_with_half_the_batch(launched: Launched) -> None:
     record, starved = launched.store.read("8-hungry"), launched.store.read("4-starved")
     assert record is not None
-    assert (record.status, record.environment["pieces"]) == ("completed", 2)
+    assert (record.status, record.environment["micro_batches"]) == ("completed", 2)
     log = (launched.store.output / "logs" / f"{record.slug}.log").read_text()
     assert log.count("pretending") == 2
     assert "out of memory; once more with batches 2 times as small" in log

@@ -9,7 +9,7 @@ import pytest
 from benchmark.grid.cell import Cell
 from benchmark.grid.spec import RunSpec
 from benchmark.launch import schedule as expected
-from benchmark.launch.schedule import expected_work, longest_first
+from benchmark.launch.schedule import estimate_cost, longest_first
 from registry import Component
 from results.record import RunRecord
 from tasks.recipe import Recipe
@@ -27,7 +27,7 @@ def test_records_come_first_and_give_operations_their_scale(monkeypatch: pytest.
         train_seconds=8.0, history=[{"epoch": 1.0}, {"epoch": 2.0}],
     )  # fmt: skip
     cells = [cell("x", 5), cell("y", 5)]
-    assert expected_work(cells, [seen]) == {"x5": 20.0, "y5": 30.0}
-    assert expected_work(cells, [dataclasses.replace(seen, train_seconds=None)]) == {"x5": 20.0, "y5": 30.0}
-    assert expected_work(cells, [dataclasses.replace(seen, train_seconds=80.0)]) == {"x5": 200.0, "y5": 300.0}
+    assert estimate_cost(cells, [seen]) == {"x5": 20.0, "y5": 30.0}
+    assert estimate_cost(cells, [dataclasses.replace(seen, train_seconds=None)]) == {"x5": 20.0, "y5": 30.0}
+    assert estimate_cost(cells, [dataclasses.replace(seen, train_seconds=80.0)]) == {"x5": 200.0, "y5": 300.0}
     assert longest_first(cells, {"x5": 1.0, "y5": 2.0}) == cells[::-1]

@@ -11,7 +11,7 @@ from benchmark.model import recompute as checkpointing
 from benchmark.model.build import build_model
 from benchmark.profile import machine_rate
 from benchmark.profile import profile as profiling
-from benchmark.profile.profile import Asked, measure, profile_cell, random_inputs
+from benchmark.profile.profile import ProfileRequest, measure, profile_cell, random_inputs
 from registry import Component
 from registry.errors import UserError
 
@@ -32,7 +32,7 @@ def _quick(monkeypatch):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_the_figures_agree_with_each_other(precision):
-    m = measure(Asked(*CELL, batch=2, precision=precision, steps=3))
+    m = measure(ProfileRequest(*CELL, batch=2, precision=precision, steps=3))
     assert m["labels"] == ["random weights", "random inputs"]
     assert len(m["step_seconds"]) == m["steps"] == 3
     assert m["step_ms_per_clip"] == pytest.approx(1000 * sorted(m["step_seconds"])[1] / 2)
@@ -53,16 +53,16 @@ def test_checkpointing_is_that_of_a_cell(monkeypatch):
         return checkpointing.recompute(*streams, **options)
 
     monkeypatch.setattr(encoder, "recompute", recompute)
-    assert measure(Asked(*CELL, steps=1))["checkpointing"] == "auto"
+    assert measure(ProfileRequest(*CELL, steps=1))["checkpointing"] == "auto"
     assert not again
-    assert measure(Asked(*CELL, steps=1, checkpointing="blocks"))["checkpointing"] == "blocks"
+    assert measure(ProfileRequest(*CELL, steps=1, checkpointing="blocks"))["checkpointing"] == "blocks"
     assert again
 
 
 def test_with_data_the_wait_is_told_and_a_real_loss_trained(monkeypatch):
     seen = []
     monkeypatch.setattr(profiling, "squared", lambda outputs: seen.append(outputs))
-    m = measure(Asked(*CELL, batch=8, precision="fp32", steps=2, data=True))
+    m = measure(ProfileRequest(*CELL, batch=8, precision="fp32", steps=2, data=True))
     assert 0 < m["data_wait"] < 1
     assert m["labels"] == ["random weights", "synthetic data"]
     assert not seen
@@ -70,14 +70,14 @@ def test_with_data_the_wait_is_told_and_a_real_loss_trained(monkeypatch):
 
 def test_a_batch_that_the_split_does_not_hold():
     with pytest.raises(UserError, match=r"--batch 100 .* 72 clips"):
-        measure(Asked(*CELL, batch=100, steps=1, data=True))
+        measure(ProfileRequest(*CELL, batch=100, steps=1, data=True))
 
 
 def test_weights_are_read_only_on_request():
     lost = [CELL[0].with_options(weights="absent"), *CELL[1:]]
-    assert measure(Asked(*lost, steps=1))["labels"][0] == "random weights"
+    assert measure(ProfileRequest(*lost, steps=1))["labels"][0] == "random weights"
     with pytest.raises(UserError, match="absent"):
-        measure(Asked(*lost, steps=1, pretrained=True))
+        measure(ProfileRequest(*lost, steps=1, pretrained=True))
 
 
 def test_noise_has_the_backbones_size_and_the_tasks_types():
@@ -93,7 +93,7 @@ def test_noise_has_the_backbones_size_and_the_tasks_types():
 def test_training_moves_what_is_trainable_and_nothing_else(monkeypatch):
     kept = []
     monkeypatch.setattr(profiling, "build_model", lambda *a, **k: kept.append(build_model(*a, **k)) or kept[-1])
-    measure(Asked(*CELL, steps=2, precision="fp32"))
+    measure(ProfileRequest(*CELL, steps=2, precision="fp32"))
     fresh = build_model(*CELL[:2], FakeTask(), seed=0, precision="fp32")
     moved = {n for (n, a), b in zip(kept[0].named_parameters(), fresh.parameters(), strict=True) if not a.equal(b)}
     assert moved
@@ -102,7 +102,7 @@ def test_training_moves_what_is_trainable_and_nothing_else(monkeypatch):
 
 def test_a_process_of_its_own_with_the_allocators_settings():
     before = dict(os.environ)
-    m = profile_cell(Asked(*TINY, steps=1, product_side=64))
+    m = profile_cell(ProfileRequest(*TINY, steps=1, product_side=64))
     assert m["step_share"] > 0
     assert m["backbone"] == "tiny_vit"
     assert dict(os.environ) == before
@@ -110,4 +110,4 @@ def test_a_process_of_its_own_with_the_allocators_settings():
 
 def test_mistakes_cross_the_process_border():
     with pytest.raises(UserError, match="ratio"):
-        profile_cell(Asked(TINY[0], Component.parse("stg_cma(ratio=-1)"), TINY[2], steps=1, product_side=64))
+        profile_cell(ProfileRequest(TINY[0], Component.parse("stg_cma(ratio=-1)"), TINY[2], steps=1, product_side=64))

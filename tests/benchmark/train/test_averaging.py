@@ -58,7 +58,7 @@ def test_a_run_that_goes_on_has_the_same_average():
         after(whole, model, epoch, value)
         after(cut, model, epoch, value)
     resumed = AverageOfEpochs(1, 3)
-    resumed.take_up(*cut.past())
+    resumed.load_state_dict(*cut.state_dict())
     after(whole, model, 3, 6.0)
     after(resumed, model, 3, 6.0)
     assert all(torch.equal(value, resumed.state[name]) for name, value in whole.state.items())

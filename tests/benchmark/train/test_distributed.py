@@ -36,8 +36,8 @@ def spec(adapter: str, **recipe: object) -> RunSpec:
 
 def together(cell: RunSpec, work_dir: Path | None = None) -> RunRecord:
     return train_together(
-        cell, run_hash="ab", device="cpu", report=lambda progress: None, work_dir=work_dir, pieces=1, processes=2,
-        threads=1, workers=0, plugins=[PLUGIN],
+        cell, run_hash="ab", device="cpu", report=lambda progress: None, work_dir=work_dir, micro_batches=1,
+        processes=2, threads=1, workers=0, plugins=[PLUGIN],
     )[0]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmark.train.failures import NonFiniteLossError
-from benchmark.train.hooks import BestState, EpochStory, InferenceClock, Reporter
+from benchmark.train.hooks import BestState, History, InferenceClock, Reporter
 
 
 def runner(epoch: int = 0, weight: float = 0.0) -> SimpleNamespace:
@@ -50,7 +50,7 @@ def reporter(told: list, interval: float) -> Reporter:
 
 def test_reports_are_throttled_and_carry_the_latest():
     told: list = []
-    story = EpochStory(reporter(told, interval=1000.0), "accuracy")
+    story = History(reporter(told, interval=1000.0), "accuracy")
     story.before_train_epoch(runner())
     for step in range(5):
         story.after_train_iter(runner(), step, outputs={"loss": torch.tensor(float(step))})
@@ -65,7 +65,7 @@ def test_reports_are_throttled_and_carry_the_latest():
 
 def test_steps_are_told_when_due():
     told: list = []
-    story = EpochStory(reporter(told, interval=0.0), "accuracy")
+    story = History(reporter(told, interval=0.0), "accuracy")
     story.before_train_epoch(runner())
     for step in range(3):
         story.after_train_iter(runner(), step, outputs={"loss": torch.tensor(float(step))})
@@ -74,7 +74,7 @@ def test_steps_are_told_when_due():
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_one_lost_loss_is_found_at_the_epochs_end_at_the_latest(bad):
-    story = EpochStory(reporter([], interval=1000.0), "accuracy")
+    story = History(reporter([], interval=1000.0), "accuracy")
     story.before_train_epoch(runner())
     for loss in (1.0, bad, 1.0):
         story.after_train_iter(runner(), 0, outputs={"loss": torch.tensor(loss)})

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.train.optimizer import Steps, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_schedule
 from benchmark.train.runner import alone
 from tasks.recipe import Recipe
 
@@ -50,7 +50,7 @@ def test_any_recipe_rises_once_and_falls_once(epochs, iterations, warmup, ratio)
 def step_with(accumulate: int, clip_norm: float, gradients: list[float], total: int) -> list[float]:
     weight = torch.zeros(1, requires_grad=True)
     with alone("test"):
-        steps = Steps(torch.optim.SGD([weight], lr=1.0), accumulate, clip_norm)
+        steps = AccumulatingOptimizer(torch.optim.SGD([weight], lr=1.0), accumulate, clip_norm)
     steps.initialize_count_status(torch.nn.Identity(), 0, total)
     seen = []
     for gradient in gradients:

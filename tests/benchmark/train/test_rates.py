@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.train.optimizer import Steps, build_optimizer, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer, build_schedule
 from benchmark.train.runner import alone
 from tasks.recipe import PRESETS, Recipe
 
@@ -71,7 +71,7 @@ def test_a_schedule_goes_on_from_plain_values():
 def steps_taken(quirk: str, accumulate: int, iterations: int) -> list[float]:
     weight = torch.zeros(1, requires_grad=True)
     with alone("test"):
-        steps = Steps(torch.optim.SGD([weight], lr=1.0), accumulate, 0.0, quirk, iterations)
+        steps = AccumulatingOptimizer(torch.optim.SGD([weight], lr=1.0), accumulate, 0.0, quirk, iterations)
     steps.initialize_count_status(torch.nn.Identity(), 0, 2 * iterations)
     seen = []
     for number in range(1, 2 * iterations + 1):

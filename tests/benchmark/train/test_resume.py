@@ -11,7 +11,7 @@ from training_cells import numbers, run, spec
 from training_fakes import registered
 
 from benchmark.train.checkpoint import KEPT, Checkpoints, load
-from benchmark.train.resume import pieces_of
+from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
 from results.record import RunRecord
 
@@ -115,17 +115,17 @@ def test_without_a_whole_checkpoint_a_run_begins_anew(tmp_path: Path) -> None:
 
 def test_pieces_keep_the_effective_batch_and_are_told(tmp_path: Path) -> None:
     whole, _ = run(spec())
-    halved, _ = run(spec(), pieces=2, work_dir=tmp_path)
+    halved, _ = run(spec(), micro_batches=2, work_dir=tmp_path)
     assert halved.environment["batch"] == {"batch_size": 4, "accumulate": 2}
     assert halved.recipe == whole.recipe
     assert "batch" not in whole.environment
     # 72 clips are nine whole batches: as many steps, of the same clips; only batch norm sees half of them at a time.
     assert halved.history[0]["train_loss"] == pytest.approx(whole.history[0]["train_loss"], rel=0.2)
-    assert pieces_of(Checkpoints(tmp_path)) == 2
+    assert micro_batches_of(Checkpoints(tmp_path)) == 2
 
 
 def test_a_checkpoint_of_other_pieces_is_not_taken_up(tmp_path: Path) -> None:
     cut_off(spec(), tmp_path, "train", 3)
-    halved, _ = run(spec(), pieces=2, work_dir=tmp_path)
+    halved, _ = run(spec(), micro_batches=2, work_dir=tmp_path)
     assert "resumed_after_epochs" not in halved.environment
-    assert same(halved, run(spec(), pieces=2)[0])
+    assert same(halved, run(spec(), micro_batches=2)[0])

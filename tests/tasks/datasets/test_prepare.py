@@ -23,7 +23,7 @@ from tasks.datasets.manifest_clips import ManifestClips
 from tasks.datasets.prepare import prepare
 from tasks.datasets.source import ClipSource
 from tasks.media.errors import MediaError
-from tasks.media.store import INDEX, Store, read_index, shard_path
+from tasks.media.store import INDEX, ClipStore, read_index, shard_path
 
 SIZE = 32
 CLIP_BYTES = 10 * (16_000 * 4 + 3 * SIZE**2)
@@ -212,13 +212,13 @@ def test_a_damaged_index_is_one_line_or_still_tells_the_truth(store: Path, tmp_p
     (root / INDEX).write_text(damaged)
     (root / "shards").symlink_to(store / "shards")
     try:
-        prepared = Store(root)
+        prepared = ClipStore(root)
         clip = prepared.read("c0", 10)
     except UserError as error:
         message = str(error)
     else:
         message = ""
-        assert torch.equal(clip.frames, Store(store).read("c0", 10).frames)
+        assert torch.equal(clip.frames, ClipStore(store).read("c0", 10).frames)
     assert "\n" not in message
 
 
@@ -227,4 +227,4 @@ def test_a_foreign_index_is_refused(copy: Path, wrong: dict[str, object]) -> Non
     said = json.loads((copy / INDEX).read_text())
     (copy / INDEX).write_text(json.dumps({**said, **wrong}))
     with pytest.raises(UserError, match="cannot be read"):
-        Store(copy)
+        ClipStore(copy)
