@@ -5,7 +5,8 @@
 A batch is followed through one training step (`sys.setprofile` from the end of one iteration to the end of the next):
 the files of this project that its calls enter, how often a call goes from one file to another, and the wings (a folder
 within a package) that these files lie in. A component's text is followed from the command line to a dry run, and from a
-record to the tables: the files with a function that is handed it, as text or read.
+record to the tables: the files with a function that is handed it, as text or read, and those that are handed something
+that holds it.
 """
 
 from __future__ import annotations
@@ -86,12 +87,13 @@ def trips() -> list[Line]:
             Line(f"{name}: files", len(files), 19, f"{moves} moves"),
             Line(f"{name}: wings", len(wings), 8, " ".join(sorted(wings))),
         ]
-    asked, told = component_trip()
-    return [
-        *found,
-        Line("a component's text: files to a dry run", len(asked), 11, _names(asked)),
-        Line("a component's text: files from record to tables", len(told), 11, _names(told)),
-    ]
+    for what, depth, goal in (("a component or its text", 0, 11), ("what holds a component", 4, None)):
+        asked, told = component_trip(depth)
+        found += [
+            Line(f"{what}: files to a dry run", len(asked), goal, _names(asked)),
+            Line(f"{what}: files from record to tables", len(told), goal, _names(told)),
+        ]
+    return found
 
 
 def source_files() -> list[Path]:
@@ -248,8 +250,12 @@ def batch_trip(backbone: str, adapter: str) -> tuple[set[Path], int]:
     return watch.files, watch.moves
 
 
-def component_trip() -> tuple[set[Path], set[Path]]:
-    """The files that are handed a component's text: on the way to a dry run, and from a record to the tables."""
+def component_trip(depth: int) -> tuple[set[Path], set[Path]]:
+    """The files that are handed a component or its text: on the way to a dry run, and from a record to the tables.
+
+    Args:
+        depth: how many levels down an argument may hold it (a spec, a cell, a record, a row); 0 is the text itself.
+    """
     from benchmark.__main__ import main as command
     from registry import Component
 
@@ -259,7 +265,7 @@ def component_trip() -> tuple[set[Path], set[Path]]:
         code = frame.f_code
         arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         try:
-            return any(_holds(frame.f_locals.get(name), component) for name in arguments)
+            return any(_holds(frame.f_locals.get(name), component, depth) for name in arguments)
         except Exception:
             # An argument that is only half made, or compares in a way of its own, is no component's text.
             return False
@@ -274,8 +280,8 @@ def component_trip() -> tuple[set[Path], set[Path]]:
     return asked.files, told.files
 
 
-def _holds(value: Any, component: Any, depth: int = 4) -> bool:
-    """Whether a value is the component or its text, or holds it a few levels down (a spec, a cell, a record, a row)."""
+def _holds(value: Any, component: Any, depth: int) -> bool:
+    """Whether a value is the component or its text, or holds it so many levels down."""
     if isinstance(value, str):
         return FOLLOWED in value
     if type(value) is type(component) and value == component:

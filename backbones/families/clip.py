@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.attention import Attention, DotProduct
-from backbones.backbone import Backbone, PictureSpec
+from backbones.backbone import Backbone, FirstToken, MeanToken, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.checkpoint import UnusableFileError, read_checkpoint
 from backbones.families.common import expect, picture_of
@@ -33,9 +33,7 @@ from backbones.families.weights import (
 from backbones.kernels.activation import read_activation
 from backbones.kernels.linear import linear_of
 from backbones.pictures import VIT_SOUND
-from backbones.pooling import FirstToken, MeanToken
-from backbones.positions import Positions
-from backbones.stem import PatchStem, refuse_indivisible
+from backbones.stem import PatchStem, Positions, refuse_indivisible
 from registry.errors import UserError, unknown
 from registry.registries import register_backbone
 

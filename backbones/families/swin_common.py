@@ -7,11 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from backbones.backbone import Backbone, PictureSpec
+from backbones.backbone import Backbone, MeanToken, PictureSpec
 from backbones.block import Block
 from backbones.families.timm_models import classifier_size
 from backbones.kernels.linear import linear_of
-from backbones.pooling import MeanToken
 from backbones.stem import PatchStem
 from backbones.windows import ShiftedWindows
 from registry.errors import UserError

@@ -8,15 +8,13 @@ from typing import Any
 from torch import nn
 
 from backbones.attention import Attention, DotProduct
-from backbones.backbone import Backbone, PictureSpec
+from backbones.backbone import AttentionPool, Backbone, FirstToken, MeanToken, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.common import expect, picture_of
 from backbones.families.presets import register_presets
 from backbones.families.timm_models import classifier_size, load_timm, own_statistics
 from backbones.pictures import VIT_SOUND
-from backbones.pooling import AttentionPool, FirstToken, MeanToken
-from backbones.positions import Positions
-from backbones.stem import PatchStem, refuse_indivisible
+from backbones.stem import PatchStem, Positions, refuse_indivisible
 from registry.errors import UserError
 from registry.registries import register_backbone
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from backbones.families.common import IMAGENET_MEAN, IMAGENET_STD
 from backbones.pictures import SoundPicture
 from benchmark.data.changed_clips import ChangedClips
-from benchmark.model.sound_changes import HIDDEN, NOISE, ROLL
+from benchmark.model.log_mel import HIDDEN, NOISE, ROLL
 from registry.vocabulary import Inputs, Item
 from tasks.recipe import Recipe
 

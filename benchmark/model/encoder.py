@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -52,7 +53,7 @@ class Encoder(nn.Module):
         if any(isinstance(picture, dict) for picture in pictures.values()):
             return {m: _given_back(cast(FrozenFeatures, kept)) for m, kept in pictures.items()}
         pictures = cast(Streams, pictures)
-        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
+        with self._substituted_parameters():
             recomputed = self._blocks_to_recompute(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
@@ -67,6 +68,11 @@ class Encoder(nn.Module):
         streams: Streams = {"visual": picture}
         features = self.forward(streams)["visual"]
         return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
+
+    def _substituted_parameters(self) -> AbstractContextManager[None]:
+        """Within, the backbone computes with the scheme's trainable copies, if it has any."""
+        copies = self.scheme.trainable_copies()
+        return substitute_parameters(self.backbone, copies) if copies else nullcontext()
 
     def _blocks_to_recompute(self, pictures: Streams) -> frozenset[int]:
         if self.checkpointing == "none" or not torch.is_grad_enabled():
@@ -100,7 +106,7 @@ class Encoder(nn.Module):
 
     def _step_with_copies(self, index: int, block: Block, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
-        with substitute_parameters(self.backbone, self.scheme.trainable_copies()):
+        with self._substituted_parameters():
             return self._step(index, block, streams)
 
 

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.backbone import PictureSpec
-from benchmark.model.log_mel import LogMel
-from benchmark.model.sound_changes import SOUND_CHANGES, change_sound
+from benchmark.model.log_mel import SOUND_CHANGES, LogMel, change_sound
 from registry.vocabulary import Inputs
 
 INT16_SCALE = 1 / 32768

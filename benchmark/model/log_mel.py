@@ -1,4 +1,4 @@
-"""Log-mel pictures of many waveforms at once, equal to Kaldi's filter banks."""
+"""Log-mel pictures of many waveforms at once, equal to Kaldi's filter banks, and how augmentation changes them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import torch
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
 
-from registry.vocabulary import SAMPLE_RATE
+from registry.vocabulary import SAMPLE_RATE, Inputs
 
 PREEMPHASIS = 0.97
 LOWEST_HZ = 20.0
 # What a filter without energy shows: the logarithm of the smallest step of a float near one, as in Kaldi.
 FLOOR = torch.finfo(torch.float32).eps
+
+HIDDEN, ROLL, NOISE = SOUND_CHANGES = ("sound_hidden", "sound_roll", "sound_noise")
+"""Inputs that say how log-mel pictures change, see `change_sound`."""
 
 CACHED = 2**18
 """Numbers of frames that a processor transforms at once: more leave its cache, and take up to twice as long."""
@@ -78,3 +81,27 @@ def _filters(bands: int, spectrum: int) -> Tensor:
     filters, _ = get_mel_banks(bands, spectrum, float(SAMPLE_RATE), LOWEST_HZ, 0.0, 100.0, -500.0, 1.0)
     # The filters leave out the bin at half the sample rate.
     return nn.functional.pad(filters, (0, 1)).T.contiguous()
+
+
+def change_sound(pictures: Tensor, inputs: Inputs) -> Tensor:
+    """Normalised log-mel pictures (B, T, frames, F) with the changes among the inputs: masks, noise, then the roll.
+
+    Masked values become 0, the mean of the data; frames that are rolled over one end come in at the other.
+    """
+    if HIDDEN in inputs:
+        band, bands, frame, frames = inputs[HIDDEN][..., None].unbind(-2)
+        pictures = pictures.masked_fill(_within(band, bands, pictures.shape[-1])[..., None, :], 0.0)
+        pictures = pictures.masked_fill(_within(frame, frames, pictures.shape[-2])[..., None], 0.0)
+    if NOISE in inputs:
+        pictures = pictures + inputs[NOISE]
+    if ROLL in inputs:
+        places = torch.arange(pictures.shape[-2], device=pictures.device) - inputs[ROLL][..., None]
+        source = places.remainder(pictures.shape[-2])[..., None].expand_as(pictures)
+        pictures = pictures.gather(-2, source)
+    return pictures
+
+
+def _within(first: Tensor, count: Tensor, size: int) -> Tensor:
+    """Which of `size` places a span covers: (B, T, 1) each -> (B, T, size) bool."""
+    places = torch.arange(size, device=first.device)
+    return (places >= first) & (places < first + count)

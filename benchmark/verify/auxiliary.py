@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.pictures import SoundPicture
-from backbones.positions import Positions
-from backbones.stem import PatchStem
+from backbones.stem import PatchStem, Positions
 from benchmark.model.model import Precision
 from benchmark.train.optimizer import build_schedule
 from benchmark.verify.comparison import GoldenReport, Tolerance

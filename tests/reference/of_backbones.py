@@ -13,7 +13,7 @@ from summary import Numbers, filled, loss_of, noise, summary, under
 from backbones.backbone import Backbone
 from backbones.families.presets import PRESETS
 from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture
-from backbones.positions import POLICIES
+from backbones.stem import POLICIES
 from registry import BACKBONES, look_up
 
 SMALLEST = {

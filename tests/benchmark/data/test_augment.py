@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from backbones.pictures import PictureSpec, SoundPicture
 from benchmark.data.augment import AugmentedClips, augments, change_frames, draw_sound_changes, erased, rand_augment
 from benchmark.model.front_end import FrontEnd
-from benchmark.model.sound_changes import change_sound
+from benchmark.model.log_mel import change_sound
 from registry.errors import UserError
 from tasks.recipe import Recipe
 

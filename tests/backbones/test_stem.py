@@ -16,7 +16,7 @@ from torch import nn
 
 from backbones.backbone import Backbone
 from backbones.families.vit import read_vit
-from backbones.positions import Positions
+from backbones.stem import Positions
 from registry.errors import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden"
