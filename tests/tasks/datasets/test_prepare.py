@@ -164,7 +164,7 @@ import os, sys
 from pathlib import Path
 from tasks.datasets.ave import AveFolder
 from tasks.datasets import prepare as module
-from tests.tasks.media.test_prepared_store import make
+from tests.tasks.datasets.test_prepare import make
 write, left = module.write_text, int(sys.argv[3])
 def die_later(path, text):
     global left
