@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if parsed.act is None:
             parser.print_help()
             return 0
-        return int(parsed.act(parsed))
+        status = int(parsed.act(parsed))
+        sys.stdout.flush()
+        return status
     except UserError as error:
         return _refuse(str(error))
     except ImportError as error:
@@ -35,9 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output, `head` for example, has seen enough; nothing more may be flushed into the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output, `head` for example, has seen enough.
+        _flush_nothing_more()
         return 0
+    except OSError as error:
+        if error.filename is not None or error.errno != errno.ENOSPC:
+            raise
+        _flush_nothing_more()
+        return _refuse(f"cannot write what the command prints: {error.strerror}; make room where its output goes.")
+
+
+def _flush_nothing_more() -> None:
+    """Into a pipe or file that takes no more; Python flushes once again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _write_what_the_terminal_can() -> None:
+    """Characters that the encoding of a terminal lacks become question marks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _refuse(line: str) -> int:
@@ -48,4 +69,5 @@ def _refuse(line: str) -> int:
 if __name__ == "__main__":
     # Imports make objects and no garbage; to look for some all the time took a sixth of a command's start.
     gc.set_threshold(100_000)
+    _write_what_the_terminal_can()
     sys.exit(main())

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from queued_cells import cell
+
+from benchmark.launch.plan import Plan, write_plan
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("adapters", "backbones", "registry", "results", "tasks")
@@ -38,3 +41,25 @@ def test_a_package_of_another_project_in_place_of_ours_is_one_line(tmp_path: Pat
     assert len(done.stderr.strip().splitlines()) == 1
     assert "the package 'adapters' at" in done.stderr
     assert "into a virtual environment of its own" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_our_characters_shows_question_marks(tmp_path: Path, encoding: str) -> None:
+    write_plan(tmp_path, Plan((cell("abc"),)))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": f"{encoding}:strict", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "benchmark", "status", "--output", str(tmp_path)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert ("fake_backbone ? fake" if encoding == "ascii" else "fake_backbone × fake") in done.stdout.decode(encoding)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_a_full_disk_behind_the_output_is_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "benchmark", "list"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines() == [
+        "error: cannot write what the command prints: No space left on device; make room where its output goes."
+    ]
