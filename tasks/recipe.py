@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from registry.errors import UserError, unknown
@@ -126,7 +127,7 @@ class Recipe:
 
     def as_dict(self) -> dict[str, Any]:
         """Field names and values, in the order of this class."""
-        return dataclasses.asdict(self)
+        return dict(vars(self))
 
 
 def published(preset: object) -> Recipe:
@@ -140,6 +141,7 @@ def published(preset: object) -> Recipe:
     return PRESETS[str(preset)]
 
 
+@cache
 def _fields() -> dict[str, Any]:
     return get_type_hints(Recipe)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from benchmark.cli.arguments import SUMMARIES
 from registry.errors import UserError
@@ -30,6 +29,19 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message}. See: {self.prog} --help")
 
 
+class Version(argparse.Action):
+    """Prints the installed version, which takes a moment to look up and no other command waits for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *asked: Any) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+        try:
+            print(DISTRIBUTION, version(DISTRIBUTION))
+        except PackageNotFoundError:
+            print(DISTRIBUTION, "(not installed)")
+        parser.exit()
+
+
 def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """The parser of a command; a parsed command carries its verb's function as `act`, None where no verb was given.
 
@@ -44,7 +56,7 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"{DISTRIBUTION} {_version()}")
+    parser.add_argument("--version", action=Version, nargs=0, help="show the installed version and exit")
     parser.set_defaults(act=None)
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", parser_class=Parser)
     for name, summary in SUMMARIES.items():
@@ -53,10 +65,3 @@ def build_parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         else:
             verbs.add_parser(name, help=summary)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version(DISTRIBUTION)
-    except PackageNotFoundError:
-        return "(not installed)"
