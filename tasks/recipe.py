@@ -206,7 +206,7 @@ LAVISH_AVE_V2 = LAVISH_AVE.override(
 """run_v2.sh."""
 
 LAVISH_AVE_VIT = LAVISH_AVE.override({"adapter_lr": 3e-5, "head_lr": 6e-6})
-"""The author's flags for ViT-B (issue 17)."""
+"""The flags that its author gives for ViT-B."""
 
 LAVISH_AVQA = LAVISH_AVE.override(
     {"epochs": 30, "batch_size": 1, "adapter_lr": 8e-5, "head_lr": 8e-5, "schedule": "step", "step_epochs": 8,
