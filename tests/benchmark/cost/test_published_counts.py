@@ -103,7 +103,7 @@ def test_lavish_on_ave_with_and_without_norms(backbone, adapters, head, trainabl
     ],
 )
 def test_the_flags_of_lavish_on_vit(backbone, reduction, trainable):
-    """The flags that LAVISH's author gives for ViT-B: no batch or layer norms, four groups, eight latents, backbone norms trained."""
+    """LAVISH's flags for ViT-B: no batch or layer norms, four groups, eight latents, backbone norms trained."""
     adapter = (
         f"lavish(reduction={reduction}, groups=4, latents=8, batch_norm=False, norm_before=False, norm_after=False, "
         "train_norms=True)"
