@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from results.leaderboard import refresh
     from results.render.comparison import show_comparison
     from results.render.console import show, show_coverage
+    from results.render.csv import harmless
     from results.store.merged import Merged, open_store
     from results.table.compare import compare_rows
     from results.table.coverage import coverage
@@ -19,6 +20,7 @@ _PLACES = {
     "Merged": "results.store.merged",
     "compare_rows": "results.table.compare",
     "coverage": "results.table.coverage",
+    "harmless": "results.render.csv",
     "gather": "results.table.gather",
     "open_store": "results.store.merged",
     "refresh": "results.leaderboard",

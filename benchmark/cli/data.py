@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import benchmark
 import registry
+import results
 from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load_requested
 from benchmark.runtime.allocator import keep_freed_memory
 from registry import Component, UserError
 from registry.machine import cores
-from results.render.csv import harmless
 from tasks.media.files import write_text
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def act_verify(arguments: argparse.Namespace) -> int:
         found = benchmark.verify_data(source, "quick" if arguments.quick else "full", arguments.jobs or cores(), report)
     if found.findings:
         try:
-            write_text(listing, found.as_csv(harmless))
+            write_text(listing, found.as_csv(results.harmless))
         except OSError as error:
             raise UserError(
                 f"cannot write {listing}: {error.strerror or error}; give another file with --list."
