@@ -94,7 +94,7 @@ def act(arguments: argparse.Namespace) -> int:
     if not cells:
         load_requested(arguments)
         cells = _resolved(grid, arguments)
-        if all(names_no_file(_components(cell)) for cell in cells):
+        if all(map(_is_decided_by_the_code, cells)):
             remember("cells", asked, [cell.as_dict() for cell in cells])
     if arguments.dry_run:
         if arguments.plugin:
@@ -125,8 +125,11 @@ def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:
     return [repr(grid), narrowed, arguments.settings, arguments.protocol, plugins]
 
 
-def _components(cell: Cell) -> list[Component]:
-    return [cell.spec.backbone, cell.spec.adapter, cell.spec.task]
+def _is_decided_by_the_code(cell: Cell) -> bool:
+    """Whether no file that may change, the user's or the hub's, decides the hash of a cell."""
+    spec = cell.spec
+    comes_along = spec.backbone.name.startswith("tiny_") or spec.backbone.options.get("weights") == "none"
+    return comes_along and names_no_file([spec.backbone, spec.adapter, spec.task])
 
 
 def _resolved(grid: Grid, arguments: argparse.Namespace) -> list[Cell]:

@@ -22,6 +22,9 @@ from results.store.files import write_atomically
 LIBRARIES = ("torch", "timm", "open_clip_torch")
 """Those whose models are counted."""
 
+DECISIVE = ("*.py", "*.toml", "*.safetensors")
+"""Files of ours that decide cells and their hashes: code, the embedded grid, the embedded weights."""
+
 
 def recall(kind: str, facts: Any) -> Any:
     """What was remembered of these facts under the present code; None where nothing was."""
@@ -56,7 +59,9 @@ def _file(kind: str, facts: Any) -> Path:
 @cache
 def _code() -> list[Any]:
     """Everything that is installed and may move such a fact: our sources as they lie there, libraries, plug-ins."""
-    sources = [(name, stat.st_size, stat.st_mtime_ns) for name, path in source_files() for stat in [path.stat()]]
+    sources = [
+        (name, stat.st_size, stat.st_mtime_ns) for name, path in source_files(*DECISIVE) for stat in [path.stat()]
+    ]
     plugins = [(point.name, point.value, point.dist and point.dist.version) for point in _plugins()]
     return [sources, [(name, _version(name)) for name in LIBRARIES], plugins]
 

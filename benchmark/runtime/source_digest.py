@@ -19,13 +19,18 @@ def source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def source_files() -> list[tuple[str, Path]]:
-    """Every Python file of this project by its name within it, in order; nothing is imported to find them."""
+def source_files(*patterns: str) -> list[tuple[str, Path]]:
+    """Every Python file of this project by its name within it, in order; nothing is imported to find them.
+
+    Args:
+        patterns: of file names, in place of Python's.
+    """
     return sorted(
         (f"{package}/{path.relative_to(folder).as_posix()}", path)
         for package in PACKAGES
         for folder in _folders(package)
-        for path in folder.rglob("*.py")
+        for pattern in patterns or ("*.py",)
+        for path in folder.rglob(pattern)
     )
 
 
