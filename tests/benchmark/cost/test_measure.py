@@ -7,35 +7,61 @@ import sys
 
 import pytest
 
-MEBIBYTES = 2**18
-"""Numbers of float32."""
+HELD_AND_GONE = """
+import mmap, pathlib
+
+def hold(mebibytes):
+    # Straight from the kernel and back: an allocator might keep what is given back.
+    with mmap.mmap(-1, mebibytes * 2**20) as memory:
+        for page in range(0, len(memory), mmap.PAGESIZE):
+            memory[page] = 1
+"""
 
 
 def measured(script: str) -> list[float]:
-    """What a script prints, which has torch, the class and the number of numbers in a MiB."""
-    head = f"import torch; from benchmark.cost.measure import PeakMemory; MIB = {MEBIBYTES}\n"
-    done = subprocess.run([sys.executable, "-c", head + script], capture_output=True, text=True, check=True)
+    """What a script prints, which has a function that holds memory for a moment."""
+    done = subprocess.run([sys.executable, "-c", HELD_AND_GONE + script], capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
+
+
+@pytest.fixture
+def a_kernel_that_forgets():
+    """Not every container may write the file, and elsewhere than on Linux there is none."""
+    script = """
+status, forget = pathlib.Path('/proc/self/status'), pathlib.Path('/proc/self/clear_refs')
+
+def peak():
+    return int(status.read_text().split('VmHWM:')[1].split()[0]) / 1024
+
+hold(200)
+before = peak()
+forget.write_text('5')
+print(before, peak())
+"""
+    try:
+        before, after = measured(script)
+    except subprocess.CalledProcessError:
+        pytest.skip("this kernel does not let a process forget its peak")
+    if after > before - 150:
+        pytest.skip("this kernel keeps a peak that was to be forgotten")
 
 
 def test_a_peak_is_seen_after_it_is_gone():
     before, after = measured(
+        "from benchmark.cost.measure import PeakMemory\n"
         "before = PeakMemory('cpu').read()\n"
         "memory = PeakMemory('cpu')\n"
-        "big = torch.ones(50 * MIB)\n"
-        "del big\n"
+        "hold(200)\n"
         "print(before, memory.read())"
     )
-    assert after >= before + 40
+    assert after >= before + 150
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can forget a peak")
-def test_an_earlier_peak_is_forgotten():
+def test_an_earlier_peak_is_forgotten(a_kernel_that_forgets):
     peak, later = measured(
+        "from benchmark.cost.measure import PeakMemory\n"
         "memory = PeakMemory('cpu')\n"
-        "big = torch.ones(100 * MIB)\n"
-        "del big\n"
-        "peak = memory.read()\n"
-        "print(peak, PeakMemory('cpu').read())"
+        "hold(400)\n"
+        "print(memory.read(), PeakMemory('cpu').read())"
     )
-    assert later <= peak - 80
+    assert later <= peak - 300
