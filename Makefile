@@ -15,8 +15,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 grid: install
 	$(RUN) -m benchmark run --grid
 
+# A process for each core with one thread each: most tests are too small for a second thread to help.
 test: install
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install
