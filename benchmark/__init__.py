@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
     from benchmark.profile.profile import ProfileRequest, profile_cell
+    from benchmark.use.doctor import examine
     from benchmark.verify.check import verify_file
     from registry.plugins import load_plugins
     from tasks.datasets.prepare import prepare as prepare_data
@@ -51,6 +52,7 @@ _PLACES = {
     "count": "benchmark.cost.describe",
     "describe": "benchmark.cost.describe",
     "display": "benchmark.cli.display",
+    "examine": "benchmark.use.doctor",
     "expand": "benchmark.grid.expand",
     "estimate_cost": "benchmark.launch.schedule",
     "export_sample": "tasks.sample.export",

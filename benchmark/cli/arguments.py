@@ -23,6 +23,7 @@ SUMMARIES = {
     "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
     "data": "verify, prepare or write data sets",
     "verify": "compare our models with tensors recorded from the official implementations",
+    "doctor": "show versions, caches and what is missing, and whether the default grid could run",
 }
 """The verbs in the order of `--help`, and what each does."""
 
