@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from benchmark.grid.expand import build_task, expand
     from benchmark.grid.resolve import resolve
     from benchmark.launch.cell import run_cell
-    from benchmark.launch.export import Exporter, check_installed
+    from benchmark.launch.export import Exporter
     from benchmark.launch.ray import Ray
     from benchmark.launch.schedule import estimate_cost
     from benchmark.launch.slurm import Slurm
+    from benchmark.launch.trackers import check_installed
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
     from benchmark.profile.profile import ProfileRequest, profile_cell
@@ -47,7 +48,7 @@ _PLACES = {
     "Slurm": "benchmark.launch.slurm",
     "build_task": "benchmark.grid.expand",
     "check_builds": "benchmark.model.checks",
-    "check_installed": "benchmark.launch.export",
+    "check_installed": "benchmark.launch.trackers",
     "checked": "benchmark.grid.check",
     "count": "benchmark.cost.describe",
     "describe": "benchmark.cost.describe",

@@ -70,8 +70,9 @@ def add_to(verbs: Verbs) -> None:
     run_options.add_to(parser)
     parser.add_argument(
         "--log",
-        choices=["tensorboard", "wandb"],
-        help="also write each cell's curves, scores and costs there as it ends",
+        metavar="NAME",
+        help="also write each cell's curves, scores and costs there as it ends: aim, clearml, dvclive, mlflow, neptune, "
+        "tensorboard, trackio or wandb",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
     add_output(parser)
@@ -81,6 +82,8 @@ def add_to(verbs: Verbs) -> None:
 def act(arguments: argparse.Namespace) -> int:
     grid, retry = _asked_grid(arguments), run_options.kinds_to_retry(arguments.retry)
     run_options.refuse_idle_options(arguments)
+    if arguments.log:
+        benchmark.check_installed(arguments.log)
     store, asked = Store(arguments.output), _asked(grid, arguments)
     known = recall("cells", asked)
     cells = [Cell.from_dict(facts) for facts in known or ()]
@@ -153,8 +156,6 @@ def _nothing_to_train(cells: Sequence[Cell], store: Store, retry: set[str]) -> b
 
 
 def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
-    if arguments.log:
-        benchmark.check_installed(arguments.log)
     store.prepare()
     missing, left = run_options.missing_cells(cells, store, retry)
     if left:

@@ -1,6 +1,6 @@
 """The built wheel in an environment of its own, from a folder without a checkout: `make test-wheel`.
 
-The environment has the wheel and no other copy of the project. What the project depends on is, by default, seen through a
+The environment has the wheel and no other copy of the project. What it depends on is, by default, seen through a
 `.pth` file where the tests' own environment has it, since to install torch again takes minutes;
 `AVBENCH_WHEEL=full` installs everything from the package index, under constraints.txt.
 """
