@@ -20,7 +20,7 @@ class Prediction:
     labels: tuple[str, ...]
     """Classes or answers that the last axis of `probabilities` counts."""
     probabilities: NDArray[np.float32]
-    """(rows, labels). A row is a segment in event localisation, the clip elsewhere; a cosine similarity in retrieval."""
+    """(rows, labels). A row is a segment in event localisation, else the clip; in retrieval a cosine similarity."""
     times: tuple[tuple[float, float], ...]
     """Begin and end of each row, in seconds of the file."""
     question: str | None
