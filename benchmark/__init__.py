@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from benchmark.pretrain.pretrain import pretrain_backbone
     from benchmark.profile.profile import ProfileRequest, profile_cell
     from benchmark.use.doctor import examine
+    from benchmark.use.hub import plan_pull, plan_push, pull, push
     from benchmark.verify.check import verify_file
     from registry.plugins import load_plugins
     from tasks.datasets.prepare import prepare as prepare_data
@@ -60,9 +61,13 @@ _PLACES = {
     "load_plugins": "registry.plugins",
     "pass_on_note": "tasks.datasets.sample",
     "preparation": "benchmark.cli.display",
+    "plan_pull": "benchmark.use.hub",
+    "plan_push": "benchmark.use.hub",
     "prepare_data": "tasks.datasets.prepare:prepare",
     "pretrain_backbone": "benchmark.pretrain.pretrain",
     "profile_cell": "benchmark.profile.profile",
+    "pull": "benchmark.use.hub",
+    "push": "benchmark.use.hub",
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
     "run_cell": "benchmark.launch.cell",

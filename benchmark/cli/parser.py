@@ -26,8 +26,8 @@ MODULES = {
     "predict": "benchmark.cli.use.predict",
     "embed": "benchmark.cli.use.embed",
     "search": "benchmark.cli.use.search",
-    "push": "benchmark.cli.use.hub",
-    "pull": "benchmark.cli.use.hub",
+    "push": "benchmark.cli.use.push",
+    "pull": "benchmark.cli.use.pull",
 }
 
 

@@ -71,8 +71,8 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--log",
         metavar="NAME",
-        help="also write each cell's curves, scores and costs there as it ends: aim, clearml, dvclive, mlflow, neptune, "
-        "tensorboard, trackio or wandb",
+        help="also write each cell's curves, scores and costs there as it ends: aim, clearml, dvclive, mlflow, "
+        "neptune, tensorboard, trackio or wandb",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
     add_output(parser)

@@ -1,4 +1,4 @@
-"""Where `run --log NAME` writes: experiment trackers, through mmengine's visualizer back ends where those do no more than asked."""
+"""Experiment trackers of `run --log NAME`: mmengine's visualizer back ends, where those do no more than asked."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ VERBS = (
     "pretrain",
     "data",
     "verify",
+    "push",
+    "pull",
     "doctor",
 )
 
