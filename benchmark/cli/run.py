@@ -101,7 +101,7 @@ def act(arguments: argparse.Namespace) -> int:
             load_requested(arguments)
         benchmark.show_plan(cells, store)
         return 0
-    return _run(cells, store, arguments, retry)
+    return run_cells(cells, store, arguments)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
@@ -152,7 +152,13 @@ def _nothing_to_train(cells: Sequence[Cell], store: Store, retry: set[str]) -> b
     return bool(cells) and not run_options.missing_cells(cells, store, retry)[0]
 
 
-def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
+def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> int:
+    """Train what is missing of these cells as the options of `run` say, show the leaderboard -> exit status.
+
+    Raises:
+        UserError: an option that cannot be met, data that are not there, or an output that cannot be written.
+    """
+    retry = run_options.kinds_to_retry(arguments.retry)
     if arguments.log:
         benchmark.check_installed(arguments.log)
     store.prepare()
