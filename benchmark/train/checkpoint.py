@@ -32,7 +32,7 @@ def trained_state(model: AudioVisualModel) -> State:
 
     Copies by which a scheme trains parameters of the backbone are among the scheme's; the frozen ones are not included.
     """
-    return {name: value.detach().to("cpu", copy=True) for name, value in _live_state(model).items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in live_state(model).items()}
 
 
 def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
@@ -41,7 +41,7 @@ def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
     Raises:
         UserError: the names of the state are not those of the model.
     """
-    live = _live_state(model)
+    live = live_state(model)
     if live.keys() != state.keys():
         strange = sorted(live.keys() ^ state.keys())
         raise UserError(f"checkpoint does not fit the model: {len(strange)} names differ, {strange[0]!r} for one.")
@@ -114,7 +114,8 @@ def _whole(path: Path) -> tuple[State, dict[str, Any]]:
     return state, facts
 
 
-def _live_state(model: nn.Module) -> State:
+def live_state(model: nn.Module) -> State:
+    """The tensors themselves of which `trained_state` is a copy."""
     # Behind a wrapper for several devices lies the same model.
     model = getattr(model, "module", model)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

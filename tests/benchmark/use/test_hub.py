@@ -178,7 +178,7 @@ class TestOutOfReach:
     def test_offline_is_told_with_the_variable(self, hub: StubHub, kept: Path, monkeypatch) -> None:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         for act in (lambda: push(kept, NAME), lambda: pull(NAME), lambda: plan_pull(NAME)):
-            with pytest.raises(UserError, match="HF_HUB_OFFLINE is set.*; unset it to reach http://127"):
+            with pytest.raises(UserError, match=r"HF_HUB_OFFLINE is set.*; unset it to reach http://127"):
                 act()
         assert hub.asked == []
 
