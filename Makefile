@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test test-browser check format clean
+.PHONY: install grid test test-wheel test-browser check format clean
 
 install: $(VENV)/.installed
 
@@ -18,6 +18,11 @@ grid: install
 # A process for each core with one thread each: most tests are too small for a second thread to help.
 test: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
+
+# The wheel in an environment of its own, which sees the dependencies of this one; `make test-wheel AVBENCH_WHEEL=full`
+# installs those too.
+test-wheel: install
+	AVBENCH_WHEEL=$(AVBENCH_WHEEL) $(RUN) -m pytest -m wheel tests/wheel
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install

@@ -18,6 +18,7 @@ from benchmark.launch.placement import Placement
 from benchmark.launch.plan import Plan, write_plan
 from benchmark.launch.queue import extractions_in_words
 from benchmark.launch.schedule import longest_first
+from benchmark.launch.trackers import TRACKERS
 from benchmark.runtime.remembered import names_no_file, recall, remember
 from registry import BACKBONES, Component, UserError, look_up
 from registry.component import option_defaults
@@ -70,7 +71,7 @@ def add_to(verbs: Verbs) -> None:
     run_options.add_to(parser)
     parser.add_argument(
         "--log",
-        choices=["tensorboard", "wandb"],
+        choices=sorted(TRACKERS),
         help="also write each cell's curves, scores and costs there as it ends",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
@@ -100,7 +101,7 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         benchmark.show_plan(cells, store)
         return 0
-    return _run(cells, store, arguments, retry)
+    return run_cells(cells, store, arguments)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
@@ -155,7 +156,13 @@ def _nothing_to_train(cells: Sequence[Cell], store: Store, retry: set[str]) -> b
     return bool(cells) and not run_options.missing_cells(cells, store, retry)[0]
 
 
-def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
+def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> int:
+    """Train what is missing of these cells as the options of `run` say, show the leaderboard -> exit status.
+
+    Raises:
+        UserError: an option that cannot be met, data that are not there, or an output that cannot be written.
+    """
+    retry = run_options.kinds_to_retry(arguments.retry)
     if arguments.log:
         benchmark.check_installed(arguments.log)
     store.prepare()

@@ -80,7 +80,7 @@ class EventLocalisation(SourceTask):
             allow_missing=allow_missing,
         )
         super().__init__(data, source, resize)
-        self.classes = (*source.classes, "background")
+        self.labels = self.classes = (*source.classes, "background")
 
     def head(self, dim: int) -> Head:
         head = self._segment_head(dim)
