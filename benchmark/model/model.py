@@ -36,8 +36,10 @@ class AudioVisualModel(BaseModel):
         with self.autocast():
             outputs = self.head(self.encoder, inputs)
         outputs = {name: _in_float32(value) for name, value in outputs.items()}
+        penalty = self.encoder.scheme.penalty()
         if mode == "loss":
-            return self.head.loss(outputs, targets or {})
+            losses = self.head.loss(outputs, targets or {})
+            return losses if penalty is None else {**losses, "penalty": penalty}
         if mode == "predict":
             return self.head.predict(outputs, targets or {})
         return outputs
