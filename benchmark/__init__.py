@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from benchmark.use.hub import plan_pull, plan_push, pull, push
     from benchmark.use.prediction import Prediction
     from benchmark.use.report import folder_names, write_report
+    from benchmark.use.search import search
     from benchmark.use.study import Results, run
     from benchmark.use.trained import TrainedModel, load
     from benchmark.verify.check import verify_file
@@ -94,6 +95,7 @@ _PLACES = {
     "estimate_cost": "benchmark.launch.schedule",
     "export_sample": "tasks.sample.export",
     "folder_names": "benchmark.use.report",
+    "search": "benchmark.use.search",
     "write_report": "benchmark.use.report",
     "find_clips": "benchmark.use.clips",
     "load_plugins": "registry.plugins",
