@@ -52,7 +52,7 @@ def search(
         raise UserError(f"the embeddings were made by {embeddings.model}, expected {made_by}; embed the clips with it.")
     if among != by and model.config.component("task").name != "retrieval":
         raise UserError(
-            f"{made_by} has no joint space for sight and sound, as models of retrieval have; search among the same side "
+            f"{made_by} has no joint space for sight and sound, as models of retrieval have; search the same side "
             f"with --among {by}."
         )
     if among not in embeddings.segments:

@@ -19,8 +19,8 @@ SIDES = ("audio", "visual")
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(
         verbs, "search", act,
-        details="FEATURES is a file that embed wrote with the same model. By its sound a clip finds sights, by its sight\n"
-        "sounds, in the joint space of a retrieval model; any other model finds like with like (--among).",
+        details="FEATURES is a file that embed wrote with the same model. By its sound a clip finds sights, by its\n"
+        "sight sounds, in the joint space of a retrieval model; any other model finds like with like (--among).",
         examples="search tiny_vit/lora/retrieval features.npz --query clip.mp4 --by audio\n"
         "search tiny_vit/lora/avqa features.npz --query clip.mp4 --by visual --among visual -k 20 --json",
     )  # fmt: skip
