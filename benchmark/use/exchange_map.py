@@ -20,6 +20,12 @@ from torch import Tensor
 
 from benchmark.use.clips import UserClip, read_clip
 from benchmark.use.trained import TrainedModel
+from results.render.format import significant
+
+ROUNDING = {"bf16": 2**-6, "fp32": 1e-5}
+"""By precision, the relative movement that comes of adding up in another order: less is no exchange."""
+FAINT = 0.01
+"""Movement that full red stands for at least, so that next to nothing is not painted like something."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class ExchangeMap:
     """The same with silence in place of the sound."""
     says: str
     """One sentence for a reader: how far tokens moved, or why there is no map."""
+
+    @property
+    def scale(self) -> float:
+        """The movement that is painted in full red, the same for the map and its control."""
+        return max(float(part.max()) for part in (self.heard, self.control, np.float32([FAINT])) if part is not None)
 
 
 @torch.inference_mode()
@@ -55,13 +66,18 @@ def exchange_map(model: TrainedModel, clip: UserClip) -> ExchangeMap:
         _moved(alone, model.features(frames, sound)["visual"].tokens[0], grid)
         for sound in (waveform, torch.zeros_like(waveform))
     )
-    if not heard.any():
-        return ExchangeMap(None, None, "This adapter exchanges nothing: sight is the same with and without sound.")
+    if max(heard.max(), control.max()) <= ROUNDING.get(model.config.model.precision, ROUNDING["bf16"]):
+        same = "Sight is the same with and without sound, but for rounding: nothing is exchanged here."
+        return ExchangeMap(None, None, same)
     says = (
-        f"Tokens of sight moved by {heard.mean():.1%} of their length on average ({heard.max():.1%} at most) when the "
-        f"sound was let in, and by {control.mean():.1%} ({control.max():.1%}) when silence was."
+        f"Tokens of sight moved by {_percent(heard.mean())} of their length on average ({_percent(heard.max())} at "
+        f"most) when the sound was let in, and by {_percent(control.mean())} ({_percent(control.max())}) with silence."
     )
     return ExchangeMap(heard, control, says)
+
+
+def _percent(share: float) -> str:
+    return f"{significant(100 * float(share))} %"
 
 
 def _grid(tokens: Tensor, model: TrainedModel) -> int | None:

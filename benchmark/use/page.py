@@ -23,9 +23,9 @@ SEGMENT = 64
 """Pixels that a segment has at least; a narrow screen scrolls the lanes."""
 NOT_SAID = (
     "Red is how far the tokens of sight at a place end up from where they end without any sound, as a share of their "
-    "length; both rows have one scale. It is the difference of two runs of the model: not where the sound comes from, "
-    "and no reason for the answer. A deep token tells of more than its own place. In the control the model was given "
-    "silence: what the rows share is not due to anything heard."
+    "length, in full where that is {:.0%}, in both rows. It is the difference of two runs of the model: not where the "
+    "sound comes from, and no reason for the answer. A deep token tells of more than its own place. In the control the "
+    "model was given silence: what the rows share is not due to anything heard."
 )
 
 
@@ -88,15 +88,16 @@ def _lanes(prediction: Prediction, exchange: ExchangeMap) -> Iterable[str]:
     yield f"<div class='lanes' tabindex='0'><div class='inner' style='min-width:{count * SEGMENT + 100}px'>"
     yield _lane("frames", _strip(prediction, None, "frame"))
     if exchange.heard is not None and exchange.control is not None:
-        top = float(max(exchange.heard.max(), exchange.control.max())) or 1.0
-        yield _lane("sight took from sound", _strip(prediction, exchange.heard / top, "sight took from sound"))
-        yield _lane("control: silence", _strip(prediction, exchange.control / top, "control with silence"))
+        yield _lane(
+            "sight took from sound", _strip(prediction, exchange.heard / exchange.scale, "sight took from sound")
+        )
+        yield _lane("control: silence", _strip(prediction, exchange.control / exchange.scale, "control with silence"))
     yield from _sound(prediction)
     yield from _classes(prediction)
     yield "</div></div>"
     yield f"<p class='soft'>{_text(exchange.says, 300)}</p>"
     if exchange.heard is not None:
-        yield f"<p class='soft'>{_text(NOT_SAID, 900)}</p>"
+        yield f"<p class='soft'>{_text(NOT_SAID.format(exchange.scale), 900)}</p>"
 
 
 def _strip(prediction: Prediction, heat: NDArray[np.float32] | None, what: str) -> str:

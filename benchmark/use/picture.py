@@ -46,9 +46,8 @@ def _figure(prediction: Prediction, exchange: ExchangeMap) -> Figure:
     figure.suptitle(_title(prediction), fontsize=10, parse_math=False)
     _strip(lanes["frames"], prediction.frames, "frames")
     if exchange.heard is not None and exchange.control is not None:
-        top = float(max(exchange.heard.max(), exchange.control.max())) or 1.0
-        _strip(lanes["heard"], _tinted(prediction.frames, exchange.heard / top), "sight took\nfrom sound")
-        _strip(lanes["control"], _tinted(prediction.frames, exchange.control / top), "control:\nsilence")
+        _strip(lanes["heard"], _tinted(prediction.frames, exchange.heard / exchange.scale), "sight took\nfrom sound")
+        _strip(lanes["control"], _tinted(prediction.frames, exchange.control / exchange.scale), "control:\nsilence")
     _sound(lanes["waveform"], lanes["spectrum"], prediction)
     _classes(lanes["classes"], prediction, classes)
     figure.supxlabel(exchange.says, fontsize=8, color="#444444", parse_math=False)
