@@ -49,7 +49,7 @@ SURFACE = {
 """What `import benchmark` offers. Whoever changes it also changes this list and names the change in CHANGELOG.md."""
 MEMBERS = {
     "TrainedModel": {
-        "clip_loader", "config", "device", "embed", "embed_segments", "evaluate", "features", "from_pretrained",
+        "batches", "config", "device", "embed", "embed_segments", "evaluate", "features", "from_pretrained",
         "join_segments", "predict", "predict_each", "save_pretrained", "to",
     },
     "Results": {"compare", "failures", "load", "output", "plot", "records", "rows", "to_dataframe"},
