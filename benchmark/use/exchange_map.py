@@ -42,7 +42,7 @@ class ExchangeMap:
     @property
     def scale(self) -> float:
         """The movement that is painted in full red, the same for the map and its control."""
-        return max(float(part.max()) for part in (self.heard, self.control, np.float32([FAINT])) if part is not None)
+        return max([FAINT, *(float(part.max()) for part in (self.heard, self.control) if part is not None)])
 
 
 @torch.inference_mode()
