@@ -18,6 +18,8 @@ from results.store.files import write_atomically
 
 WIDTH, LANE = 9.3, 0.26
 """Inches of the strip of frames, and of a class."""
+NUMBERED = 24
+"""Segments at most whose probabilities are written as numbers too."""
 
 
 def write_picture(prediction: Prediction, exchange: ExchangeMap, path: Path) -> None:
@@ -115,7 +117,7 @@ def _classes(ax: Axes, prediction: Prediction, classes: list[int]) -> None:
     for column, (first, last) in enumerate(prediction.times):
         for place in range(len(classes)):
             value = float(table[place, column])
-            if value >= 0.005:
+            if value >= 0.005 and len(prediction.times) <= NUMBERED:
                 at = ((first + last) / 2, place)
                 ax.text(
                     *at, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value > 0.6 else "black"
