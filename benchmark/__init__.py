@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from benchmark.use.embedding import read_embeddings, write_embeddings
     from benchmark.use.hub import plan_pull, plan_push, pull, push
     from benchmark.use.prediction import Prediction
+    from benchmark.use.report import folder_names, write_report
+    from benchmark.use.search import search
     from benchmark.use.study import Results, run
     from benchmark.use.trained import TrainedModel, load
     from benchmark.verify.check import verify_file
@@ -92,6 +94,9 @@ _PLACES = {
     "expand": "benchmark.grid.expand",
     "estimate_cost": "benchmark.launch.schedule",
     "export_sample": "tasks.sample.export",
+    "folder_names": "benchmark.use.report",
+    "search": "benchmark.use.search",
+    "write_report": "benchmark.use.report",
     "find_clips": "benchmark.use.clips",
     "load_plugins": "registry.plugins",
     "pass_on_note": "tasks.datasets.sample",

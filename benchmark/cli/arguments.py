@@ -28,6 +28,7 @@ SUMMARIES = {
     "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
     "data": "verify, prepare or write data sets",
     "verify": "compare our models with tensors recorded from the official implementations",
+    "search": "find clips by the sight or the sound of another",
     "push": "publish a trained adapter on the Hugging Face hub",
     "pull": "fetch a trained adapter from the Hugging Face hub",
     "doctor": "show versions, caches and what is missing, and whether the default grid could run",

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmark.cost.describe import without_storage, without_weights
 from benchmark.grid.check import checked
 from benchmark.grid.expand import REGISTRIES
-from benchmark.grid.resolve import TRAINING, weight_digests
+from benchmark.grid.resolve import TRAINING
 from benchmark.grid.spec import ROLES
 from benchmark.kept.config import KeptConfig, ModelFacts
 from benchmark.kept.folder import CONFIG, read_folder_config, read_folder_tensors
@@ -57,9 +57,8 @@ def rebuild(folder: Path, weights: str | None = None) -> tuple[KeptConfig, Task,
     task = _told(where, lambda: described_task(components["task"], config.model, config.data))
     with undisturbed_random_states():
         tensors = read_folder_tensors(folder, _expected(components, task, config, where), config.tensors_sha256)
-        _check_weight_files(components["backbone"], config)
         model = _told(where, lambda: _build(components, task, config))
-    _check_backbone(model, config, where)
+    _check_weights(model, config, where)
     restore(model, tensors)
     return config, task, cast(AudioVisualModel, model.eval())
 
@@ -134,10 +133,10 @@ def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights
     beside = folder / str(named)
     if beside.is_file() and not leads_outside(beside, folder):
         return backbone.with_options(weights=str(beside))
-    known = ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in config.weights.items())
+    known = _in_words(config.weights) if config.weights else named
     raise WeightsError(
-        f"the backbone's weights {known or named} are a file that lies not in {folder}; give it with weights='FILE', "
-        "on the command line --weights FILE."
+        f"the backbone's weights {known} are a file that does not lie in {folder}; give it with weights='FILE', on the "
+        "command line --weights FILE."
     )
 
 
@@ -169,21 +168,14 @@ def _told(where: str, build: Any) -> Any:
         ) from error
 
 
-def _check_weight_files(backbone: Component, config: KeptConfig) -> None:
-    here = weight_digests(backbone)
-    if sorted(here.values()) != sorted(config.weights.values()):
-        told = [
-            ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in files.items()) or "random weights"
-            for files in (config.weights, here)
-        ]
-        raise WeightsError(
-            f"the adapter was trained on {told[0]}, and {backbone} here has {told[1]}; give the former with "
-            "weights='FILE', on the command line --weights FILE."
-        )
-
-
-def _check_backbone(model: AudioVisualModel, config: KeptConfig, where: str) -> None:
+def _check_weights(model: AudioVisualModel, config: KeptConfig, where: str) -> None:
     backbone = model.encoder.backbone
+    if sorted(backbone.weight_files.values()) != sorted(config.weights.values()):
+        trained_on, here = (_in_words(files) for files in (config.weights, backbone.weight_files))
+        raise WeightsError(
+            f"{where}: the adapter was trained on {trained_on}, and {config.backbone} has {here} here; give the former "
+            "with weights='FILE', on the command line --weights FILE."
+        )
     if json.loads(json.dumps(dataclasses.asdict(backbone.picture))) != config.model.picture:
         raise UserError(f"{where} was written for other pictures than those of {config.backbone} here; train again.")
     frozen = config.model.frozen_sha256
@@ -193,3 +185,7 @@ def _check_backbone(model: AudioVisualModel, config: KeptConfig, where: str) -> 
             f"{where}: seed {config.seed} gives {config.backbone} other random weights here than where the adapter "
             f"was trained (torch {torch_there}); install that version of torch, or train again."
         )
+
+
+def _in_words(files: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in files.items()) or "random weights"

@@ -174,7 +174,7 @@ def _records(
     forgiving: bool,
 ) -> Iterator[Record]:
     facts = model.config.model
-    for batch in model.clip_loader(list(clips), batch_size, workers, forgiving=forgiving):
+    for batch in model.batches(clips, batch_size, workers, forgiving=forgiving):
         vectors = {m: model.embed_segments(batch, m).cpu().numpy() for m in modalities}
         for place, (length, error) in enumerate(zip(batch["length"].tolist(), batch["error"], strict=True)):
             edges = np.linspace(0.0, length, facts.segments + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchmark.grid.expand import build_task
 from benchmark.kept.config import KeptConfig
 from benchmark.kept.folder import write_folder
 from benchmark.model.model import AudioVisualModel
+from benchmark.runtime.main_module import main_module_left_alone
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import trained_state
 from benchmark.use.build import rebuild
@@ -133,8 +134,8 @@ class TrainedModel:
         """
         if isinstance(sources, str | Path):
             sources = [sources]
-        loader = self.clip_loader(find_clips(sources), batch_size, workers)
-        vectors = [self.join_segments(self.embed_segments(batch, modality)).cpu().numpy() for batch in loader]
+        batches = self.batches(find_clips(sources), batch_size, workers)
+        vectors = [self.join_segments(self.embed_segments(batch, modality)).cpu().numpy() for batch in batches]
         return np.concatenate(vectors)
 
     @torch.inference_mode()
@@ -151,11 +152,19 @@ class TrainedModel:
         """One vector for each clip: (B, T, D) -> (B, D')."""
         return self._model.head.join_segments(segments)
 
-    def clip_loader(
-        self, clips: list[UserClip], batch_size: int, workers: int | None = 0, *, forgiving: bool = False
-    ) -> DataLoader[Any]:
-        """Decoded clips in batches, see `ClipItems`."""
-        return clip_loader(ClipItems(clips, self.config.model, forgiving), workers=workers, batch_size=batch_size)
+    def batches(
+        self, clips: Sequence[UserClip], batch_size: int, workers: int | None = 0, *, forgiving: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """Decoded clips in batches, see `ClipItems`; processes that decode are at work ahead.
+
+        Args:
+            workers: how many; None is one for each thread.
+        """
+        items = ClipItems(clips, self.config.model, forgiving)
+        loader = clip_loader(items, workers=workers, batch_size=batch_size)
+        with main_module_left_alone():
+            batches = iter(loader)
+        yield from batches
 
     def evaluate(self, data: str = "synthetic", split: Split = "test", *, batch_size: int | None = None) -> Evaluation:
         """Scores of a split, and of each of its items, as a run scores them.

@@ -115,6 +115,7 @@ def test_every_package_is_the_wheels(environment: Environment) -> None:
     script = "import importlib, sys; print(*(importlib.import_module(name).__file__ for name in sys.argv[1:]))"
     files = environment.run("-c", script, *PACKAGES).stdout.split()
     assert len(files) == len(PACKAGES)
+    assert all((Path(file).parent / "py.typed").is_file() for file in files)
     assert all(Path(file).is_relative_to(environment.python.parents[1]) for file in files)
 
 
@@ -135,6 +136,22 @@ def test_a_tiny_grid_trains_and_is_not_trained_again(trained: Path, environment:
     assert "nothing to train" in environment.benchmark(
         "run", "--grid", "grid.toml", "--set", f"data={environment.folder / 'clips'}", "--seeds", "0"
     )
+
+
+def test_what_was_trained_is_loaded_predicts_and_embeds(trained: Path, environment: Environment, data: Path) -> None:
+    (folder,) = (trained / "adapters").glob("*-stg_cma-*")
+    script = "import sys, benchmark; print(benchmark.load(sys.argv[1]).predict(sys.argv[2]).probabilities.shape)"
+    video = min((data / "ave" / "videos").iterdir())
+    assert environment.run("-c", script, folder, video).stdout.startswith("(10, ")
+    told = environment.run("-m", "benchmark", "predict", folder, video, "--output", "seen", "--json")
+    assert (told.returncode, len(json.loads(told.stdout)["rows"])) == (0, 10), told.stderr
+    assert {path.name for path in (environment.folder / "seen" / video.stem).iterdir()} == {
+        "prediction.html",
+        "prediction.png",
+    }
+    assert "clips by tiny_vit" in environment.benchmark("embed", folder, data / "ave" / "videos", "-o", "vectors.npz")
+    words = ("search", folder, "vectors.npz", "--query", video, "--by", "audio", "--among", "audio", "--json")
+    assert json.loads(environment.benchmark(*words))[0]["source"] == str(video)
 
 
 def test_golden_files_ship_and_verify(environment: Environment) -> None:

@@ -26,6 +26,7 @@ Clips are as long as those that the model was trained on: of a longer video the 
 EXAMPLES = """\
 predict runs/adapters/tiny_vit-lora-event_localisation-s0-0123abcd clip.mp4
 predict tiny_vit/lavish/avqa concert.mp4 --question 'How many sounds are there ?'
+predict runs/adapters/tiny_vit-lora-event_localisation-s0-0123abcd clip.mp4 --output seen
 predict 'tiny_vit/stg_cma(ratio=0.25)/classification' videos/ --json"""
 
 
@@ -35,16 +36,26 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="videos, folders of pictures or videos, manifests")
     parser.add_argument("--question", metavar="TEXT", help="for models that answer questions")
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each clip")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="also write prediction.html and prediction.png of each clip, into DIR/CLIP",
+    )
     add_plugins(parser)
 
 
 def act(arguments: argparse.Namespace) -> int:
     model = load_model(arguments)
-    for prediction in model.predict_each(map(Path, arguments.videos), arguments.question):
+    clips = benchmark.find_clips(arguments.videos)
+    predictions = model.predict_each(arguments.videos, arguments.question)
+    for clip, name, prediction in zip(clips, benchmark.folder_names(clips), predictions, strict=True):
+        files = benchmark.write_report(model, clip, prediction, arguments.output / name) if arguments.output else []
         if arguments.json:
             print(json.dumps(prediction.to_dict()), flush=True)
         else:
             _show(prediction)
+            print(*(f"written: {file}" for file in files), sep="\n", end="\n" if files else "")
     for label in model.config.labels:
         warn(f"this model is labelled {label!r}")
     return 0

@@ -17,6 +17,7 @@ from benchmark.kept.config import KeptConfig, ModelFacts
 from benchmark.kept.folder import write_folder
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.use import hub as hub_module
+from benchmark.use.find import find_folder
 from benchmark.use.hub import LARGEST, plan_pull, plan_push, pull, push
 from registry.errors import UserError
 
@@ -168,6 +169,9 @@ class TestPull:
     def test_a_folder_that_is_there_stays_as_it_is(self, published: Repository, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="is there already"):
             pull(NAME, to=tmp_path)
+
+    def test_a_model_is_loaded_by_the_name_of_its_repository(self, published: Repository) -> None:
+        assert find_folder(NAME, None, None)[0] == pull(NAME)
 
     def test_a_dry_run_fetches_nothing(self, published: Repository, hub: StubHub) -> None:
         assert plan_pull(NAME).files == {name: len(content) for name, content in published.files.items()}
