@@ -78,7 +78,7 @@ def test_questions_are_answered_in_words_that_the_model_knows(kept: dict[str, Ke
     assert np.array_equal(asked.probabilities, same.probabilities)
     with pytest.raises(UserError, match="answers questions; give one"):
         model.predict(video)
-    with pytest.raises(UserError, match=r"unknown word 'soundz'. Did you mean sounds"):
+    with pytest.raises(UserError, match=r"unknown word 'soundz'. Did you mean sound or sounds"):
         model.predict(video, question="how many soundz are there")
     with pytest.raises(UserError, match="words, and this model reads 14 at most"):
         model.predict(video, question="how " * 40)
