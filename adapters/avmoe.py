@@ -65,7 +65,7 @@ class TokenAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, L, D) -> (B, T, L, D)"""
         # Products of long tokens without a scale, which reduced precision would round to whole numbers.
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False):
             weights = (x.float() @ x.float().mT).softmax(-1)
             seen = (weights.mT @ x.float()).to(x.dtype)
         return x + self.gate(seen)

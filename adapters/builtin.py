@@ -10,6 +10,7 @@ from adapters.unimodal import (
     linear_probe,
     lora,
     norm_tuning,
+    peft,
 )
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "linear_probe",
     "lora",
     "norm_tuning",
+    "peft",
     "stg_cma",
 ]

@@ -26,7 +26,7 @@ MakeScheme = Callable[..., AdapterScheme]
 Check = Callable[[MakeScheme, Any, Streams], None]
 
 BRANCHES = ("attend", "mix", "project", "attend_over_time", "feed_forward", "mlp_input")
-PROTOCOL = frozenset({"dim", "heads", "sites", "enter", "group", "ungroup", *BRANCHES})
+PROTOCOL = frozenset({"dim", "heads", "sites", "enter", "projection", "group", "ungroup", *BRANCHES})
 """All that a scheme may use of a block."""
 
 

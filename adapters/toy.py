@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,9 @@ class ToyBlock(nn.Module):
 
     def feed_forward(self, x: Tensor, *, delta: Delta = _NOTHING) -> Tensor:
         return self._map("fc2", F.gelu(self._map("fc1", self.mlp_input(x), delta)), delta)
+
+    def projection(self, site: str) -> nn.Linear:
+        return cast(nn.Linear, self._maps[site])
 
     def mlp_input(self, x: Tensor) -> Tensor:
         return self._norm(x)

@@ -87,7 +87,11 @@ class QueryValueBiasLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, 3D)"""
-        return multiply(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
+        return multiply(x, self.weight, self.whole_bias())
+
+    def whole_bias(self) -> Tensor:
+        """(3D,)"""
+        return torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
 
 
 class Attention(nn.Module):

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from backbones.attention import Attention
+from backbones.attention import Attention, QueryValueBiasLinear
+from backbones.kernels.linear import linear_of
 from backbones.sites import UNCHANGED, Delta, project
 from backbones.windows import WholePicture, Windows
 
@@ -125,6 +126,19 @@ class Block(nn.Module):
         """
         self._check(delta)
         return self.after_mlp(self.mlp(self.before_mlp(x), delta=delta))
+
+    def projection(self, site: str) -> nn.Linear:
+        """The frozen projection at a site as a plain linear map, which shares its weight; not to be kept or written to.
+
+        Raises:
+            KeyError: no such site.
+        """
+        self._check({site: nn.Identity()})
+        attention, mlp = self.attention, self.mlp
+        linear = {"qkv": attention.qkv, "proj": attention.proj, "fc1": mlp.fc1, "fc2": mlp.fc2}[site]
+        if isinstance(linear, QueryValueBiasLinear):
+            return linear_of(linear.weight, nn.Parameter(linear.whole_bias(), requires_grad=False))
+        return linear
 
     def group(self, x: Tensor) -> Tensor:
         """Tokens in the sets that attend to each other: (B, T, L, D) -> (B, T, G, L / G, D)."""

@@ -17,7 +17,7 @@ from benchmark.runtime.source_digest import source_digest
 
 _LIBRARIES = (
     "torch", "torchvision", "torchaudio", "mmengine-lite", "timm", "open_clip_torch", "numpy", "av", "scikit-learn",
-    "opencv-python-headless", "safetensors",
+    "opencv-python-headless", "safetensors", "peft",
 )  # fmt: skip
 """Those that compute, or decode what is computed on."""
 _ROOT = Path(__file__).resolve().parents[2]
