@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from adapters.parts import stage_ends
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import substitute_parameters
 from adapters.unimodal.linear_probe import LinearProbe
@@ -49,11 +51,14 @@ def encode(
 ) -> dict[Modality, Features]:
     """Pictures {m: (B, T, 3, S, S)} through the backbone under the scheme, as a run does it."""
     with substitute_parameters(backbone, scheme.trainable_copies()):
-        streams = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()})
+        streams, stages = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()}), []
         for index, block in enumerate(backbone.blocks):
             seen: Any = ProtocolOnly(block) if protocol_only else block
             streams = scheme.forward_block(index, seen, {m: block.enter(x) for m, x in streams.items()})
-        return scheme.leave(streams, backbone.finish)
+            if index in stage_ends(backbone.blocks):
+                stages.append(streams)
+        features = scheme.leave(streams, backbone.finish)
+    return {m: replace(f, stages=(*(left[m] for left in stages), f.tokens)) for m, f in features.items()}
 
 
 def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
@@ -65,6 +70,8 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
     for m, features in encode(perturbed(make(backbone)), backbone, pictures).items():
         assert features.tokens.shape == plain[m].tokens.shape, f"shape of {m} tokens changed"
         assert features.pooled.shape == plain[m].pooled.shape, f"shape of {m} features changed"
+        for stage, left in zip(features.stages, plain[m].stages, strict=True):
+            assert stage.shape == left.shape, f"shape of {m} tokens changed within a stage"
     half = copy.deepcopy(backbone).cast_projections(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         scheme = perturbed(make(half))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -32,6 +33,7 @@ __all__ = [
     "drop_path",
     "each_modality",
     "keep_only",
+    "stage_ends",
     "stages",
     "together",
 ]
@@ -74,6 +76,11 @@ def stages(dims: Iterable[int]) -> list[tuple[int, int]]:
         found.append((stage, place + 1) if dim == width else (stage + 1, 0))
         width = dim
     return found
+
+
+def stage_ends(blocks: Iterable[nn.Module]) -> frozenset[int]:
+    """The last block of every stage but the last one, by number."""
+    return frozenset(i for i, (one, following) in enumerate(pairwise(blocks)) if one.dim != following.dim)
 
 
 PER_POSITION, PER_FRAME, PER_POSITION_OF_THE_BATCH = (0, 2), (0, 1), (2,)

@@ -81,6 +81,8 @@ class _UnitLength(Function):
 class QueryValueBiasLinear(nn.Linear):
     """A fused query, key, value projection whose keys have no bias (Swin v2)."""
 
+    weight: nn.Parameter
+
     def __init__(self, weight: nn.Parameter, q_bias: nn.Parameter, v_bias: nn.Parameter) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias=False, device="meta")
         self.weight, self.q_bias, self.v_bias = weight, q_bias, v_bias

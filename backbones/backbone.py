@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,9 @@ from backbones.attention import Attention
 from backbones.block import Block
 from backbones.pictures import PictureSpec, SoundPicture
 from backbones.stem import PatchStem
-from registry.vocabulary import Features, Modality
+from registry.vocabulary import Features, Modality, Stage
 
-__all__ = ["Backbone", "PictureSpec", "SoundPicture"]
+__all__ = ["Backbone", "PictureSpec", "SoundPicture", "Stage"]
 
 
 class Backbone(nn.Module):
@@ -83,6 +84,16 @@ class Backbone(nn.Module):
             x = block.enter(x)  # type: ignore[operator]
             counts.append(x.shape[2])
         return counts
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages, finest first: one begins where the width of blocks changes, and halves the grid of patches."""
+        patch = self.stem.project.kernel_size[0]
+        widths = [width for width, _ in groupby(block.dim for block in self.blocks)]
+        return tuple(
+            Stage(int(width), self.picture.size // (patch << i), patch << i)  # type: ignore[arg-type]
+            for i, width in enumerate(widths)
+        )
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Patch, class and position embedding as pretrained: (B, T, 3, S, S') -> (B, T, L, D).

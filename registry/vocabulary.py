@@ -28,6 +28,17 @@ SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project; decoding resamples to it."""
 
 
+class Stage(NamedTuple):
+    """Blocks of a backbone whose tokens have one width; a backbone that keeps its width has one stage."""
+
+    width: int
+    """D of its tokens."""
+    side: int
+    """Of the square grid that the patches of a frame form there."""
+    patch: int
+    """Pixels of the frame along one side of a patch."""
+
+
 @dataclass(frozen=True)
 class Features:
     """What a backbone says about one stream."""
@@ -36,10 +47,13 @@ class Features:
     """(B, T, L, D), after the final norm."""
     pooled: Tensor
     """(B, T, D), pooled in the family's own way."""
+    stages: tuple[Tensor, ...] = ()
+    """(B, T, L, D) of every stage as its last block leaves it, finest first; the last are `tokens`."""
 
 
 FrozenFeatures = dict[str, "Tensor"]
-"""Features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read it, `tokens`."""
+"""Features of one stream that were computed before: `pooled` (B, T, D) and, for heads that read them, `tokens`, and
+`stage0`, `stage1`, … for all stages."""
 
 Encode = Callable[[Streams], dict[Modality, Features]]
 """Pictures of one or both modalities -> features; a stream left out is encoded as absent."""

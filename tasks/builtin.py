@@ -4,5 +4,6 @@ from tasks.avqa.task import Avqa
 from tasks.classification.task import Classification
 from tasks.event_localisation.task import EventLocalisation
 from tasks.retrieval.task import Retrieval
+from tasks.segmentation.task import Segmentation
 
-__all__ = ["Avqa", "Classification", "EventLocalisation", "Retrieval"]
+__all__ = ["Avqa", "Classification", "EventLocalisation", "Retrieval", "Segmentation"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
-from registry.vocabulary import Encode, Inputs, ItemScore, Modality, Outputs, Prediction, Split, Targets
+from registry.vocabulary import Encode, Inputs, ItemScore, Modality, Outputs, Prediction, Split, Stage, Targets
 from tasks.datasets.sample import is_sample
 from tasks.datasets.source import ClipSource
 from tasks.recipe import Recipe
@@ -63,6 +63,10 @@ class Task(ABC):
     @abstractmethod
     def head(self, dim: int) -> Head:
         """The task's own layers for features of width `dim`. Reads no clips, so parameters can be counted."""
+
+    def head_on(self, dim: int, stages: Sequence[Stage]) -> Head:
+        """The head for a backbone of these stages; a task whose head reads every stage overrides this."""
+        return self.head(dim)
 
     @abstractmethod
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
@@ -173,6 +177,8 @@ class Head(nn.Module, ABC):
 
     reads_tokens: bool = True
     """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
+    reads_stages: frozenset[Modality] = frozenset()
+    """The modalities of which it reads `Features.stages`; cached features hold those of no other."""
 
     @abstractmethod
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:

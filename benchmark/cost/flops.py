@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmark.model.build import stages_of
 from benchmark.model.front_end import FrontEnd
 from benchmark.model.model import AudioVisualModel
 from registry.vocabulary import Features, Modality, Outputs, Streams
@@ -52,14 +53,15 @@ def count_forward(model: AudioVisualModel, task: Task) -> int | None:
 
 
 def _counted(model: AudioVisualModel, task: Task, *, backward: bool) -> Operations | None:
-    encoder, head = model.encoder, task.head(model.encoder.backbone.dim).train(model.training)
+    encoder, backbone = model.encoder, model.encoder.backbone
+    head = task.head_on(backbone.dim, stages_of(backbone)).train(model.training)
     encoded: list[tuple[Tensor, Tensor]] = []
 
     def encode(pictures: Streams) -> dict[Modality, Features]:
         features = encoder({m: picture.to("meta") for m, picture in pictures.items()})
-        return {m: Features(_stand_in(f.tokens, encoded), _stand_in(f.pooled, encoded)) for m, f in features.items()}
+        return {m: _stand_ins(f, encoded) for m, f in features.items()}
 
-    inputs = FrontEnd(encoder.backbone.picture)(task.example_inputs(1))
+    inputs = FrontEnd(backbone.picture)(task.example_inputs(1))
     with _every_product_visible(), _Counter() as counter:
         try:
             outputs = head(encode, inputs)
@@ -108,6 +110,13 @@ def _backward(outputs: Outputs, encoded: list[tuple[Tensor, Tensor]]) -> None:
     if reached:
         features, gradients = zip(*reached, strict=True)
         torch.autograd.backward(features, gradients)
+
+
+def _stand_ins(features: Features, encoded: list[tuple[Tensor, Tensor]]) -> Features:
+    """Stand-ins for all that a head may read; the last stage are the tokens."""
+    tokens, pooled = _stand_in(features.tokens, encoded), _stand_in(features.pooled, encoded)
+    stages = [_stand_in(stage, encoded) for stage in features.stages[:-1]]
+    return Features(tokens, pooled, (*stages, tokens))
 
 
 def _stand_in(feature: Tensor, encoded: list[tuple[Tensor, Tensor]]) -> Tensor:

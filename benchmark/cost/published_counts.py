@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from adapters.lavish import Lavish
 from adapters.scheme import AdapterScheme
 from adapters.stg_cma import StgCma
@@ -10,6 +12,8 @@ from backbones.backbone import Backbone
 from benchmark.model.model import AudioVisualModel
 from registry import Component
 from results.record import Parameters
+from tasks.segmentation.avsbench import AvsBenchHead
+from tasks.segmentation.decoder import AUDIO_WIDTH, Fusion
 
 COUNTED_WITH: dict[type[AdapterScheme], str] = {StgCma: "sound_stem", Lavish: "classifier"}
 """Which part that `left_out` knows a paper adds to its totals."""
@@ -34,6 +38,7 @@ def as_published(model: AudioVisualModel, live: Parameters, task: Component) -> 
         return dict.fromkeys(NAMES)
     adapter = live.adapter + (_unused_of_stg_cma(scheme) if isinstance(scheme, StgCma) else 0)
     head = live.head + UNUSED_OF_HEADS.get((task.name, str(task.options.get("head"))), 0)
+    head += _unused_of_avsbench(model.head) if isinstance(model.head, AvsBenchHead) else 0
     counts = (adapter, head, adapter + head, live.backbone + adapter + head + outside)
     return dict(zip(NAMES, counts, strict=True))
 
@@ -49,6 +54,12 @@ def left_out(backbone: Backbone) -> dict[str, int]:
     shared = {id(token) for token in backbone.stem.prefix}
     own = backbone.stem.for_sound(backbone.picture.sound).parameters()
     return {**sizes, "sound_stem": sum(p.numel() for p in own if id(p) not in shared)}
+
+
+def _unused_of_avsbench(head: AvsBenchHead) -> int:
+    """The unit of the coarsest stage that is never called; without TPAVI, the projection of a sound nobody hears."""
+    unit = sum(p.numel() for p in cast(Fusion, head.decoder.fuse[0]).merge.parameters())
+    return unit + (0 if head.hear is not None else (head.dim + 1) * AUDIO_WIDTH)
 
 
 def _unused_of_stg_cma(scheme: StgCma) -> int:

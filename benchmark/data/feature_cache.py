@@ -135,6 +135,8 @@ class FeatureCache:
         made_by: dict[str, Any] = {"libraries": [torch.__version__, timm.__version__], "device": self._device.type}
         if kind == "features":
             made_by |= {"features": shared, "tokens": self.model.head.reads_tokens}
+            if self.model.head.reads_stages:
+                made_by["stages"] = sorted(self.model.head.reads_stages)
         else:
             picture = repr(backbone.picture)
             pictures = picture_key(self.spec, **facts, picture=picture, head_options=task.head_options)

@@ -12,6 +12,7 @@ from benchmark.model.model import AudioVisualModel, Precision
 from benchmark.runtime.seeding import seed_everything
 from registry import ADAPTERS, BACKBONES, Component, look_up
 from registry.component import option_defaults
+from registry.vocabulary import Stage
 from tasks.recipe import Checkpointing
 from tasks.task import Task
 
@@ -64,4 +65,9 @@ def build_model(
     scheme = build_scheme(adapter, frozen, task.segments)
     seed_everything(seed, "head")
     encoder = Encoder(frozen, scheme, checkpointing=checkpointing, compiled=compiled)
-    return AudioVisualModel(encoder, task.head(frozen.dim), precision)
+    return AudioVisualModel(encoder, task.head_on(frozen.dim, stages_of(frozen)), precision)
+
+
+def stages_of(backbone: Backbone) -> tuple[Stage, ...]:
+    """The stages of a backbone; none of a plug-in's that does not say."""
+    return getattr(backbone, "stages", ())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from adapters.parts import stage_ends
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import substitute_parameters
 from backbones.backbone import Backbone
@@ -40,6 +42,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
+        self._stage_ends = stage_ends(cast(Iterable[nn.Module], backbone.blocks))
         self._recomputed: dict[tuple[torch.Size, ...], frozenset[int]] = {}
         self._without_fused: set[int] = set()
         """Blocks in which no fused attention was found, so that it need not be looked for."""
@@ -56,18 +59,27 @@ class Encoder(nn.Module):
         with self._substituted_parameters():
             recomputed = self._blocks_to_recompute(pictures)
             streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
+            stages: list[Streams] = []
             for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
                 if index in recomputed:
                     streams = self._recompute(index, block, streams)
                 else:
                     streams = self._step(index, block, streams)
-            return self.scheme.leave(streams, self.backbone.finish)
+                if index in self._stage_ends:
+                    stages.append(streams)
+            features = self.scheme.leave(streams, self.backbone.finish)
+        return {m: replace(f, stages=(*(left[m] for left in stages), f.tokens)) for m, f in features.items()}
 
-    def kept(self, picture: Tensor, *, tokens: bool) -> FrozenFeatures:
-        """What `forward` takes instead of a picture (B, T, 3, S, S'), whatever its modality; `tokens` are large."""
+    def kept(self, picture: Tensor, *, tokens: bool, stages: bool = False) -> FrozenFeatures:
+        """What `forward` takes instead of a picture (B, T, 3, S, S'), whatever its modality.
+
+        Args:
+            tokens, stages: whether these are kept as well, which are large.
+        """
         streams: Streams = {"visual": picture}
         features = self.forward(streams)["visual"]
-        return {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
+        kept = {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
+        return kept | ({f"stage{i}": stage for i, stage in enumerate(features.stages)} if stages else {})
 
     def _substituted_parameters(self) -> AbstractContextManager[None]:
         """Within, the backbone computes with the scheme's trainable copies, if it has any."""
@@ -112,4 +124,6 @@ class Encoder(nn.Module):
 
 def _given_back(kept: FrozenFeatures) -> Features:
     pooled = kept["pooled"]
-    return Features(kept.get("tokens", pooled.new_empty(0)), pooled)
+    stages = tuple(kept[f"stage{i}"] for i in range(len(kept)) if f"stage{i}" in kept)
+    tokens = stages[-1] if stages else pooled.new_empty(0)
+    return Features(kept.get("tokens", tokens), pooled, stages)

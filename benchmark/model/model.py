@@ -62,9 +62,12 @@ class AudioVisualModel(BaseModel):
 
         On CPU the same bits as within a run, where clips come in other batches.
         """
+        head = self.head
         with self.autocast():
             return {
-                name: self.encoder.kept(value, tokens=self.head.reads_tokens) if name in PICTURES else value
+                name: self.encoder.kept(value, tokens=head.reads_tokens, stages=name in head.reads_stages)
+                if name in PICTURES
+                else value
                 for name, value in inputs.items()
             }
 

@@ -16,9 +16,10 @@ from benchmark.train.optimizer import build_schedule
 from benchmark.verify.comparison import GoldenReport, Tolerance
 from benchmark.verify.golden import Golden
 from tasks.event_localisation.paper_heads import StgCmaClassifier
-from tasks.masks import first_frame_loss, mask_iou
 from tasks.metrics import percent
 from tasks.recipe import Recipe
+from tasks.segmentation.losses import pixel_loss
+from tasks.segmentation.metrics import frame_iou
 
 TOLERANCE = Tolerance(absolute=1e-6, relative=1e-5)
 """From the README beside the files."""
@@ -102,17 +103,23 @@ def _segmentation(golden: Golden) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     if "first_frame_mask" in given:
         logits = given["pred_logits"].clone().requires_grad_()
-        loss = first_frame_loss(logits, given["first_frame_mask"])
+        loss = _first_frame_loss(logits, given["first_frame_mask"])
         loss.backward()
         found |= {"avs/loss": loss} | ({} if logits.grad is None else {"avs/grad_pred": logits.grad})
     if "masks_all_frames" in given:
         masks = given["masks_all_frames"]
         for name in ("", "_b"):
             if f"pred_logits{name}" in given:
-                found[f"avs/mask_iou{name}"] = torch.tensor(
-                    mask_iou(given[f"pred_logits{name}"].reshape(masks.shape), masks)
-                )
+                found[f"avs/mask_iou{name}"] = frame_iou(given[f"pred_logits{name}"].reshape(masks.shape), masks).mean()
     return found
+
+
+def _first_frame_loss(logits: Tensor, first: Tensor) -> Tensor:
+    """The loss of clips whose first frame has a mask: logits (B · T, 1, h, w), first (B, 1, 1, h, w)."""
+    logits = logits[:, 0].unflatten(0, (len(first), -1))
+    annotated = torch.zeros(logits.shape[:2], dtype=torch.bool)
+    annotated[:, 0] = True
+    return pixel_loss(logits, first[:, 0].expand_as(logits), annotated)
 
 
 def _events(golden: Golden) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.model.model import Precision
 from benchmark.verify import auxiliary, avmoe, cmbs, cola, dg_sct, front_ends, lavish, stg_cma, stg_cma_models
+from benchmark.verify.avs.check import check_of as check_of_avs
 from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden, read
 from registry.errors import UserError
@@ -60,8 +61,11 @@ def _check_of(golden: Golden) -> Check:
         return lavish.check_adapter
     if "sample_rate" in meta:
         return front_ends.check
+    if check := check_of_avs(meta):
+        return check
     raise UserError(
         f"{golden.path} is of no known kind ({golden.meta_key} has {', '.join(sorted(meta)) or 'nothing'}); known are "
         "STG-CMA's blocks, stages, models and odds and ends, LAVISH's adapters, models and sound front ends, DG-SCT's "
-        "and AVMoE's adapters and models on one backbone, DG-SCT's head, and CoLA's projections and blocks."
+        "and AVMoE's adapters and models on one backbone, DG-SCT's head, CoLA's projections and blocks, and AVSBench's "
+        "decoder, heads, losses and scores."
     )

@@ -30,7 +30,7 @@ from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import ClipStore, open_store
 
 _NEEDED = ("id", "path", "start", "end", "split")
-_LABEL = "label"
+_LABEL, _MASKS = "label", "masks"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
 # Whatever would break a message into lines.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -49,6 +49,8 @@ class ManifestRow:
     label: str
     """Empty where the table has none."""
     line: int
+    masks: str = ""
+    """Folder of the mask pictures; empty where the table names none."""
 
     def meets(self, other: ManifestRow) -> bool:
         """Whether both have seconds in common, were they of one file."""
@@ -250,7 +252,8 @@ def _row(header: list[str], fields: list[str], line: int, path: Path) -> Manifes
     if end is not None and end <= start:
         raise DataError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
     file = _inside(cell["path"], where)
-    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line)
+    masks = _inside(cell[_MASKS], where) if cell.get(_MASKS) else ""
+    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line, masks)
 
 
 def _seconds(text: str, name: str, where: str) -> float:

@@ -14,14 +14,21 @@ from typing import Any, Literal
 from registry.errors import UserError
 from tasks.datasets.annotations import find_manifest
 from tasks.datasets.source import ClipSource, Outline
-from tasks.datasets.synthetic import SyntheticEventSource, SyntheticPairSource, SyntheticQuestionSource
+from tasks.datasets.synthetic import (
+    SyntheticEventSource,
+    SyntheticMaskSource,
+    SyntheticPairSource,
+    SyntheticQuestionSource,
+)
 
-Need = Literal["events", "events_of_one_kind", "labels", "pairs", "questions"]
+Need = Literal["events", "events_of_one_kind", "labels", "masks", "pairs", "questions"]
 """What a task asks clips for, with the `targets` of an item beside its `id`:
 
 - `events`: `labels` (T,) int64, the class of each segment, and `category` int, the class of the clip;
 - `events_of_one_kind`: the same, and no clip has events of several classes;
 - `labels`: `category`;
+- `masks`: `masks` (T, M, M) uint8, 1 where what is heard is seen, `annotated` (T,) bool, the segments that have one,
+  and `category` where clips have a class;
 - `pairs`: sound and sight of a clip; no clip twice, none in two splits; `category` where clips have a class;
 - `questions`: `answers` and `kinds` (Q,) int64, and the input `questions` (Q, W) int64.
 """
@@ -111,6 +118,7 @@ DATASETS = (
             "events": SyntheticEventSource,
             "events_of_one_kind": SyntheticEventSource,
             "labels": SyntheticEventSource,
+            "masks": SyntheticMaskSource,
             "pairs": SyntheticPairSource,
             "questions": SyntheticQuestionSource,
         },
@@ -121,6 +129,7 @@ DATASETS = (
             "events": "tasks.datasets.manifest_events:ManifestEvents",
             "events_of_one_kind": "tasks.datasets.manifest_events:ManifestEventsOfOneKind",
             "labels": "tasks.datasets.manifest_clips:LabelledManifestClips",
+            "masks": "tasks.datasets.manifest_masks:ManifestMasks",
             "pairs": "tasks.datasets.manifest_clips:ManifestClips",
         },
         options={"segments": None, "allow_missing": False},
@@ -143,6 +152,19 @@ DATASETS = (
         options={"split": "official", "sampling": "middle", "background": False, "allow_missing": False},
         published={"events": {"classes": 28}, "events_of_one_kind": {"classes": 28}, "pairs": {}},
         is_at=_holds("ave", "Annotations.txt", "data/Annotations.txt"),
+    ),
+    *(
+        DatasetInfo(
+            name,
+            readers={"masks": "tasks.datasets.avsbench:AvsBenchFolder"},
+            options={"sampling": "middle", "allow_missing": False},
+            published={"masks": {"classes": classes, "segments": 5}},
+            is_at=_holds("avsbench", *(f"{folder}{table}" for folder in ("", inner))),
+        )
+        for name, classes, table, inner in (
+            ("avsbench_s4", 23, "s4_meta_data.csv", "Single-source/"),
+            ("avsbench_ms3", 0, "ms3_meta_data.csv", "Multi-sources/"),
+        )
     ),
     DatasetInfo(
         "music_avqa",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar
 
@@ -16,6 +16,7 @@ from registry.vocabulary import SPLITS, Item, Split
 from tasks.media.sampling import MIDDLE, Sampling
 
 if TYPE_CHECKING:
+    from tasks.media.inspect import Problem
     from tasks.media.recording import Recording
 
 SEGMENTS = 10
@@ -50,6 +51,8 @@ class ClipSource(ABC):
     """How long clips are; None where they last as long as their files."""
     side: int = 224
     """Frames are fitted to this many pixels, squared, unless `with_frames` says; clips of a store keep theirs."""
+    mask_side: int = 224
+    """M of masks, which keep it whatever the frames are fitted to."""
 
     @property
     def stored_side(self) -> int | None:
@@ -84,6 +87,14 @@ class ClipSource(ABC):
             UserError: the source has no files.
         """
         raise UserError("these clips are no files; give the folder of a data set.")
+
+    def label_problems(self, *, decode: bool) -> Iterator[tuple[str, Problem]]:
+        """What is wrong with labels that lie in files of their own, such as masks, by the name of the recording.
+
+        Args:
+            decode: whether these files are opened, or only looked for.
+        """
+        return iter(())
 
     def overlap(self) -> dict[str, int]:
         """How many clips two splits share, by `train and test`, ….

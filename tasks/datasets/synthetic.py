@@ -6,8 +6,15 @@ from typing import ClassVar
 
 from registry.vocabulary import Split
 from tasks.datasets.source import ClipSource, CountReport
-from tasks.synthetic import questions, store
-from tasks.synthetic.dataset import QUESTIONS, SyntheticClips, SyntheticEvents, SyntheticPairs, SyntheticQuestions
+from tasks.synthetic import masks, questions, store
+from tasks.synthetic.dataset import (
+    QUESTIONS,
+    SyntheticClips,
+    SyntheticEvents,
+    SyntheticMasks,
+    SyntheticPairs,
+    SyntheticQuestions,
+)
 from tasks.synthetic.scene import CLASSES
 
 
@@ -35,6 +42,17 @@ class SyntheticEventSource(SyntheticSource):
 
     items = SyntheticEvents
     classes = tuple(CLASSES)
+
+
+class SyntheticMaskSource(SyntheticSource):
+    """Clips with masks of what is seen and heard."""
+
+    items = SyntheticMasks
+    classes = tuple(CLASSES)
+    mask_side = store.FRAME_SIDE
+
+    def identity(self) -> str:
+        return f"{super().identity()}.masks{masks.VERSION}"
 
 
 class SyntheticPairSource(SyntheticSource):

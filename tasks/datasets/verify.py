@@ -125,6 +125,7 @@ def verify(source: Source, mode: Mode, workers: int, report: CountReport | None 
         findings += [Finding(name, used[name], problem) for problem in problems]
         if report:
             report(done, len(unique))
+    findings += [Finding(name, used[name], found) for name, found in source.label_problems(decode=mode == "full")]
     faulty = {finding.clip for finding in findings if finding.problem.kind in FAULTS}
     order = {name: place for place, name in enumerate(unique)}
     return Verification(

@@ -12,7 +12,7 @@ from tasks.media.recording import FileRecording, Recording
 from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.tracks import announced_length, heard_track, open_media, seen_track
 
-Kind = Literal["missing", "unreadable", "short", "silent"]
+Kind = Literal["missing", "unreadable", "short", "silent", "mask"]
 _TOLERANCE = 0.5
 """Seconds that may lack before a clip counts as short."""
 _SMALL = 32

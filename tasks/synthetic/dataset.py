@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from registry.vocabulary import Split
 from tasks.questions import KINDS, NO_ANSWER
 from tasks.synthetic import store
+from tasks.synthetic.masks import sounding_masks
 from tasks.synthetic.questions import ANSWERS, LONGEST, REPEATS, Question, ask, words
 from tasks.synthetic.scene import CLASSES, Kind, Scene, make_scene
 
@@ -50,6 +51,17 @@ class SyntheticEvents(SyntheticClips):
     def __getitem__(self, index: int) -> Item:
         item, scene = super().__getitem__(index), self.scenes[index]
         item["targets"] |= {"labels": torch.from_numpy(scene.labels()), "category": scene.event.category}
+        return item
+
+
+class SyntheticMasks(SyntheticClips):
+    """Targets: `masks` (T, 32, 32) uint8, the pixels that show what is heard; `annotated` (T,) bool; `category` int."""
+
+    def __getitem__(self, index: int) -> Item:
+        item, scene = super().__getitem__(index), self.scenes[index]
+        masks = torch.from_numpy(sounding_masks(scene, store.FRAME_SIDE).astype("uint8"))
+        annotated = torch.ones(len(masks), dtype=torch.bool)
+        item["targets"] |= {"masks": masks, "annotated": annotated, "category": scene.event.category}
         return item
 
 

@@ -120,3 +120,17 @@ def test_clip_heads_can_be_cut_differently(pictures: torch.Tensor) -> None:
         torch.testing.assert_close(run(backbone, pictures).pooled.flatten(0, 1), pooled, rtol=0, atol=1e-5)
     with pytest.raises(UserError, match="heads=5 does not divide the width 48"):
         family.read(model, PICTURE, heads=5)
+
+
+def test_stages_say_the_width_and_grid_of_the_tokens_of_each(family: Family, pictures: torch.Tensor) -> None:
+    backbone = family.read(perturbed(family.build), PICTURE)
+    left: dict[int, torch.Tensor] = {}
+    x = backbone.embed(pictures)
+    prefix = x.shape[2] - backbone.stages[0].side ** 2
+    for block in backbone.blocks:
+        x = block.enter(x)
+        left[x.shape[-1]] = x
+    assert [(width, x.shape[2] - prefix) for width, x in left.items()] == [
+        (stage.width, stage.side**2) for stage in backbone.stages
+    ]
+    assert all(stage.side * stage.patch == SIDE for stage in backbone.stages)

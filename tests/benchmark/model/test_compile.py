@@ -147,3 +147,12 @@ def test_attention_that_keeps_little_compiles(
     for ours, theirs in zip(compiled, written, strict=True):
         largest = theirs.abs().max().clamp_min(1)
         assert (ours - theirs).abs().max() <= 0.05 * largest
+
+
+@pytest.mark.usefixtures("graphs")
+def test_stages_are_there_when_blocks_are_compiled() -> None:
+    swin = build_backbone(Component.parse("tiny_swin(weights='none')"))
+    plain, compiled = (Encoder(swin, StgCma(swin), compiled=on).train() for on in (False, True))
+    compiled.scheme.load_state_dict(plain.scheme.state_dict())
+    for one, two in zip(plain(pictures())["visual"].stages, compiled(pictures())["visual"].stages, strict=True):
+        torch.testing.assert_close(one, two)
