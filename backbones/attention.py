@@ -34,6 +34,10 @@ class DotProduct(nn.Module):
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         return self.q_norm(q), self.k_norm(k)
 
+    def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for tokens of one place at several times."""
+        return self.forward(q, k)
+
 
 class CosineSimilarity(nn.Module):
     """Queries and keys compared by their cosine, times a learned and clamped temperature for each head (Swin v2)."""
@@ -48,6 +52,10 @@ class CosineSimilarity(nn.Module):
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         temperature = self.logit_scale.clamp(max=LARGEST_LOGIT_SCALE).exp()
         return (unit_length(q) * temperature).to(q.dtype), unit_length(k)
+
+    def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for tokens of one place at several times."""
+        return self.forward(q, k)
 
 
 def unit_length(x: Tensor) -> Tensor:
@@ -152,7 +160,7 @@ class Attention(nn.Module):
         """
         # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
         q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
-        q, k = self.similarity(q, k)
+        q, k = self.similarity.over_time(q, k)
         mixed = attend_along_time(q, k, v, bias, self.similarity.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
 

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from benchmark.cli.parser import build_parser
 from benchmark.runtime.name_clash import a_namesake_is_installed, explain_clash
 from registry.errors import UserError
+from registry.text import printable, shortened
 
 USERS_MISTAKE = 2
 INTERRUPTED = 130
+MOST_SHOWN = 4000
+"""Characters of one line on what is wrong."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +67,7 @@ def _write_what_the_terminal_can() -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    print(f"error: {shortened(printable(' '.join(line.split())), MOST_SHOWN)}", file=sys.stderr)
     return USERS_MISTAKE
 
 

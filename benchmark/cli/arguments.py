@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import benchmark
 import registry
 from registry import Component, UserError
+from registry.text import printable
 
 if TYPE_CHECKING:
     from benchmark.use.trained import TrainedModel
@@ -75,7 +76,11 @@ def add_plugins(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of records and tables (default: runs)"
+        "--output",
+        type=_folder,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder of records and tables (default: runs)",
     )
 
 
@@ -127,9 +132,15 @@ def checked_cell(arguments: argparse.Namespace) -> tuple[Component, Component, C
     )
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder; name one, or leave the option out for runs")
+    return Path(text)
+
+
 def warn(message: str) -> None:
     """One line on standard error, which leaves standard output to results."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def at_least(least: int) -> Callable[[str], int]:

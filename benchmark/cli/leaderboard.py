@@ -13,6 +13,7 @@ from pathlib import Path
 import benchmark
 import results
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
+from registry.text import printable
 from results.store.store import Store
 
 DETAILS = """\
@@ -75,7 +76,7 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
         warn(line)
     if not summary.rows:
         print(f"{output} holds no records yet.")
-    print("files: " + ", ".join(str(output / name) for name in summary.files))
+    print("files: " + ", ".join(printable(str(output / name)) for name in summary.files))
 
 
 def import_meanwhile() -> None:
@@ -102,4 +103,4 @@ def _show_coverage(places: Sequence[str]) -> int:
 def _command(arguments: argparse.Namespace) -> str:
     words = ["python", "-m", "benchmark", "leaderboard", "--output", str(arguments.output)]
     words += ["--store", arguments.store] if arguments.store else []
-    return shlex.join(words + (["--merge", *arguments.merge] if arguments.merge else []))
+    return printable(shlex.join(words + (["--merge", *arguments.merge] if arguments.merge else [])))

@@ -166,7 +166,7 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
     if arguments.log:
         benchmark.check_installed(arguments.log)
     store.prepare()
-    missing, left = run_options.missing_cells(cells, store, retry)
+    missing, left = run_options.missing_cells(cells, store, retry, warn)
     if left:
         warn(f"{counted(len(left), 'cell')} failed before, left so; --retry failed runs what failed again.")
     done = len(cells) - len(missing) - len(left)

@@ -41,7 +41,8 @@ class ItemRecords(Dataset[Item]):
 
 
 def record_items(folder: Path, count: int, items_from: Callable[[int], Iterable[Item]]) -> ItemRecords:
-    """The items in `folder`, which are computed and written unless a process before did, see `write_once`.
+    """The items in `folder`, which are computed and written unless a process before did and they are still as it wrote
+    them, see `write_once`.
 
     Args:
         count: how many there are.
@@ -51,7 +52,7 @@ def record_items(folder: Path, count: int, items_from: Callable[[int], Iterable[
         UnevenRecordsError: tensors whose shapes differ from item to item, or a value that is no tensor, number or text.
         OSError: the folder cannot be written.
     """
-    write_once(folder, count, lambda start: map(as_record, items_from(start)))
+    write_once(folder, count, lambda start: map(as_record, items_from(start)), check=True)
     return ItemRecords(folder)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.tensor_digest import tensors_sha256
 from registry.errors import UserError
+from registry.text import printable
 from results.store.files import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ State = dict[str, Tensor]
 KEPT = 2
 """Checkpoints of a cell: one that is whole remains while the next is written, and where the newest is damaged."""
 _BACKBONE = "encoder.backbone."
+_NAME = re.compile(r"epoch-\d{6,}\.safetensors")
 
 
 def trained_state(model: AudioVisualModel) -> State:
@@ -74,6 +77,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cell = folder.name
+        """The folder bears its cell's hash: a checkpoint of another cell is not taken."""
 
     def write(self, epoch: int, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Keep the state after an epoch, then let go of all but the newest `KEPT`.
@@ -82,7 +87,8 @@ class Checkpoints:
             UserError: the folder cannot be written.
         """
         text = json.dumps(facts)
-        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=tensors_sha256(state, text))
+        digest = tensors_sha256(state, f"{self._cell}\n{text}")
+        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=digest)
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
@@ -90,9 +96,9 @@ class Checkpoints:
         """The newest checkpoint that is whole; a damaged one is passed over with a line in the log."""
         for path in self._newest_first():
             try:
-                return _whole(path)
+                return _whole(path, self._cell)
             except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
-                logger.warning("checkpoint %s is damaged (%s); the one before is taken", path.name, error)
+                logger.warning("checkpoint %s is damaged (%s); the one before is taken", printable(path.name), error)
         return None
 
     def remove(self) -> None:
@@ -100,14 +106,17 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _newest_first(self) -> list[Path]:
-        return sorted(self._folder.glob("epoch-*.safetensors"), reverse=True)
+        found = self._folder.iterdir() if self._folder.is_dir() else ()
+        return sorted((path for path in found if _NAME.fullmatch(path.name)), reverse=True)
 
 
-def _whole(path: Path) -> tuple[State, dict[str, Any]]:
+def _whole(path: Path, cell: str) -> tuple[State, dict[str, Any]]:
+    if path.is_symlink() or not path.is_file():
+        raise ValueError("it is no regular file")
     state, metadata = load(path)
-    # The format notices a file that is cut short, but no changed byte within a tensor.
-    if metadata["digest"] != tensors_sha256(state, metadata["facts"]):
-        raise ValueError("its content is not what was written")
+    # The format notices a file that is cut short, but no changed byte within a tensor, nor another cell's.
+    if metadata["digest"] != tensors_sha256(state, f"{cell}\n{metadata['facts']}"):
+        raise ValueError("its content is not what was written for this cell")
     facts = json.loads(metadata["facts"])
     if not isinstance(facts, dict):
         raise ValueError("it holds no facts")

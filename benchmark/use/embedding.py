@@ -106,7 +106,7 @@ def write_embeddings(
             report(done, len(clips))
 
     try:
-        records = write_once(work, len(clips), records_from, checksums=True)
+        records = write_once(work, len(clips), records_from)
         unreadable = tuple(f"{clip.id}: {note}" for clip, note in zip(clips, records.notes, strict=True) if note)
         if len(unreadable) == len(clips):
             raise UserError(f"none of {len(clips)} clips could be read; the first: {unreadable[0]}")

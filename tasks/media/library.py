@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from registry.errors import DataError
+from registry.files import user_path
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.files import leads_outside
@@ -38,7 +39,7 @@ def find_data_root(path: str | Path, task_folder: str) -> Path:
     Raises:
         UserError: `path` is not a folder.
     """
-    root = Path(path).expanduser()
+    root = user_path(path)
     if not root.is_dir():
         raise DataError(f"data folder {root} does not exist; give an existing one, or data=synthetic.")
     if (root / task_folder).is_dir():

@@ -9,12 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.record import FAILURE_KINDS, Failure, Parameters, RunRecord
-from results.store.serialise import RecordError, dataclass_from_json, dataclass_to_json, from_json, to_json
+from results.store.serialise import (
+    LARGEST,
+    LARGEST_COUNT,
+    RecordError,
+    dataclass_from_json,
+    dataclass_to_json,
+    from_json,
+    to_json,
+)
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+FINITE = st.floats(-LARGEST, LARGEST)
 SCORES = st.dictionaries(st.text(max_size=5), FINITE, max_size=3)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | FINITE | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-LARGEST_COUNT, LARGEST_COUNT) | FINITE | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
