@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test test-browser check docs format clean
+.PHONY: install grid test test-wheel test-browser check docs format clean
 
 install: $(VENV)/.installed
 
@@ -15,8 +15,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 grid: install
 	$(RUN) -m benchmark run --grid
 
+# A process for each core with one thread each: most tests are too small for a second thread to help.
 test: install
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
+
+# The wheel in an environment of its own, which sees the dependencies of this one; `make test-wheel AVBENCH_WHEEL=full`
+# installs those too.
+test-wheel: install
+	AVBENCH_WHEEL=$(AVBENCH_WHEEL) $(RUN) -m pytest -m wheel tests/wheel
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install

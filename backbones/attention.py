@@ -131,15 +131,12 @@ class Attention(nn.Module):
         Args:
             context: (P, D) tokens that every token may also attend to, without position bias.
         """
-        q, k, v = self._heads(x.flatten(0, 1), delta)
-        bias = self._live_bias() if self._position_is_trained() else self.bias
-        if context is not None:
-            _, more_k, more_v = self._heads(context[None, None], delta)
-            k, v = _append(k, more_k), _append(v, more_v)
-            bias = None if bias is None else F.pad(bias, (0, len(context)))
-        q, k = self.similarity(q, k)
-        mixed = attend(q, k, v, bias, self.similarity.scale)
-        return project("proj", self.proj, mixed.transpose(2, 3).flatten(3), delta).unflatten(0, x.shape[:2])
+        mixed = self._mix(x, context, delta)
+        return project("proj", self.proj, mixed, delta).unflatten(0, x.shape[:2])
+
+    def mix(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """What `forward` projects at the end: (B, T, G, l, D) -> (B, T, G, l, H · d)."""
+        return self._mix(x, context, delta).unflatten(0, x.shape[:2])
 
     def over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
         """Each token position attends along T: (B, T, L, D) -> (B, T, L, D).
@@ -152,6 +149,17 @@ class Attention(nn.Module):
         q, k = self.similarity(q, k)
         mixed = attend_along_time(q, k, v, bias, self.similarity.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
+
+    def _mix(self, x: Tensor, context: Tensor | None, delta: Delta) -> Tensor:
+        """(B, T, G, l, D) -> (B · T, G, l, H · d)"""
+        q, k, v = self._heads(x.flatten(0, 1), delta)
+        bias = self._live_bias() if self._position_is_trained() else self.bias
+        if context is not None:
+            _, more_k, more_v = self._heads(context[None, None], delta)
+            k, v = _append(k, more_k), _append(v, more_v)
+            bias = None if bias is None else F.pad(bias, (0, len(context)))
+        q, k = self.similarity(q, k)
+        return attend(q, k, v, bias, self.similarity.scale).transpose(2, 3).flatten(3)
 
     def _live_bias(self) -> Tensor | None:
         """(H, l, l), or (G, H, l, l) under a mask."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.cli.parser import build_parser
-from benchmark.runtime.name_clash import explain_clash
+from benchmark.runtime.name_clash import a_namesake_is_installed, explain_clash
 from registry.errors import UserError
 
 USERS_MISTAKE = 2
@@ -20,6 +20,8 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 where a cell failed, 2 for a user's mistake."""
     words = sys.argv[1:] if arguments is None else arguments
+    if a_namesake_is_installed() and (clash := explain_clash()):
+        return _refuse(clash)
     try:
         parser = build_parser(words)
         parsed = parser.parse_args(words)

@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.statistics.bootstrap import Scores, interval, paired_difference, score_matrix
 from results.store.store import Store
 
@@ -33,7 +33,7 @@ RANDOM = "tiny_vit(weights='none')"
 
 Cell = tuple[str, str, str]
 """Backbone, adapter and task."""
-Only = Callable[[ItemResult], bool]
+Only = Callable[[ItemScore], bool]
 
 
 class Study:

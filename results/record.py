@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from registry.vocabulary import ItemScore
-
-ItemResult = ItemScore
-"""One type for tasks and for what is kept beside the record of their run."""
-
 SCHEMA = 3
 """Raised with every change of the fields; `results.store.migration` reads the older ones."""
 

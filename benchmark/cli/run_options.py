@@ -54,7 +54,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         + ", ".join(FAILURE_KINDS),
     )  # fmt: skip
     parser.add_argument(
-        "--keep-checkpoints", action="store_true", help="leave best.safetensors and checkpoints of completed cells"
+        "--discard-adapters",
+        action="store_true",
+        help="do not keep the trained adapters (default: adapters/ of the output has a folder for each cell)",
     )
     parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
@@ -139,7 +141,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.cells_per_gpu,
         arguments.gpus_per_cell,
         arguments.timeout,
-        arguments.keep_checkpoints,
+        arguments.discard_adapters,
         arguments.workers,
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from benchmark.grid.spec import RunSpec
+from benchmark.kept.folder import keep
 from benchmark.launch.job import CellOutcome, Job, ProgressReport, Train, failed_record, last_lines, now
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
@@ -85,6 +86,9 @@ def _attempt(
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "micro_batches": micro_batches, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, versions=dict(job.cell.versions))
+        if not job.discard_adapter:
+            # Before the record: a cell that is done has its folder.
+            keep(job.output, record, items, job.checkpoints)
         store.write(record, items)
     except OutputError:
         raise
@@ -94,8 +98,7 @@ def _attempt(
         traceback.print_exc()
         failure, mistake = _classified(error, job.log), isinstance(error, UserError)
     else:
-        if not job.keep_checkpoints:
-            _forget(job)
+        _forget(job)
         return micro_batches, CellOutcome(record)
     # Behind the handler, where the exception no longer keeps the tensors of its frames alive.
     more = _more_micro_batches(job.cell.spec, micro_batches) if failure.kind == "out_of_memory" else None

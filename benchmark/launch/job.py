@@ -50,8 +50,8 @@ class Job:
     gpus: tuple[str, ...] = ()
     """The GPUs that the process may see, as CUDA_VISIBLE_DEVICES names them; empty leaves what is set."""
     plugins: tuple[str, ...] = ()
-    keep_checkpoints: bool = False
-    """Whether the best state and the last checkpoints stay when the cell is completed."""
+    discard_adapter: bool = False
+    """Whether the trained adapter is not kept when the cell is completed."""
     train: Train | None = None
     """None is `benchmark.train.train.train`."""
     processes: int = 1

@@ -34,7 +34,7 @@ def environment(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "cuda": torch.version.cuda,
-        "driver": _driver(),
+        "driver": driver(),
         "threads": torch.get_num_threads(),
         **_checkout(),
     }
@@ -48,7 +48,7 @@ def device_name(device: str) -> str:
 
 
 @cache
-def _driver() -> str | None:
+def driver() -> str | None:
     """The version line of NVIDIA's driver."""
     try:
         return Path("/proc/driver/nvidia/version").read_text().partition("\n")[0].strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -16,6 +15,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from benchmark.model.model import AudioVisualModel
+from benchmark.runtime.tensor_digest import tensors_sha256
 from registry.errors import UserError
 from results.store.files import write_atomically
 
@@ -32,7 +32,7 @@ def trained_state(model: AudioVisualModel) -> State:
 
     Copies by which a scheme trains parameters of the backbone are among the scheme's; the frozen ones are not included.
     """
-    return {name: value.detach().to("cpu", copy=True) for name, value in _live_state(model).items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in live_state(model).items()}
 
 
 def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
@@ -41,7 +41,7 @@ def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
     Raises:
         UserError: the names of the state are not those of the model.
     """
-    live = _live_state(model)
+    live = live_state(model)
     if live.keys() != state.keys():
         strange = sorted(live.keys() ^ state.keys())
         raise UserError(f"checkpoint does not fit the model: {len(strange)} names differ, {strange[0]!r} for one.")
@@ -82,7 +82,7 @@ class Checkpoints:
             UserError: the folder cannot be written.
         """
         text = json.dumps(facts)
-        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=_digest(state, text))
+        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=tensors_sha256(state, text))
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
@@ -106,7 +106,7 @@ class Checkpoints:
 def _whole(path: Path) -> tuple[State, dict[str, Any]]:
     state, metadata = load(path)
     # The format notices a file that is cut short, but no changed byte within a tensor.
-    if metadata["digest"] != _digest(state, metadata["facts"]):
+    if metadata["digest"] != tensors_sha256(state, metadata["facts"]):
         raise ValueError("its content is not what was written")
     facts = json.loads(metadata["facts"])
     if not isinstance(facts, dict):
@@ -114,16 +114,8 @@ def _whole(path: Path) -> tuple[State, dict[str, Any]]:
     return state, facts
 
 
-def _digest(state: Mapping[str, Tensor], facts: str) -> str:
-    digest = hashlib.sha256(facts.encode())
-    for name in sorted(state):
-        value = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _live_state(model: nn.Module) -> State:
+def live_state(model: nn.Module) -> State:
+    """The tensors themselves of which `trained_state` is a copy."""
     # Behind a wrapper for several devices lies the same model.
     model = getattr(model, "module", model)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from registry.errors import UserError
 from results.render import format
 from results.render.labels import place_labels
 from results.store.files import write_atomically
@@ -57,7 +58,7 @@ def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
     Raises:
         UserError: the output cannot be written.
     """
-    boards = by_board(row for row in rows if row.cost.trainable_parameters is not None)
+    boards = _boards(rows)
     if not boards:
         return []
     files = [output / "tradeoff.png", output / "tradeoff.svg"]
@@ -66,6 +67,23 @@ def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
         for path in files:
             write_atomically(path, _render(figure, path.suffix[1:]))
     return files
+
+
+def tradeoff_figure(rows: Sequence[Row]) -> Figure:
+    """The same picture as a figure of matplotlib.
+
+    Raises:
+        UserError: no row has both a score and parameters.
+    """
+    boards = _boards(rows)
+    if not boards:
+        raise UserError("no row has a score yet, so that there is nothing to plot; train first.")
+    with matplotlib.rc_context(_STYLE):
+        return _figure(boards)
+
+
+def _boards(rows: Sequence[Row]) -> dict[Board, list[Row]]:
+    return by_board(row for row in rows if row.cost.trainable_parameters is not None)
 
 
 def _render(figure: Figure, kind: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -50,7 +50,7 @@ def std(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (len(values) - 1))
 
 
-def aligned(runs: Iterable[Sequence[ItemResult]]) -> tuple[Items, Scores] | None:
+def aligned(runs: Iterable[Sequence[ItemScore]]) -> tuple[Items, Scores] | None:
     """The scores of several seeds on the same items, and the items in the order of their names.
 
     None where a run has no items, names one twice, or was scored on other items than the rest.
@@ -77,7 +77,7 @@ def aligned(runs: Iterable[Sequence[ItemResult]]) -> tuple[Items, Scores] | None
     return (tuple(order), np.array(scores, dtype=np.float64)) if scores else None
 
 
-def score_matrix(runs: Iterable[Sequence[ItemResult]]) -> Scores | None:
+def score_matrix(runs: Iterable[Sequence[ItemScore]]) -> Scores | None:
     """The scores alone of `aligned`."""
     found = aligned(runs)
     return None if found is None else found[1]

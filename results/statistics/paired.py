@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from results.record import ItemResult, RunRecord
+from registry.vocabulary import ItemScore
+from results.record import RunRecord
 from results.statistics.bootstrap import Difference, Items, Scores, aligned, differences, mean
 from results.statistics.significance import p_value
 
-ItemsOf = Callable[[str], Sequence[ItemResult]]
+ItemsOf = Callable[[str], Sequence[ItemScore]]
 """From a run's hash to its scored test items, empty where there are none."""
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.errors import UserError
-from results.record import ItemResult, RunRecord
+from registry.vocabulary import ItemScore
+from results.record import RunRecord
 from results.store.store import Records, RecordSource, Store, Unreadable
 
 
@@ -46,7 +47,7 @@ class Merged:
                     chosen[record.hash], self._home[record.hash] = record, source
         return Records([chosen[key] for key in sorted(chosen)], unreadable, notes)
 
-    def items(self, run_hash: str) -> list[ItemResult]:
+    def items(self, run_hash: str) -> list[ItemScore]:
         """The items of the store whose record counts; `load` comes first."""
         home = self._home.get(run_hash)
         return home.items(run_hash) if home else []

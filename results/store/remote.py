@@ -7,7 +7,7 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 
 from registry.errors import UserError
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.store.serialise import RecordError
 from results.store.store import Records, Unreadable, items_from_bytes, record_from_bytes
 
@@ -41,7 +41,7 @@ class RemoteStore:
                 unreadable.append(Unreadable(Path(path), str(error)))
         return Records(records, unreadable)
 
-    def items(self, run_hash: str) -> list[ItemResult]:
+    def items(self, run_hash: str) -> list[ItemScore]:
         """As `Store.items`."""
         path = f"{self._root}/items/{run_hash}.json.gz"
         try:

@@ -10,10 +10,12 @@ import types
 from collections.abc import Mapping
 from functools import cache
 from numbers import Integral, Real
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from results.record import RunRecord
 from results.store.migration import to_present
+
+T = TypeVar("T")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -47,10 +49,7 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
     Raises:
         RecordError: no JSON, another schema, a field that is missing, unknown or of the wrong type, or a contradiction.
     """
-    try:
-        content = json.loads(text, parse_float=_finite, parse_constant=_not_finite)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{source}: not readable as JSON ({error})") from None
+    content = _parsed(text, source)
     try:
         present = to_present(content if isinstance(content, dict) else {})
         record: RunRecord = _read(RunRecord, present, "record")
@@ -58,6 +57,39 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
         raise RecordError(f"{source}: {error}") from None
     check(record, source)
     return record
+
+
+def dataclass_to_json(value: Any, source: str) -> str:
+    """A dataclass of plain values, lists, dictionaries and dataclasses as indented JSON, as `to_json` writes records.
+
+    Raises:
+        RecordError: it holds something that JSON cannot say.
+    """
+    try:
+        return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{source}: {error}") from None
+
+
+def dataclass_from_json(kind: type[T], text: str | bytes, source: str) -> T:
+    """What `dataclass_to_json` wrote, its types checked.
+
+    Raises:
+        RecordError: no JSON, or a field that is missing, unknown or of the wrong type.
+    """
+    content = _parsed(text, source)
+    try:
+        read: T = _read(kind, content, source)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(str(error)) from None
+    return read
+
+
+def _parsed(text: str | bytes, source: str) -> Any:
+    try:
+        return json.loads(text, parse_float=_finite, parse_constant=_not_finite)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{source}: not readable as JSON ({error})") from None
 
 
 def check(record: RunRecord, source: str) -> None:

@@ -12,11 +12,12 @@ from operator import itemgetter
 from pathlib import Path, PurePath
 from typing import Protocol
 
-from results.record import ItemResult, RunRecord
+from registry.vocabulary import ItemScore
+from results.record import RunRecord
 from results.store.files import unwritable, write_atomically
 from results.store.serialise import RecordError, from_json, to_json
 
-_FIELDS = itemgetter(*ItemResult._fields)
+_FIELDS = itemgetter(*ItemScore._fields)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class RecordSource(Protocol):
     def load(self) -> Records:
         """Every record that can be read, ordered by hash."""
 
-    def items(self, run_hash: str) -> list[ItemResult]:
+    def items(self, run_hash: str) -> list[ItemScore]:
         """The scored test items of a run; empty where none were kept.
 
         Raises:
@@ -84,7 +85,7 @@ class Store:
         except OSError as error:
             raise unwritable(probe, error) from None
 
-    def write(self, record: RunRecord, items: Iterable[ItemResult] = ()) -> bool:
+    def write(self, record: RunRecord, items: Iterable[ItemScore] = ()) -> bool:
         """Keep a record, its items first: a record that can be read is whole.
 
         A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
@@ -134,7 +135,7 @@ class Store:
                 unreadable.append(Unreadable(path, str(error)))
         return Records(records, unreadable)
 
-    def items(self, run_hash: str) -> list[ItemResult]:
+    def items(self, run_hash: str) -> list[ItemScore]:
         """The scored test items of a run; empty where none were kept.
 
         Raises:
@@ -203,7 +204,7 @@ def record_from_bytes(content: bytes, path: str) -> RunRecord:
     return record
 
 
-def items_from_bytes(content: bytes, path: str) -> list[ItemResult]:
+def items_from_bytes(content: bytes, path: str) -> list[ItemScore]:
     """The items of a file `<hash>.json.gz`.
 
     Raises:
@@ -211,7 +212,7 @@ def items_from_bytes(content: bytes, path: str) -> list[ItemResult]:
     """
     try:
         # Once for all items rather than one by one: a large leaderboard reads millions of them.
-        found = [ItemResult(*_FIELDS(entry)) for entry in json.loads(gzip.decompress(content))]
+        found = [ItemScore(*_FIELDS(entry)) for entry in json.loads(gzip.decompress(content))]
         items, scores, kinds = (set(map(type, column)) for column in zip(*found, strict=True)) if found else [set()] * 3
         if not (items | kinds <= {str} and scores <= {float, int}):
             raise TypeError("an item without text for its name and kind or without a number for its score")
@@ -228,7 +229,7 @@ def _move_aside_if_unreadable(path: Path) -> None:
         os.replace(path, path.with_name(f"{path.name}.unreadable"))
 
 
-def _items_to_bytes(items: Iterable[ItemResult], run_hash: str) -> bytes:
+def _items_to_bytes(items: Iterable[ItemScore], run_hash: str) -> bytes:
     entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
     if not entries:
         return b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.statistics.paired import ItemsOf
 from results.store.serialise import RecordError
 from results.store.store import RecordSource, Unreadable
@@ -43,7 +43,7 @@ def gather(source: RecordSource, command: str = "python -m benchmark leaderboard
 
 
 def _telling(items: ItemsOf, unreadable: list[Unreadable]) -> ItemsOf:
-    def read(run_hash: str) -> list[ItemResult]:
+    def read(run_hash: str) -> list[ItemScore]:
         try:
             return list(items(run_hash))
         except RecordError as error:

@@ -58,8 +58,8 @@ class DatasetInfo:
         return source
 
 
-def open_source(data: str, need: Need, **options: Any) -> ClipSource:
-    """The clips behind a task's option `data`.
+def open_source(data: str | ClipSource, need: Need, **options: Any) -> ClipSource:
+    """The clips behind a task's option `data`; a source is what it is, whatever the options.
 
     A name (`synthetic`, or that of a published data set, which then is known by its sizes alone) comes before a folder
     of that name. Folders and files are what the first data set that can answer takes them for, else the last such.
@@ -70,6 +70,8 @@ def open_source(data: str, need: Need, **options: Any) -> ClipSource:
     Raises:
         UserError: files that are missing or malformed, or an option that means nothing for this data.
     """
+    if isinstance(data, ClipSource):
+        return data
     able = [dataset for dataset in DATASETS if need in dataset.readers]
     named = next((dataset for dataset in able if dataset.name == data), None)
     if named and need in named.published:

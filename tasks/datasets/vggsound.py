@@ -59,6 +59,7 @@ class VggSoundFolder(ClipSource):
     """
 
     version = 1
+    seconds = float(SECONDS)
 
     def __init__(self, data: str | Path, side: int = 224, allow_missing: bool = False) -> None:
         self.root, self.side = find_data_root(data, "vggsound"), side

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from results.record import Failure, ItemResult, Parameters, RunRecord
+from registry.vocabulary import ItemScore
+from results.record import Failure, Parameters, RunRecord
 
 
 def make_record(**changes: Any) -> RunRecord:
@@ -40,7 +41,7 @@ def make_record(**changes: Any) -> RunRecord:
     return RunRecord(**(named | values))
 
 
-def plausible_grid(seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[list[RunRecord], dict[str, list[ItemResult]]]:
+def plausible_grid(seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[list[RunRecord], dict[str, list[ItemScore]]]:
     """Three tasks, three backbones, four adapters: invented numbers of a believable shape, and their items."""
     generator = np.random.default_rng(7)
     tasks = {"avqa": ("answer_accuracy", 46, 9_000), "event_localisation": ("segment_accuracy", 60, 1_500)}
@@ -71,7 +72,7 @@ def plausible_grid(seeds: tuple[int, ...] = (0, 1, 2)) -> tuple[list[RunRecord],
                         train_seconds=15.0 + size / 1000,
                     )
                     records.append(record)
-                    items[record.hash] = [ItemResult(f"clip{i}", float(hit)) for i, hit in enumerate(hits)]
+                    items[record.hash] = [ItemScore(f"clip{i}", float(hit)) for i, hit in enumerate(hits)]
     assert all(math.isfinite(record.scores[record.primary_metric]) for record in records)
     return records, items
 
@@ -82,5 +83,5 @@ def record() -> Callable[..., RunRecord]:
 
 
 @pytest.fixture(scope="session")
-def grid() -> tuple[list[RunRecord], dict[str, list[ItemResult]]]:
+def grid() -> tuple[list[RunRecord], dict[str, list[ItemScore]]]:
     return plausible_grid()

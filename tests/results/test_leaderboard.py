@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from registry.vocabulary import ItemScore
 from results import leaderboard, outputs
 from results.leaderboard import KEPT, refresh, write
 from results.outputs import make
-from results.record import Failure, ItemResult, Parameters
+from results.record import Failure, Parameters
 from results.render.csv import to_csv
 from results.store.store import Store
 from results.table.build import build
@@ -153,7 +154,7 @@ def test_each_board_has_a_front_of_its_own(record) -> None:
 def test_intervals_come_from_the_items(record) -> None:
     runs = [record(), record(adapter="lavish")]
     answers = {runs[0].hash: [0.0, 1.0] * 50, runs[1].hash: [0.5, 1.0] * 50}
-    items = {key: [ItemResult(str(i), score) for i, score in enumerate(scores)] for key, scores in answers.items()}
+    items = {key: [ItemScore(str(i), score) for i, score in enumerate(scores)] for key, scores in answers.items()}
     better, probe = build(runs, items.__getitem__)
     assert probe.score.interval == pytest.approx(100 * 1.96 * 0.5 / 10, rel=0.1)
     assert better.comparison.gain_interval == pytest.approx(100 * 1.96 * 0.25 / 10, rel=0.1)
@@ -170,7 +171,7 @@ def test_the_order_of_the_records_does_not_matter(record, order: random.Random) 
         for backbone in ("tiny_vit", "tiny_swin")
     ]
     records += [record(seed=4, status="failed", data=None), record(task="retrieval", status="failed")]
-    items = {run.hash: [ItemResult(str(i), (i * run.seed % 3) / 2) for i in range(9)] for run in records}
+    items = {run.hash: [ItemScore(str(i), (i * run.seed % 3) / 2) for i in range(9)] for run in records}
 
     def table(runs):
         return to_csv(build(runs, items.__getitem__)).encode()
@@ -204,11 +205,19 @@ def test_every_column_is_documented_in_order() -> None:
     assert documented == list(COLUMNS)
 
 
+def _written(path: Path, words: str) -> Path:
+    path.write_text(words)
+    return path
+
+
 @pytest.fixture
 def made(tmp_path, record, monkeypatch):
-    """A store with its leaderboard, and how often the files were made since."""
+    """A store with its leaderboard, and how often the files were made since. What takes seconds to draw is words."""
+    drawn = [tmp_path / "tradeoff.png", tmp_path / "tradeoff.svg"]
+    monkeypatch.setattr(outputs, "draw_tradeoff", lambda rows, output: [_written(path, repr(rows)) for path in drawn])
+    monkeypatch.setitem(outputs.RENDERERS, "leaderboard.html", lambda board: repr(board.rows))
     store = Store(tmp_path)
-    store.write(record(), [ItemResult("clip1", 1.0)])
+    store.write(record(), [ItemScore("clip1", 1.0)])
     summary = refresh(tmp_path, store)
     times: list[str] = []
     monkeypatch.setattr(outputs, "make", lambda *words: times.append("made") or make(*words))

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from benchmark.__main__ import main
-from results.record import ItemResult, Parameters, RunRecord
+from registry.vocabulary import ItemScore
+from results.record import Parameters, RunRecord
 from results.store.store import Store
 
 
-def run_of(adapter: str, seed: int, right: int, **changes) -> tuple[RunRecord, list[ItemResult]]:
+def run_of(adapter: str, seed: int, right: int, **changes) -> tuple[RunRecord, list[ItemScore]]:
     record = RunRecord(
         hash=f"{adapter[:3]}{seed}{len(changes)}",
         slug=f"vit-{adapter}-{seed}",
@@ -32,7 +33,7 @@ def run_of(adapter: str, seed: int, right: int, **changes) -> tuple[RunRecord, l
         scores={"accuracy": 12.5 * right},
         parameters=Parameters(1000, 10, 5),
     )
-    items = [ItemResult(f"q{i}", float(i < right), "sight" if i % 2 else "sound") for i in range(8)]
+    items = [ItemScore(f"q{i}", float(i < right), "sight" if i % 2 else "sound") for i in range(8)]
     return replace(record, **changes), items
 
 

@@ -13,7 +13,21 @@ from queued_cells import cell
 from benchmark.__main__ import main
 from benchmark.launch.plan import Plan, write_plan
 
-VERBS = ("run", "list", "describe", "profile", "leaderboard", "compare", "status", "pretrain", "data", "verify")
+VERBS = (
+    "run",
+    "list",
+    "describe",
+    "profile",
+    "leaderboard",
+    "compare",
+    "status",
+    "pretrain",
+    "data",
+    "verify",
+    "push",
+    "pull",
+    "doctor",
+)
 
 
 def one_error_line(capsys) -> str:

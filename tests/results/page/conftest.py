@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.vocabulary import ItemScore
 from results.page.build import to_html
-from results.record import ItemResult, RunRecord, SingleClip
+from results.record import RunRecord, SingleClip
 from results.render.csv import to_csv
 from results.store.store import Store
 from results.table.gather import Leaderboard, gather
@@ -26,7 +27,7 @@ def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     for record in records:
         store.write(_furnished(record), [i._replace(kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])])
     first = records[0]
-    store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemResult("clip0", 1.0)])
+    store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemScore("clip0", 1.0)])
     store.write(replace(first, adapter=HOSTILE, labels=[*first.labels, HOSTILE], hash="hostile"))
     return gather(store, f"python -m benchmark leaderboard --output {folder} # {HOSTILE}")
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.render.comparison import show_comparison
 from results.table.build import build
 from results.table.compare import compare_rows
@@ -15,7 +15,7 @@ def shown(record, seeds: int, changes: dict) -> str:
     runs = [record(seed=seed) for seed in range(seeds)]
     better = [record(adapter="lavish", seed=seed, scores={"accuracy": 75.0}, **changes) for seed in range(seeds)]
     right = dict.fromkeys((run.hash for run in runs), 2) | dict.fromkeys((run.hash for run in better), 6)
-    items = {key: [ItemResult(f"q{i}", float(i < n)) for i in range(8)] for key, n in right.items()}
+    items = {key: [ItemScore(f"q{i}", float(i < n)) for i in range(8)] for key, n in right.items()}
     console = Console(width=140, record=True, file=io.StringIO())
     rows = build([*runs, *better])
     show_comparison(compare_rows(rows, items.__getitem__, "tiny_vit/lavish", "tiny_vit/linear_probe"), console)

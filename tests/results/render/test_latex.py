@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.render.latex import escaped, to_latex
 from results.table.build import build
 from results.table.published import published_for
@@ -12,7 +12,7 @@ from results.table.published import published_for
 
 def test_a_table_for_each_board(record) -> None:
     runs = [record(adapter=adapter, seed=seed) for adapter in ("linear_probe", "a_b(x=0.5)") for seed in (0, 1)]
-    items = {run.hash: [ItemResult(str(i), i % 2) for i in range(9)] for run in runs}
+    items = {run.hash: [ItemScore(str(i), i % 2) for i in range(9)] for run in runs}
     rows = build([*runs, record(task="retrieval")], lambda run_hash: items.get(run_hash, []))
     text = to_latex(rows, published_for(rows))
     assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 2 + 3

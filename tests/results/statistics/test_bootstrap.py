@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.statistics.bootstrap import interval, mean, paired_difference, score_matrix, std
 
 
@@ -14,7 +14,7 @@ def test_mean_and_std_by_hand() -> None:
 
 
 def test_items_are_matched_by_name_and_kind() -> None:
-    first = [ItemResult("a", 0.1), ItemResult("b", 0.2), ItemResult("a", 0.3, "audio to visual")]
+    first = [ItemScore("a", 0.1), ItemScore("b", 0.2), ItemScore("a", 0.3, "audio to visual")]
     matrix = score_matrix([first, first[::-1]])
     assert matrix is not None
     np.testing.assert_array_equal(matrix, [[0.1, 0.3, 0.2]] * 2)
@@ -25,9 +25,9 @@ def test_items_are_matched_by_name_and_kind() -> None:
     [
         [],
         [[]],
-        [[ItemResult("a", 1.0)], [ItemResult("b", 1.0)]],
-        [[ItemResult("a", 1.0)], []],
-        [[ItemResult("a", 1.0), ItemResult("a", 0.0)]],
+        [[ItemScore("a", 1.0)], [ItemScore("b", 1.0)]],
+        [[ItemScore("a", 1.0)], []],
+        [[ItemScore("a", 1.0), ItemScore("a", 0.0)]],
     ],
 )
 def test_items_that_do_not_match_have_no_matrix(runs) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.statistics.paired import compare, paired_scores
 
 
@@ -10,7 +10,7 @@ def scores(record, rights: dict[int, int]):
     """Of one run a seed that gets the first so many of four items right; even items are `sight`."""
     runs = [record(seed=seed, hash=f"s{seed}_{right}") for seed, right in rights.items()]
     items = {
-        run.hash: [ItemResult(f"q{i}", float(i < right), ("sight", "sound")[i % 2]) for i in range(4)]
+        run.hash: [ItemScore(f"q{i}", float(i < right), ("sight", "sound")[i % 2]) for i in range(4)]
         for run, right in zip(runs, rights.values(), strict=True)
     }
     return paired_scores(runs, items.__getitem__)
@@ -31,5 +31,5 @@ def test_the_breakdown_by_kind(record) -> None:
 
 def test_runs_on_other_items_have_no_common_scores(record) -> None:
     runs = [record(), record(seed=1)]
-    items = {runs[0].hash: [ItemResult("a", 1.0)], runs[1].hash: [ItemResult("b", 1.0)]}
+    items = {runs[0].hash: [ItemScore("a", 1.0)], runs[1].hash: [ItemScore("b", 1.0)]}
     assert paired_scores(runs, items.__getitem__) is None

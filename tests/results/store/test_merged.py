@@ -8,8 +8,8 @@ import fsspec
 import pytest
 
 from registry.errors import UserError
+from registry.vocabulary import ItemScore
 from results.leaderboard import write
-from results.record import ItemResult
 from results.store.merged import Merged, open_store
 from results.store.remote import RemoteStore
 from results.store.store import Store
@@ -18,7 +18,7 @@ from results.table.coverage import coverage
 from results.table.differences import kept_apart
 from results.table.gather import gather
 
-ITEMS = [ItemResult("clip1", 1.0, "counting"), ItemResult("clip2", 0.0, "counting")]
+ITEMS = [ItemScore("clip1", 1.0, "counting"), ItemScore("clip2", 0.0, "counting")]
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from registry.errors import UserError
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.store.files import write_atomically
 from results.store.serialise import RecordError
 from results.store.store import Store
 
-ITEMS = [ItemResult("clip1", 1.0, "counting"), ItemResult("clip2", 0.25, "")]
+ITEMS = [ItemScore("clip1", 1.0, "counting"), ItemScore("clip2", 0.25, "")]
 
 
 def test_records_and_items_come_back(tmp_path, record) -> None:

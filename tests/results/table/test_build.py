@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from results.record import ItemResult, Parameters
+from registry.vocabulary import ItemScore
+from results.record import Parameters
 from results.table.build import build
 from results.table.row import Row
 
@@ -26,7 +27,7 @@ def world(record, levels: dict[str, list[list[float]]]):
             )
             runs.append(run)
             kinds = ("sight", "sound")
-            items[run.hash] = [ItemResult(f"clip{i}", score, kinds[i % 2]) for i, score in enumerate(scores)]
+            items[run.hash] = [ItemScore(f"clip{i}", score, kinds[i % 2]) for i, score in enumerate(scores)]
     return runs, items
 
 
@@ -88,7 +89,7 @@ def test_fronts_of_memory_and_within_intervals(record) -> None:
         record(adapter="even", peak_memory_mb=200.0, parameters=large),
         record(adapter="unknown", peak_memory_mb=None, parameters=None),
     ]
-    items = {run.hash: [ItemResult(str(i), float(i % 2)) for i in range(10)] for run in runs}
+    items = {run.hash: [ItemScore(str(i), float(i % 2)) for i in range(10)] for run in runs}
     rows = {row.adapter: row for row in build(runs, items.__getitem__)}
     assert (rows["even"].fronts.pareto, rows["even"].fronts.pareto_memory) == (False, True)
     assert rows["even"].fronts.pareto_within_interval

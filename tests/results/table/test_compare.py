@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from registry.errors import UserError
-from results.record import ItemResult
+from registry.vocabulary import ItemScore
 from results.table.build import build
 from results.table.compare import OVERALL, compare_rows
 from results.table.naming import RowName, find
@@ -16,7 +16,7 @@ def world(record):
         for seed in (0, 1):
             run = record(adapter=adapter, seed=seed, scores={"accuracy": 12.5 * right})
             runs.append(run)
-            items[run.hash] = [ItemResult(f"q{i}", float(i < right), "sight" if i < 4 else "sound") for i in range(8)]
+            items[run.hash] = [ItemScore(f"q{i}", float(i < right), "sight" if i < 4 else "sound") for i in range(8)]
     lone = record(task="retrieval", adapter="linear_probe")
     return [*runs, lone], {**items, lone.hash: []}
 

@@ -7,8 +7,8 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from adapters.contract import encode, perturbed
-from adapters.lora import Lora
 from adapters.toy import ToyBackbone
+from adapters.unimodal.lora import Lora
 from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, square_sound
 from registry.errors import UserError

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 
-from adapters.adaptformer import AdaptFormer
 from adapters.contract import encode, perturbed
-from adapters.deep_prompts import DeepPrompts
 from adapters.toy import ToyBackbone
+from adapters.unimodal.adaptformer import AdaptFormer
+from adapters.unimodal.deep_prompts import DeepPrompts
 from backbones.families.vit import read_vit
 from backbones.pictures import PictureSpec, square_sound
 from registry.errors import UserError
