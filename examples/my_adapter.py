@@ -1,8 +1,4 @@
-"""Your own adapter, whole: sight and sound tell each other which channels matter.
-
-Each modality is summed up in a few numbers for each second, both summaries are added, and every channel of either
-stream is turned up or down by them (squeeze and excitation, arXiv 1709.01507, across modalities: arXiv 1911.08670).
-"""
+"""Sight and sound tell each other which channels matter: squeeze and excitation (arXiv 1709.01507) across both."""
 
 import torch.nn.functional as F
 from torch import nn

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 TUTORIALS = [
     ROOT / "docs" / "tutorials" / f"{name}.md"
-    for name in ("first_grid", "your_adapter", "your_backbone", "your_task", "your_data")
+    for name in ("first_grid", "your_adapter", "your_backbone", "your_task", "your_data", "from_python")
 ]
 
 
@@ -27,5 +27,5 @@ def test_every_tutorial_is_played() -> None:
 
 @pytest.mark.parametrize("page", [README, *TUTORIALS], ids=lambda page: page.stem)
 def test_the_page_runs_from_top_to_bottom(page: Path, folder: Path) -> None:
-    assert any(block.language == "shell" for block in blocks(page))
+    assert any(block.language in {"shell", "python"} for block in blocks(page))
     play(page, folder)
