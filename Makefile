@@ -28,7 +28,7 @@ test-wheel: install
 test-browser: install
 	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser,docs]'
 	$(RUN) -m pytest -m browser
 
 check: install

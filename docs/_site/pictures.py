@@ -158,11 +158,11 @@ def stg_cma() -> Picture:
             p.words(x + 90, 148, f"codes attend to\nthe partner's, × gate:\n{scope}", soft=True, size=11)
         else:
             p.words(x + 120, 148, "each position by itself,\nsight and sound apart", soft=True, size=11)
-    p.words(430, 278, "temporal: x + up(…)      spatial and global: x + frozen output + up(…)", soft=True, size=12)
+    p.words(430, 278, "temporal: x + up(…);  spatial and global: x + frozen output + up(…)", soft=True, size=12)
     p.words(
         430,
         306,
-        "gates and every `up` start at zero: the first forward pass is the frozen backbone's",
+        "gates and every up-projection start at zero: the first forward pass is the frozen backbone's",
         soft=True,
         size=12,
     )
