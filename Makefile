@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test test-wheel test-browser check format clean
+.PHONY: install grid test test-wheel test-browser check docs format clean
 
 install: $(VENV)/.installed
 
@@ -28,13 +28,18 @@ test-wheel: install
 test-browser: install
 	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser,docs]'
 	$(RUN) -m pytest -m browser
 
 check: install
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+# The documentation in build/site: strict, so that a broken link, an orphan page or a picture out of date fails.
+docs: install
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 format: install
 	$(RUN) -m ruff check --fix .

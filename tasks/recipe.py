@@ -162,7 +162,7 @@ def _read(name: str, kind: Any, value: Any) -> Any:
 
 
 # The training numbers of the papers. STG-CMA trained in fp16; bfloat16 stands in for it. What belongs to head, adapter,
-# backbone or data is an option of theirs, see docs/recipes.md.
+# backbone or data is an option of theirs, see docs/how_to/reproduce_a_paper.md.
 
 STG_CMA_AVE = Recipe(
     epochs=20,

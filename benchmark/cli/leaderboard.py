@@ -20,7 +20,7 @@ DETAILS = """\
 Writes leaderboard.csv, .md, .tex, .html (one file, opens from disk without a network) and the trade-off pictures into
 --output. Records are read from there too; --store reads them from elsewhere, and --merge adds those of other machines.
 Runs of one name that differ in data, recipe, protocol, weights or versions stay in rows of their own, and what was kept
-apart is said with the reason. See docs/leaderboard.md and docs/reading_the_leaderboard.md."""
+apart is said with the reason. See docs/how_to/read_the_leaderboard.md."""
 EXAMPLES = """\
 leaderboard
 leaderboard --output runs/all --merge runs/machine1 runs/machine2

@@ -62,7 +62,8 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
-        "(docs/recipes.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, are a run each",
+        "(docs/how_to/reproduce_a_paper.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, "
+        "are a run each",
     )  # fmt: skip
     parser.add_argument(
         "--protocol", choices=["validation", "paper"], default="validation",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,14 +88,18 @@ def record_bytes(item: Item) -> int:
 
 
 def _reader(field: Field, start: int) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """A field's path, and how its tensor is had from a record, (bytes,) uint8."""
-    end, dtype, repeats = start + field.bytes, getattr(torch, field.dtype), field.shape != field.stored
+    """A field's path, and how its tensor is had from a record, (bytes,) uint8; loaders pass it to their processes."""
+    shape = field.shape if field.shape != field.stored else None
+    return field.name, partial(
+        _read, slice(start, start + field.bytes), getattr(torch, field.dtype), field.stored, shape
+    )
 
-    def read(record: Tensor) -> Tensor:
-        values = record[start:end].view(dtype).view(field.stored)
-        return values.expand(field.shape) if repeats else values
 
-    return field.name, read
+def _read(
+    place: slice, dtype: torch.dtype, stored: tuple[int, ...], repeated: tuple[int, ...] | None, record: Tensor
+) -> Tensor:
+    values = record[place].view(dtype).view(stored)
+    return values if repeated is None else values.expand(repeated)
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
