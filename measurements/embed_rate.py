@@ -1,6 +1,6 @@
 """How fast `embed` is beside the forward pass alone, and whether its memory grows: one process, one run.
 
-    python measurements/embed_rate.py                       # 1000 clips of a second, ViT-B of random weights
+    python measurements/embed_rate.py                       # 1000 clips of a second, ViT-Ti/16 of random weights
     python measurements/embed_rate.py --clips 40 --backbone tiny_vit
 
 The forward pass alone works on decoded clips of one batch again and again, in the same process, before and after; the
@@ -16,6 +16,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ FRAMES, RATE, SIDE = 16, 16, 128
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=1000)
-    parser.add_argument("--backbone", default="vit_base(weights='none')")
+    parser.add_argument("--backbone", default="vit(model='vit_tiny_patch16_224', weights='none')")
     parser.add_argument("--adapter", default="lora")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--workers", type=int, default=1)
@@ -73,7 +74,7 @@ def trained(backbone: str, adapter: str) -> TrainedModel:
     model = build_model(*parts, task, seed=0, precision="fp32")
     facts: dict[str, Any] = {"hash": "0", "seed": 0, "recipe": {}, "protocol": "validation", "data": None}
     names = {"backbone": backbone, "adapter": adapter, "task": "retrieval", "weights": {}, "tensors_sha256": ""}
-    described = facts_of_model(task, model)
+    described = replace(facts_of_model(task, model), segments=1, seconds=1.0)
     return TrainedModel(KeptConfig(**names, **facts, model=described), task, model.eval())
 
 

@@ -116,8 +116,8 @@ class TrainedModel:
 
     def predict_each(self, sources: Iterable[str | Path], question: str | None = None) -> Iterator[Prediction]:
         """As `predict`, of every clip that the sources hold, one after the other."""
-        clips = find_clips(sources)
         encode_question(question, self.config.model)
+        clips = find_clips(sources)
         return (self._predict(clip, question) for clip in clips)
 
     def embed(
