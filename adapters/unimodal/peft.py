@@ -141,9 +141,9 @@ class _Lent(nn.Linear):
         self.weight, self.bias = linear.weight, linear.bias
         self.x, self.result = x, multiply(x, self.weight, self.bias)
 
-    def forward(self, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    def forward(self, input: Tensor, *_: Any, **__: Any) -> Tensor:
         # Some methods change what goes in, others what comes out.
-        return (self.result if x is self.x else multiply(x, self.weight, self.bias)).float()
+        return (self.result if input is self.x else multiply(input, self.weight, self.bias)).float()
 
 
 def _change(layer: nn.Module, linear: nn.Linear, x: Tensor) -> Tensor:
