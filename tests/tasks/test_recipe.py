@@ -15,8 +15,8 @@ STG = {"beta1": 0.95, "beta2": 0.999, "weight_decay": 5e-7, "decayed": "all", "e
 LAVISH = {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "patience": 5, "warmup_epochs": 0.0, "precision": "fp32",
           "mixup": 0.0, "average_from": 0, "clip_norm": 0.0, "quirk": "none"}  # fmt: skip
 STG_CMA_AVS = {"epochs": 20, "batch_size": 2, "adapter_lr": 3e-4, "head_lr": 3e-4, "schedule": "cosine",
-               "final_lr": 2e-5, "warmup_epochs": 5.0, "warmup_start": "zero", "optimizer": "adam", "beta1": 0.95, "weight_decay": 5e-7,
-               "decayed": "all", "average_from": 0, "mixup": 0.0, "precision": "fp32"}  # fmt: skip
+               "final_lr": 2e-5, "warmup_epochs": 5.0, "warmup_start": "zero", "optimizer": "adam", "beta1": 0.95,
+               "weight_decay": 5e-7, "decayed": "all", "average_from": 0, "precision": "fp32"}  # fmt: skip
 LAVISH_AVS = {"epochs": 30, "batch_size": 4, "adapter_lr": 1e-4, "head_lr": 1e-4, "schedule": "constant",
               "warmup_epochs": 0.0, "optimizer": "adam", "beta1": 0.9, "weight_decay": 0.0, "patience": 0,
               "average_from": 0, "precision": "fp32"}  # fmt: skip
