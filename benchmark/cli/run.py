@@ -11,7 +11,7 @@ from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
 from benchmark.grid.cell import Cell
-from benchmark.grid.grid import Grid, narrow
+from benchmark.grid.grid import EMBEDDED, Grid, narrow
 from benchmark.grid.spec import ROLES
 from benchmark.launch.launcher import Launcher, Observer
 from benchmark.launch.placement import Placement
@@ -26,7 +26,6 @@ from results.render.format import counted
 from results.store.store import Store
 
 INTERRUPTED = 130
-EMBEDDED = "the embedded grid"
 DETAILS = """\
 The grid file is TOML: lists of backbones, adapters and tasks, seeds, a [recipe] table and [[override]] tables that
 change the recipe of the cells named by their backbone, adapter or task. Without a file, the embedded grid is run.
@@ -51,8 +50,10 @@ run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "run", act, examples=EXAMPLES, details=DETAILS)
     parser.add_argument(
-        "--grid", nargs="?", const=EMBEDDED, metavar="FILE.toml", help="every combination of a grid file's components"
-    )
+        "--grid", nargs="?", const=EMBEDDED[0], metavar="FILE.toml",
+        help=f"every combination of a grid file's components, or of an embedded grid: {', '.join(EMBEDDED)} (default: "
+        f"{EMBEDDED[0]})",
+    )  # fmt: skip
     add_cell(parser, required=False)
     for kind in ("backbones", "adapters", "tasks"):
         parser.add_argument(f"--{kind}", metavar="A,B", help=f"narrow the grid to these {kind}")
@@ -111,7 +112,7 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
     if arguments.grid is not None:
         if given:
             raise UserError(f"--grid and --{given[0]} exclude each other; write --grid --{given[0]}s to narrow a grid.")
-        return Grid.embedded() if arguments.grid is EMBEDDED else Grid.load(arguments.grid)
+        return Grid.asked(arguments.grid)
     if missing := [f"--{role}" for role in single if role not in given]:
         lacking = f"one cell also needs {' and '.join(missing)}" if given else "nothing to run"
         raise UserError(f"{lacking}; write --grid, or --backbone X --adapter Y --task Z.")

@@ -20,6 +20,9 @@ from registry import Component, UserError
 from registry.errors import unknown
 from tasks.recipe import PRESET, Recipe
 
+EMBEDDED = ("embedded", "segmentation")
+"""Names of the grids that ship with the package, the default one first."""
+
 _LISTS = ("backbones", "adapters", "tasks")
 _KEYS = (*_LISTS, "seeds", "recipe", "override")
 
@@ -65,10 +68,23 @@ class Grid:
             raise UserError(f"grid file {path}: {error}") from None
 
     @classmethod
-    def embedded(cls) -> Grid:
-        """The default grid, which ships with the package."""
-        with resources.as_file(resources.files("benchmark") / "grid" / "embedded.toml") as path:
+    def embedded(cls, name: str = "embedded") -> Grid:
+        """A grid that ships with the package, see `EMBEDDED`; without a name the default one."""
+        with resources.as_file(resources.files("benchmark") / "grid" / f"{name}.toml") as path:
             return cls.load(path)
+
+    @classmethod
+    def asked(cls, text: str) -> Grid:
+        """The embedded grid of this name, else a grid file.
+
+        Raises:
+            UserError: see `load`; or neither a name nor a file.
+        """
+        if text in EMBEDDED:
+            return cls.embedded(text)
+        if not Path(text).suffix and not Path(text).exists():
+            raise unknown("grid", text, EMBEDDED)
+        return cls.load(text)
 
     @classmethod
     def _from_tables(cls, tables: dict[str, Any]) -> Grid:

@@ -147,3 +147,16 @@ def test_seeds_that_are_refused(seeds: Any) -> None:
 def test_the_embedded_grid_is_three_by_three_by_three() -> None:
     grid = Grid.embedded()
     assert (len(grid.backbones), len(grid.adapters), len(grid.tasks), grid.seeds) == (3, 3, 3, (0,))
+
+
+def test_embedded_grids_are_asked_for_by_name() -> None:
+    assert Grid.asked("embedded") == Grid.embedded()
+    grid = Grid.asked("segmentation")
+    assert (len(grid.backbones), len(grid.adapters), len(grid.tasks)) == (3, 4, 2)
+    assert {task.name for task in grid.tasks} == {"segmentation"}
+    with pytest.raises(UserError, match="segmentation"):
+        Grid.asked("segmentatoin")
+
+
+def test_a_file_is_still_a_file(tmp_path: Path) -> None:
+    assert Grid.asked(str(write(tmp_path, "seeds = [4]"))).seeds == (4,)
