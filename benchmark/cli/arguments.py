@@ -28,6 +28,7 @@ SUMMARIES = {
     "status": "show which cells of the last grid are done, failed, running or waiting",
     "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
     "data": "verify, prepare or write data sets",
+    "weights": "convert a file of weights into timm's names as safetensors",
     "verify": "compare our models with tensors recorded from the official implementations",
     "search": "find clips by the sight or the sound of another",
     "push": "publish a trained adapter on the Hugging Face hub",
