@@ -19,6 +19,7 @@ SUMMARIES = {
     "profile": "measure time, memory and the share of the machine's rate that a cell reaches",
     "leaderboard": "rebuild the leaderboard from the records",
     "compare": "compare rows of the leaderboard over the seeds and items that they share",
+    "export": "write rows for other programs and sites, or the schema of records",
     "status": "show which cells of the last grid are done, failed, running or waiting",
     "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
     "data": "verify, prepare or write data sets",

@@ -57,6 +57,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--keep-checkpoints", action="store_true", help="leave best.safetensors and checkpoints of completed cells"
     )
     parser.add_argument(
+        "--no-probabilities", action="store_true",
+        help="keep the answers of test items without their probabilities, which calibration needs (answers/)",
+    )  # fmt: skip
+    parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
         help="local: this machine; slurm: submit an array and exit; ray: a Ray cluster (default: local)",
     )  # fmt: skip
@@ -141,6 +145,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.timeout,
         arguments.keep_checkpoints,
         arguments.workers,
+        not arguments.no_probabilities,
     )
 
 

@@ -28,6 +28,7 @@ from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
 from registry.errors import UserError
 from registry.plugins import load_plugins
+from registry.vocabulary import ScoredItems
 from results.record import Failure
 from results.store.files import OutputError
 from results.store.serialise import RecordError
@@ -85,7 +86,8 @@ def _attempt(
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "micro_batches": micro_batches, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, versions=dict(job.cell.versions))
-        store.write(record, items)
+        answers = items.answers if isinstance(items, ScoredItems) else None
+        store.write(record, items, answers=answers, with_probabilities=job.keep_probabilities)
     except OutputError:
         raise
     except RecordError as error:

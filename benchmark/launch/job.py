@@ -52,6 +52,8 @@ class Job:
     plugins: tuple[str, ...] = ()
     keep_checkpoints: bool = False
     """Whether the best state and the last checkpoints stay when the cell is completed."""
+    keep_probabilities: bool = True
+    """Whether the probabilities of every test item stay, see `results.store.answers`."""
     train: Train | None = None
     """None is `benchmark.train.train.train`."""
     processes: int = 1
