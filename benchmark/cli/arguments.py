@@ -23,6 +23,7 @@ SUMMARIES = {
     "profile": "measure time, memory and the share of the machine's rate that a cell reaches",
     "leaderboard": "rebuild the leaderboard from the records",
     "compare": "compare rows of the leaderboard over the seeds and items that they share",
+    "export": "write rows for other programs and sites, or the schema of records",
     "predict": "say what a trained model hears and sees in videos",
     "embed": "write what a trained model makes of videos, a vector for each side of each clip",
     "status": "show which cells of the last grid are done, failed, running or waiting",
