@@ -22,7 +22,7 @@ from backbones.families.hub import PROBE_SECONDS, hub_answers
 from benchmark.kept.folder import CARD, CONFIG, LARGEST_CONFIG, TENSORS, read_folder_config
 from benchmark.runtime.tensor_digest import tensors_sha256
 from registry.errors import UserError
-from results.render.format import count
+from results.render.format import byte_count
 from results.store.files import unwritable
 
 LARGEST = {CONFIG: LARGEST_CONFIG, TENSORS: 8 * 2**30, CARD: 2**20}
@@ -172,9 +172,8 @@ def _check_tensors(path: Path, expected: str) -> None:
 
 def _check_size(repository: str, name: str, size: int) -> None:
     if size > LARGEST[name]:
-        raise UserError(
-            f"{name} of {repository} has {count(size)}B, expected {count(LARGEST[name])}B at most; it is not used."
-        )
+        most = byte_count(LARGEST[name])
+        raise UserError(f"{name} of {repository} has {byte_count(size)}, expected {most} at most; it is not used.")
 
 
 def _reach(doing: str) -> None:

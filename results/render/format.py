@@ -19,6 +19,14 @@ def count(value: float | None) -> str:
     return f"{value:.0f}"
 
 
+def byte_count(value: float | None) -> str:
+    """987 B, 12.3 kB, 1.2 MB."""
+    if value is None:
+        return UNKNOWN
+    text = count(value)
+    return f"{text} B" if text[-1].isdigit() else f"{text}B"
+
+
 def counted(many: int, noun: str) -> str:
     """A number of things: 1 cell, 2 cells."""
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"

@@ -152,7 +152,7 @@ class TestPull:
     def test_nor_is_one_used_that_turns_out_so(self, published: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(LARGEST, "README.md", 10)
         published.said_sizes["README.md"] = 5
-        with pytest.raises(UserError, match=r"README\.md of .* expected 10B at most"):
+        with pytest.raises(UserError, match=r"README\.md of .* expected 10 B at most"):
             pull(NAME)
 
     def test_a_repository_of_something_else(self, hub: StubHub) -> None:
