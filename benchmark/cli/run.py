@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import benchmark
+import registry
 from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
@@ -20,7 +21,7 @@ from benchmark.launch.queue import extractions_in_words
 from benchmark.launch.schedule import longest_first
 from benchmark.launch.trackers import TRACKERS
 from benchmark.runtime.remembered import names_no_file, recall, remember
-from registry import BACKBONES, Component, UserError, look_up
+from registry import Component, UserError
 from registry.component import option_defaults
 from results.render.format import counted
 from results.store.store import Store
@@ -128,7 +129,7 @@ def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:
 def _is_decided_by_the_code(cell: Cell) -> bool:
     """Whether no file that may change, the user's or the hub's, decides the hash of a cell."""
     spec = cell.spec
-    backbone = {**option_defaults(look_up(BACKBONES, spec.backbone.name)), **spec.backbone.options}
+    backbone = {**option_defaults(registry.look_up(registry.BACKBONES, spec.backbone.name)), **spec.backbone.options}
     declared = not any(version.startswith("file:") for version in cell.versions.values())
     return (
         declared
