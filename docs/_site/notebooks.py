@@ -14,6 +14,8 @@ import jupytext
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("first_grid", "from_python")
 FOLDER = ROOT / "examples" / "notebooks"
+# Without it, a page of shell alone would become a notebook of bash.
+HEADER = "---\njupyter:\n  kernelspec:\n    name: python3\n    display_name: Python 3\n    language: python\n---\n\n"
 CLIPS = "```bash\ntest -d clips || python -m benchmark data sample clips --layout manifest --clips 4\n```\n"
 
 
@@ -26,8 +28,7 @@ def notebook(name: str) -> Any:
     if name != PAGES[0]:
         head, rest = text.split("\n## ", 1)
         text = f"{head}\n{CLIPS}\n## {rest}"
-    made = jupytext.reads(text, fmt="md")
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = jupytext.reads(HEADER + text, fmt="md")
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"
     return made
