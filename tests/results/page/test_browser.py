@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -149,9 +149,10 @@ def test_the_first_look_is_one_task_in_the_order_of_its_scores(browser: Any, row
 @pytest.mark.parametrize("column", ["mean", "trainable_parameters", "peak_memory_mb", "short_backbone"])
 def test_sorting(browser: Any, rows: list[dict[str, str]], column: str) -> None:
     ranked = own(rows, task=TASK)
-    number: Callable[[dict[str, str]], Any] = lambda row: (
-        row[column] if column == "short_backbone" else float(row[column])
-    )  # noqa: E731
+
+    def number(row: dict[str, str]) -> Any:
+        return row[column] if column == "short_backbone" else float(row[column])
+
     falling = column == "mean"
     for reverse, direction in ((falling, "first"), (not falling, "second")):
         sort_by(browser, column)
