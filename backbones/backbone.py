@@ -12,6 +12,7 @@ from backbones.attention import Attention
 from backbones.block import Block
 from backbones.pictures import PictureSpec, SoundPicture
 from backbones.stem import PatchStem
+from registry.errors import UserError
 from registry.vocabulary import Features, Modality, Stage
 
 __all__ = ["Backbone", "PictureSpec", "SoundPicture", "Stage"]
@@ -30,6 +31,7 @@ class Backbone(nn.Module):
         weight_notes: what was chosen or resampled when they were read, in short texts for records.
         classifier: parameters of the pretrained classifier, which is left out here; None where unknown. Kept as
             `classifier_size`.
+        hears_only: the stem takes pictures of one channel, sound's, and no frames.
 
     Raises:
         UserError: the frames or the sound pictures of `picture` do not fit the stem.
@@ -47,12 +49,14 @@ class Backbone(nn.Module):
         weight_files: Mapping[str, str] | None = None,
         weight_notes: Sequence[str] = (),
         classifier: int | None = None,
+        hears_only: bool = False,
     ) -> None:
         super().__init__()
-        stem.check(picture.size, picture.size)
+        if not hears_only:
+            stem.check(picture.size, picture.size)
         stem.check(picture.sound.frames, picture.sound.mel_bands)
-        self.stem, self.blocks = stem, nn.ModuleList(blocks)
-        self.sound_stem = stem.for_sound(picture.sound) if picture.sound.stem == "own" else None
+        self.stem, self.blocks, self.hears_only = stem, nn.ModuleList(blocks), hears_only
+        self.sound_stem = stem.for_sound(picture.sound) if picture.sound.stem == "own" and not hears_only else None
         self.final_norm, self.pool, self.norm_after_pool = final_norm, pool, norm_after_pool
         self.picture = picture
         self.dim: int = self.blocks[-1].dim  # type: ignore[assignment]
@@ -77,7 +81,7 @@ class Backbone(nn.Module):
         rows, columns, channels = self.picture.size, self.picture.size, 3
         if modality == "audio":
             rows, columns = self.picture.sound.frames, self.picture.sound.mel_bands
-            channels = 3 if self.sound_stem is None else 1
+            channels = 1 if self.hears_only or self.sound_stem is not None else 3
         x = self.embed(self.stem.project.weight.new_zeros(1, 1, channels, rows, columns))
         counts = []
         for block in self.blocks:
@@ -101,8 +105,10 @@ class Backbone(nn.Module):
         Pictures of one channel are sound's, where it has a stem of its own.
 
         Raises:
-            UserError: the stem does not take pictures of this size.
+            UserError: the stem does not take pictures of this size, or takes none of frames.
         """
+        if self.hears_only and pictures.shape[2] != 1:
+            raise UserError("this backbone hears and does not see; give the task modality='audio'.")
         stem = self.sound_stem if self.sound_stem is not None and pictures.shape[2] == 1 else self.stem
         return stem(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
 
@@ -143,6 +149,18 @@ class FirstToken(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L, D) -> (N, D)"""
         return tokens[:, 0]
+
+
+class MeanOfFirst(nn.Module):
+    """The mean of the first `count` tokens, as of a class and a distillation token."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, L, D) -> (N, D)"""
+        return tokens[:, : self.count].mean(dim=1)
 
 
 class MeanToken(nn.Module):

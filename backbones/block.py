@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from torch import Tensor, nn
 
@@ -137,7 +137,7 @@ class Block(nn.Module):
         attention, mlp = self.attention, self.mlp
         linear = {"qkv": attention.qkv, "proj": attention.proj, "fc1": mlp.fc1, "fc2": mlp.fc2}[site]
         if isinstance(linear, QueryValueBiasLinear):
-            return linear_of(linear.weight, nn.Parameter(linear.whole_bias(), requires_grad=False))
+            return linear_of(cast(nn.Parameter, linear.weight), nn.Parameter(linear.whole_bias(), requires_grad=False))
         return linear
 
     def group(self, x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ if sys.argv[:1] == ["-m"] and (ours := str(Path(__file__).resolve().parents[1]))
 from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from backbones.families.convert import convert as convert_weights
     from backbones.families.hub import refuse_out_of_reach
     from benchmark.cli.display import display, preparation, screen
     from benchmark.cli.dry_run import show_plan
@@ -87,6 +88,7 @@ _PLACES = {
     "check_builds": "benchmark.model.checks",
     "check_installed": "benchmark.launch.trackers",
     "checked": "benchmark.grid.check",
+    "convert_weights": "backbones.families.convert:convert",
     "count": "benchmark.cost.describe",
     "describe": "benchmark.cost.describe",
     "display": "benchmark.cli.display",

@@ -6,11 +6,13 @@ Shape letters: `B` clips, `T` segments of a clip, `L` tokens of one picture, `D`
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
+
     # Processes that render clips need a word or two of these, and no torch.
     from torch import Tensor
 
@@ -79,3 +81,32 @@ class ItemScore(NamedTuple):
     """In 0..1; the mean over items, times 100, is the task's primary metric."""
     kind: str = ""
     """What breakdowns group by: question type, class or retrieval direction."""
+    group: str = ""
+    """What the item shares with others, an object, a speaker or a recording: such items are no independent evidence.
+    Empty where it stands alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model answered on the test split, kept beside the scores: N labelled things, C classes."""
+
+    levels: dict[str, float] = field(default_factory=dict)
+    """What the primary metric would be without learning, in percent: `chance`, and `majority` for always giving the
+    most frequent label of the split."""
+    classes: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
+    """Name of each labelled thing: a clip, `clip#segment` or `clip#question`; empty where a task has no classes."""
+    labels: np.ndarray | None = None
+    """(N,) numbers of classes"""
+    predicted: np.ndarray | None = None
+    """(N,)"""
+    probabilities: np.ndarray | None = None
+    """(N, C); None where they were not kept."""
+
+
+class ScoredItems(list[ItemScore]):
+    """The scored items of a run, with what was answered on them where the task tells."""
+
+    def __init__(self, items: Iterable[ItemScore] = (), answers: Answers | None = None) -> None:
+        super().__init__(items)
+        self.answers = answers

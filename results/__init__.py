@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from results.export.every_eval_ever import evaluation, file_name, item_lines
+    from results.export.hub import eval_results
+    from results.export.schema import record_schema
     from results.leaderboard import refresh
     from results.render.comparison import show_comparison
     from results.render.console import show, show_coverage
@@ -21,7 +24,12 @@ _PLACES = {
     "compare_rows": "results.table.compare",
     "coverage": "results.table.coverage",
     "harmless": "results.render.csv",
+    "eval_results": "results.export.hub",
+    "evaluation": "results.export.every_eval_ever",
+    "file_name": "results.export.every_eval_ever",
+    "item_lines": "results.export.every_eval_ever",
     "gather": "results.table.gather",
+    "record_schema": "results.export.schema",
     "open_store": "results.store.merged",
     "refresh": "results.leaderboard",
     "show": "results.render.console",

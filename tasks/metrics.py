@@ -16,6 +16,15 @@ def percent(values: np.ndarray | list[float]) -> float:
     return 100.0 * float(np.mean(values))
 
 
+def levels(labels: np.ndarray, classes: int) -> dict[str, float]:
+    """Accuracies without learning, in percent: guessing among all classes, and always giving the most frequent label.
+
+    Args:
+        labels: (N,) numbers of classes, of the split that is scored.
+    """
+    return {"chance": 100.0 / classes, "majority": 100.0 * float(np.bincount(labels).max()) / len(labels)}
+
+
 @dataclass(frozen=True)
 class Ranks:
     """Where the true candidate of each query stands, from 1: between `first` and `last`, as ties break. (N,) each."""

@@ -13,7 +13,18 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
-from registry.vocabulary import Encode, Inputs, ItemScore, Modality, Outputs, Prediction, Split, Stage, Targets
+from registry.vocabulary import (
+    Answers,
+    Encode,
+    Inputs,
+    ItemScore,
+    Modality,
+    Outputs,
+    Prediction,
+    Split,
+    Stage,
+    Targets,
+)
 from tasks.datasets.sample import is_sample
 from tasks.datasets.source import ClipSource
 from tasks.recipe import Recipe
@@ -25,6 +36,8 @@ class Evaluation:
 
     scores: dict[str, float]
     items: list[ItemScore] = field(default_factory=list)
+    answers: Answers | None = None
+    """What was answered, where the task tells."""
 
 
 class Task(ABC):

@@ -55,6 +55,12 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, tuple[list[S
 
 
 def lay_out(layout: str, encoded: dict[Kind, tuple[list[SampleClip], Path]], root: Path) -> Path:
+    if write := LAYOUTS[layout].write:
+        clips = sample_clips(LAYOUTS[layout], CLIPS, SEED)
+        for clip in clips:
+            write(root, clip)
+        LAYOUTS[layout].annotate(root, clips)
+        return root
     clips, media = encoded[LAYOUTS[layout].kind]
     for name in ("videos",) if LAYOUTS[layout].media == "videos" else ("video_frames", "raw_audio"):
         shutil.copytree(media / name, root / name)

@@ -14,6 +14,7 @@ from numpy._core.multiarray import scalar
 from safetensors.torch import load_file
 from torch import Tensor
 
+from backbones.families.onnx_files import FIRST_BYTE, read_onnx
 from backbones.families.torchscript import is_torchscript, read_torchscript
 
 Tensors = dict[str, Tensor]
@@ -53,7 +54,7 @@ class UnusableFileError(ValueError):
 def read_checkpoint(path: Path) -> Tensors:
     """The tensors of one model, by the names that the file gives them.
 
-    Takes safetensors, what `torch.save` writes and TorchScript archives, whatever the file is called.
+    Takes safetensors, what `torch.save` writes, TorchScript archives and ONNX, whatever the file is called.
 
     Raises:
         UnusableFileError: something else, no tensors, or several models of which none is the obvious one.
@@ -68,6 +69,8 @@ def read_checkpoint(path: Path) -> Tensors:
         raise UnusableFileError("it is empty")
     if head[8:9] == b"{":
         return load_file(path)
+    if head[:1] == FIRST_BYTE:
+        return read_onnx(path)
     if is_torchscript(path):
         return read_torchscript(path)
     return _model_of(_load_pickle(path))

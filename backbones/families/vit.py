@@ -74,7 +74,7 @@ def read_vit(
     norm_after_pool = isinstance(model.norm, nn.Identity)
     return Backbone(
         _read_stem(model, positions),
-        [_read_block(block, model.norm_pre if index == 0 else None) for index, block in enumerate(model.blocks)],
+        [read_block(block, model.norm_pre if index == 0 else None) for index, block in enumerate(model.blocks)],
         picture=picture,
         final_norm=model.fc_norm if norm_after_pool else model.norm,
         pool=_read_pool(model),
@@ -98,7 +98,15 @@ def _read_stem(model: Any, policy: str) -> PatchStem:
     return PatchStem(embed.proj, patch_norm=embed.norm, prefix=prefix, positions=positions)
 
 
-def _read_block(block: Any, enter: nn.Module | None) -> Block:
+def read_block(block: Any, enter: nn.Module | None = None) -> Block:
+    """A timm `Block` as a block that shares its parameters.
+
+    Args:
+        enter: what tokens go through before the block.
+
+    Raises:
+        UserError: another kind of block or attention.
+    """
     from timm.layers.attention import Attention as TimmAttention
     from timm.models.vision_transformer import Block as TimmBlock
 

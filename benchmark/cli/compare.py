@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import benchmark
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 DETAILS = """\
 A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name without options stands for the only row of
 that name; /task narrows it to one task, and @digits to one recipe, weights or versions where rows of one name differ.
-Each task that both rows were run on gets a table: all items first, then question types, classes or directions."""
+Each task that both rows were run on gets a table: all items first, then question types, classes or directions.
+Rows that look at one modality stand on the same board: add /task(modality='audio'). Below each table stand the seeds
+that would tell the rows apart, and the items on which they disagree most."""
 EXAMPLES = """\
 compare tiny_vit/linear_probe 'tiny_vit/stg_cma(ratio=0.25)'
 compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""
@@ -56,6 +60,8 @@ def _plain(pair: RowPair) -> dict[str, Any]:
         "second": f"{pair.second.backbone}/{pair.second.adapter}",
         "seeds": pair.seeds,
         "differ_in": pair.differ_in,
+        "seeds_needed": None if pair.seeds_needed is None or math.isinf(pair.seeds_needed) else pair.seeds_needed,
+        "disagreements": [asdict(one) for one in pair.disagreements],
         "lines": [
             {
                 "kind": line.kind,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import benchmark
 import registry
 import results
-from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load_requested
+from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.runtime.allocator import keep_freed_memory
 from registry import Component, UserError
 from registry.machine import cores
 from registry.text import printable
+from results.render.format import counted
 from tasks.media.files import write_text
 
 if TYPE_CHECKING:
@@ -93,8 +94,8 @@ def _add_sample(actions: Verbs) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="where to write")
     parser.add_argument(
         "--layout", default="both", metavar="NAME",
-        help="ave, ave_header, ave_h5, ave_frames, music_avqa, music_avqa_update, vggsound or manifest "
-        "(default: ave and music_avqa in folders of their own)",
+        help="ave, ave_header, ave_h5, ave_frames, music_avqa, music_avqa_update, vggsound, manifest, avsbench_s4, "
+        "avsbench_ms3 or manifest_masks (default: ave and music_avqa in folders of their own)",
     )  # fmt: skip
     parser.add_argument("--clips", type=at_least(1), default=24, metavar="N", help="clips of each split (default: 24)")
     parser.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="which clips (default: 0)")
@@ -175,6 +176,9 @@ def _show(found: Verification, listing: Path) -> None:
         )
         print(f"  {split}: {items} items{against}, of {found.clips[split]} clips, {found.usable[split]} usable")
     print("  clips in two splits: " + ", ".join(f"{count} in {pair}" for pair, count in found.overlap.items()))
+    for pair, count in found.shared_groups.items():
+        if count:
+            warn(f"{counted(count, 'group')} in both {pair}, so that scores tell less: keep each group in one split.")
     for kind, count in found.counts.items():
         print(f"  {kind}: {count}")
         names = [printable(f"{f.clip} ({f.problem.detail})") for f in found.findings if f.problem.kind == kind]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 
@@ -31,20 +31,23 @@ def screen() -> Console:
 
 
 @contextmanager
-def display(total: int, done: int, console: Console | None = None) -> Iterator[Observer]:
+def display(
+    total: int, done: int, console: Console | None = None, *, titles: Mapping[str, str] | None = None
+) -> Iterator[Observer]:
     """An observer that shows the grid as long as the block lasts.
 
     Args:
         total: cells of the grid.
         done: those that were done before.
         console: standard output by default.
+        titles: what cells are called, by hash; their own titles by default.
     """
     console = console or Console()
     if _is_live(console):
         with _progress_bars(console) as bars:
-            yield Bars(bars, total, done)
+            yield Bars(bars, total, done, titles or {})
     else:
-        yield Lines(console, total, done)
+        yield Lines(console, total, done, titles or {})
 
 
 @contextmanager
@@ -80,8 +83,8 @@ def _is_live(console: Console) -> bool:
 class Lines:
     """One line for each cell that ended, and now and then one for a long cell."""
 
-    def __init__(self, console: Console, total: int, done: int) -> None:
-        self._console, self._total, self._ended = console, total, done
+    def __init__(self, console: Console, total: int, done: int, titles: Mapping[str, str] | None = None) -> None:
+        self._console, self._total, self._ended, self._titles = console, total, done, titles or {}
         self._said: dict[str, float] = {}
 
     def started(self, cell: Cell) -> None:
@@ -90,14 +93,14 @@ class Lines:
     def progressed(self, cell: Cell, progress: CellProgress) -> None:
         if time.monotonic() - self._said[cell.hash] >= SECONDS_BETWEEN_LINES:
             self._said[cell.hash] = time.monotonic()
-            self._say(Text(f"{cell.spec.title}: {_where(progress)}"))
+            self._say(Text(f"{_title(cell, self._titles)}: {_where(progress)}"))
 
     def ended(self, cell: Cell, record: RunRecord) -> None:
         self._ended += 1
-        self._say(_ended_line(self._ended, self._total, cell, record))
+        self._say(_ended_line(self._ended, self._total, _title(cell, self._titles), record))
 
     def let_go(self, cell: Cell) -> None:
-        self._say(Text(f"{cell.spec.title}: another run trains it"))
+        self._say(Text(f"{_title(cell, self._titles)}: another run trains it"))
 
     def _say(self, line: Text) -> None:
         # One line whatever the width: such output is read by programs and `grep`.
@@ -107,8 +110,8 @@ class Lines:
 class Bars:
     """A bar for the grid and one for each running cell."""
 
-    def __init__(self, bars: Progress, total: int, done: int) -> None:
-        self._bars, self._total, self._ended = bars, total, done
+    def __init__(self, bars: Progress, total: int, done: int, titles: Mapping[str, str] | None = None) -> None:
+        self._bars, self._total, self._ended, self._titles = bars, total, done, titles or {}
         self._fractions: dict[str, float] = {}
         self._rows: dict[str, TaskID] = {}
         self._done_before = done
@@ -116,7 +119,7 @@ class Bars:
 
     def started(self, cell: Cell) -> None:
         self._fractions[cell.hash] = 0.0
-        self._rows[cell.hash] = self._bars.add_task(cell.spec.title, total=1.0, note="starting")
+        self._rows[cell.hash] = self._bars.add_task(_title(cell, self._titles), total=1.0, note="starting")
 
     def progressed(self, cell: Cell, progress: CellProgress) -> None:
         self._fractions[cell.hash] = progress.fraction
@@ -127,7 +130,7 @@ class Bars:
         self._ended += 1
         self._fractions.pop(cell.hash)
         self._bars.remove_task(self._rows.pop(cell.hash))
-        self._bars.console.print(_ended_line(self._ended, self._total, cell, record))
+        self._bars.console.print(_ended_line(self._ended, self._total, _title(cell, self._titles), record))
         self._update_grid()
 
     def let_go(self, cell: Cell) -> None:
@@ -162,9 +165,13 @@ def _where(progress: CellProgress) -> str:
     return " · ".join(parts)
 
 
-def _ended_line(ended: int, total: int, cell: Cell, record: RunRecord) -> Text:
+def _title(cell: Cell, titles: Mapping[str, str]) -> str:
+    return titles.get(cell.hash) or cell.spec.title
+
+
+def _ended_line(ended: int, total: int, title: str, record: RunRecord) -> Text:
     width = len(str(total))
-    line = Text(f"[{ended:>{width}}/{total}] {cell.spec.title}: ")
+    line = Text(f"[{ended:>{width}}/{total}] {title}: ")
     if record.status == "failed":
         return line.append(f"failed, {outcome(record)}", style="red")
     took = f" in {duration(record.train_seconds)}" if record.train_seconds is not None else ""

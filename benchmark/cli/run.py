@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import benchmark
 import registry
@@ -12,7 +13,7 @@ from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
 from benchmark.grid.cell import Cell
-from benchmark.grid.grid import Grid, narrow
+from benchmark.grid.grid import EMBEDDED, Grid, narrow, read_names
 from benchmark.grid.spec import ROLES
 from benchmark.launch.launcher import Launcher, Observer
 from benchmark.launch.placement import Placement
@@ -21,16 +22,18 @@ from benchmark.launch.queue import extractions_in_words
 from benchmark.launch.schedule import longest_first
 from benchmark.launch.trackers import TRACKERS
 from benchmark.runtime.remembered import names_no_file, recall, remember
-from registry import Component, UserError
-from registry.component import option_defaults
+from registry.component import Component, option_defaults
+from registry.errors import UserError
 from results.render.format import counted
+from results.store.serialise import RecordError
 from results.store.store import Store
+from results.table.short_names import short_names
 
 INTERRUPTED = 130
-EMBEDDED = "the embedded grid"
 DETAILS = """\
-The grid file is TOML: lists of backbones, adapters and tasks, seeds, a [recipe] table and [[override]] tables that
-change the recipe of the cells named by their backbone, adapter or task. Without a file, the embedded grid is run.
+The grid file is TOML: lists of backbones, adapters and tasks, seeds, a [recipe] table, [[override]] tables that change
+the recipe of the cells named by their backbone, adapter or task, and a [names] table of short names. Without a file,
+the embedded grid is run.
 
 --backbones, --adapters and --tasks narrow the grid: a name selects the grid's components of that name; a name that the
 grid does not have, or a component with options, takes the place of the grid's own.
@@ -46,14 +49,17 @@ run --backbone tiny_clip --adapter stg_cma --task event_localisation --set recip
 run --backbone tiny_vit --adapter linear_probe --task avqa --set head_lr=1e-3,3e-3,1e-2
 run --grid --jobs 4 --timeout 7200 --retry oom,killed
 run --grid --gpus 0,1,3 --cells-per-gpu 2
+run --backbone dino --adapter stg_cma --task avqa --name "dino=vit(model='vit_small_patch14_dinov2.lvd142m', size=224)"
 run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "run", act, examples=EXAMPLES, details=DETAILS)
     parser.add_argument(
-        "--grid", nargs="?", const=EMBEDDED, metavar="FILE.toml", help="every combination of a grid file's components"
-    )
+        "--grid", nargs="?", const=EMBEDDED[0], metavar="FILE.toml",
+        help=f"every combination of a grid file's components, or of an embedded grid: {', '.join(EMBEDDED)} (default: "
+        f"{EMBEDDED[0]})",
+    )  # fmt: skip
     add_cell(parser, required=False)
     for kind in ("backbones", "adapters", "tasks"):
         parser.add_argument(f"--{kind}", metavar="A,B", help=f"narrow the grid to these {kind}")
@@ -70,6 +76,11 @@ def add_to(verbs: Verbs) -> None:
         "--protocol", choices=["validation", "paper"], default="validation",
         help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
     )  # fmt: skip
+    parser.add_argument(
+        "--name", action="append", default=[], metavar="NAME=COMPONENT",
+        help="a short name for a component with its options, dino=\"vit(…)\", for tables, pictures and logs; may be "
+        "repeated; without one, of long components the options that differ are shown",
+    )  # fmt: skip
     run_options.add_to(parser)
     parser.add_argument(
         "--log",
@@ -82,14 +93,14 @@ def add_to(verbs: Verbs) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
-    grid, retry = _asked_grid(arguments), run_options.kinds_to_retry(arguments.retry)
+    grid, retry = _with_names(_asked_grid(arguments), arguments.name), run_options.kinds_to_retry(arguments.retry)
     run_options.refuse_idle_options(arguments)
     store, asked = Store(arguments.output), _asked(grid, arguments)
     # What a plug-in decides may change with any file that it reads.
     known = None if arguments.plugin else recall("cells", asked)
     cells = [Cell.from_dict(facts) for facts in known or ()]
     if not cells:
-        for backbone in narrow(grid.backbones, arguments.backbones):
+        for backbone in narrow(grid.backbones, arguments.backbones, grid.names):
             benchmark.refuse_out_of_reach(backbone)
     if not arguments.dry_run and not _nothing_to_train(cells, store, retry):
         # The server of cells imports what it needs while this process looks at what to run.
@@ -103,6 +114,8 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         benchmark.show_plan(cells, store)
         return 0
+    if names := _names_in_full(grid):
+        store.add_names(names)
     return run_cells(cells, store, arguments)
 
 
@@ -112,12 +125,47 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
     if arguments.grid is not None:
         if given:
             raise UserError(f"--grid and --{given[0]} exclude each other; write --grid --{given[0]}s to narrow a grid.")
-        return Grid.embedded() if arguments.grid is EMBEDDED else Grid.load(arguments.grid)
+        return Grid.asked(arguments.grid)
     if missing := [f"--{role}" for role in single if role not in given]:
         lacking = f"one cell also needs {' and '.join(missing)}" if given else "nothing to run"
         raise UserError(f"{lacking}; write --grid, or --backbone X --adapter Y --task Z.")
     backbone, adapter, task = (Component.parse(text) for text in single.values())
     return Grid((backbone,), (adapter,), (task,))
+
+
+def _with_names(grid: Grid, given: Sequence[str]) -> Grid:
+    """The grid with the names of the command line, which win over its own; its lists may use them.
+
+    Raises:
+        UserError: text without `=`, or no name, see `read_names`.
+    """
+    if not given:
+        return grid
+    table = dict(grid.names)
+    for text in given:
+        name, equals, component = text.partition("=")
+        if not equals:
+            raise UserError(f'--name {text} names nothing; write --name {text}="component(option=value)".')
+        table[name.strip()] = Component.parse(component)
+    names = read_names({name: str(component) for name, component in table.items()})
+    lists = {
+        key: tuple(names.get(str(component), component) for component in getattr(grid, key))
+        for key in ("backbones", "adapters", "tasks")
+    }
+    return replace(grid, **lists, names=names)
+
+
+def _names_in_full(grid: Grid) -> dict[str, str]:
+    """Short names by the component as records have it.
+
+    Raises:
+        UserError: a component that is not registered, or options that it does not take.
+    """
+    found = {}
+    for name, component in grid.names.items():
+        is_adapter = component.name in registry.names(registry.ADAPTERS)
+        found[str(benchmark.checked(registry.ADAPTERS if is_adapter else registry.BACKBONES, component))] = name
+    return found
 
 
 def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:
@@ -201,6 +249,9 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
             for pair, count in built.source.overlap().items():
                 if count:
                     warn(f"{task}: {count} clips are in both {pair}, so that scores tell less; see data verify")
+            for pair, count in built.source.shared_groups().items():
+                if count:
+                    warn(f"{task}: {counted(count, 'group')} in both {pair}, so that scores tell less; see data verify")
 
 
 def _train(
@@ -222,7 +273,7 @@ def _train(
     if extractions := extractions_in_words(missing):
         print(extractions)
     try:
-        with benchmark.display(total, done) as observer:
+        with benchmark.display(total, done, titles=_titles(cells, store)) as observer:
             outcome = launcher.launch(longest_first(missing, work), store, _logged(observer, log, store))
     except KeyboardInterrupt:
         finished = sum(store.completed(cell.hash) for cell in cells)
@@ -236,6 +287,20 @@ def _train(
         print(f"{counted(outcome.failed, 'cell')} failed; the logs are in {store.output / 'logs'}", file=sys.stderr)
         return 2 if outcome.users_mistakes == outcome.failed else 1
     return 0
+
+
+def _titles(cells: Sequence[Cell], store: Store) -> dict[str, str]:
+    """What cells are called on screen, by hash: `dino × stg_cma × avqa, seed 0`."""
+    try:
+        given = store.names()
+    except RecordError:
+        given = {}
+    specs = [cell.spec for cell in cells]
+    short = {role: short_names((str(getattr(spec, role)) for spec in specs), given) for role in ROLES}
+    return {
+        cell.hash: cell.spec.titled(**{role: short[role].get(str(getattr(cell.spec, role)), "") for role in ROLES})
+        for cell in cells
+    }
 
 
 def _logged(observer: Observer, kind: str | None, store: Store) -> Observer:

@@ -59,6 +59,10 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         help="do not keep the trained adapters (default: adapters/ of the output has a folder for each cell)",
     )
     parser.add_argument(
+        "--no-probabilities", action="store_true",
+        help="keep the answers of test items without their probabilities, which calibration needs (answers/)",
+    )  # fmt: skip
+    parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
         help="local: this machine; slurm: submit an array and exit; ray: a Ray cluster (default: local)",
     )  # fmt: skip
@@ -150,6 +154,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.timeout,
         arguments.discard_adapters,
         arguments.workers,
+        not arguments.no_probabilities,
     )
 
 

@@ -20,6 +20,7 @@ from backbones.families.common import IMAGENET_MEAN, IMAGENET_STD
 from backbones.pictures import SoundPicture
 from benchmark.data.changed_clips import ChangedClips
 from benchmark.model.log_mel import HIDDEN, NOISE, ROLL
+from registry.errors import UserError
 from registry.vocabulary import Inputs, Item
 from tasks.recipe import Recipe
 
@@ -31,6 +32,11 @@ def augments(recipe: Recipe) -> bool:
     """Whether a recipe asks for any change of this module."""
     of_frames = (recipe.rand_augment, recipe.crop, recipe.flip, recipe.erase)
     return any((*of_frames, recipe.mask_bands, recipe.mask_frames, recipe.noise, recipe.roll))
+
+
+def moves_pixels(recipe: Recipe) -> bool:
+    """Whether a recipe asks for changes that show a thing at another place of the frame."""
+    return any((recipe.rand_augment, recipe.crop, recipe.flip))
 
 
 class AugmentedClips(ChangedClips):
@@ -48,6 +54,11 @@ class AugmentedClips(ChangedClips):
 
     def __getitem__(self, index: int) -> Item:
         item = self._clips[index]
+        if "masks" in item["targets"] and moves_pixels(self._recipe):
+            raise UserError(
+                "recipe crop, flip and rand_augment move pixels of frames and leave their masks; set them to 0 for "
+                "clips with masks."
+            )
         rng = np.random.default_rng([self._seed, index])
         inputs = dict(item["inputs"])
         for name in _FRAMES:

@@ -49,9 +49,9 @@ def expand(
         UserError: a name, option or value that is unknown or wrong, anywhere in the grid, or a grid without cells.
     """
     chosen = {
-        "backbone": narrow(grid.backbones, backbones),
-        "adapter": narrow(grid.adapters, adapters),
-        "task": narrow(grid.tasks, tasks),
+        "backbone": narrow(grid.backbones, backbones, grid.names),
+        "adapter": narrow(grid.adapters, adapters, grid.names),
+        "task": narrow(grid.tasks, tasks, grid.names),
     }
     for role, components in chosen.items():
         if not components:

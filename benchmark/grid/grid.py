@@ -3,7 +3,8 @@
 A grid file is TOML with the keys `backbones`, `adapters`, `tasks`, `seeds`, a `[recipe]` table and any number of
 `[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, or a list of names)
 choose the cells that its recipe fields apply to. Later tables win over earlier ones. `recipe = "stg_cma_ave"`, or the
-key `preset` in a table, takes every field from a paper's recipe.
+key `preset` in a table, takes every field from a paper's recipe. A `[names]` table gives short names to components,
+`dino = "vit(model='…')"`, which lists may use; tables, pictures and logs show them, and they decide nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from registry import Component, UserError
 from registry.errors import unknown
 from tasks.recipe import PRESET, Recipe
 
+EMBEDDED = ("embedded", "segmentation")
+"""Names of the grids that ship with the package, the default one first."""
+
+LONGEST_NAME = 40
 _LISTS = ("backbones", "adapters", "tasks")
-_KEYS = (*_LISTS, "seeds", "recipe", "override")
+_KEYS = (*_LISTS, "seeds", "recipe", "override", "names")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Grid:
     seeds: tuple[int, ...] = (0,)
     overrides: tuple[Override, ...] = ()
     """In order of application; the `[recipe]` table is the first and matches every cell."""
+    names: Mapping[str, Component] = field(default_factory=dict)
+    """Short names for components."""
 
     @classmethod
     def load(cls, path: str | Path) -> Grid:
@@ -65,10 +72,23 @@ class Grid:
             raise UserError(f"grid file {path}: {error}") from None
 
     @classmethod
-    def embedded(cls) -> Grid:
-        """The default grid, which ships with the package."""
-        with resources.as_file(resources.files("benchmark") / "grid" / "embedded.toml") as path:
+    def embedded(cls, name: str = "embedded") -> Grid:
+        """A grid that ships with the package, see `EMBEDDED`; without a name the default one."""
+        with resources.as_file(resources.files("benchmark") / "grid" / f"{name}.toml") as path:
             return cls.load(path)
+
+    @classmethod
+    def asked(cls, text: str) -> Grid:
+        """The embedded grid of this name, else a grid file.
+
+        Raises:
+            UserError: see `load`; or neither a name nor a file.
+        """
+        if text in EMBEDDED:
+            return cls.embedded(text)
+        if not Path(text).suffix and not Path(text).exists():
+            raise unknown("grid", text, EMBEDDED)
+        return cls.load(text)
 
     @classmethod
     def _from_tables(cls, tables: dict[str, Any]) -> Grid:
@@ -78,8 +98,9 @@ class Grid:
         recipe = tables.get("recipe", {})
         overrides = [Override(_recipe_fields({PRESET: recipe} if isinstance(recipe, str) else recipe))]
         overrides += [_read_override(table) for table in _tables(tables.get("override", []))]
-        components = {key: _components(key, tables.get(key, [])) for key in _LISTS}
-        return cls(**components, seeds=read_seeds(tables.get("seeds", [0])), overrides=tuple(overrides))
+        names = read_names(tables.get("names", {}))
+        components = {key: _components(key, tables.get(key, []), names) for key in _LISTS}
+        return cls(**components, seeds=read_seeds(tables.get("seeds", [0])), overrides=tuple(overrides), names=names)
 
     def apply(self, recipe: Recipe, components: Mapping[str, Component]) -> Recipe:
         """The recipe after this grid's tables, for the cell of these components."""
@@ -104,16 +125,39 @@ def read_seeds(values: Any) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def narrow(components: Sequence[Component], text: str | None) -> list[Component]:
+def read_names(table: Any) -> dict[str, Component]:
+    """Short names and what they stand for.
+
+    Raises:
+        UserError: no table of texts, a name that no command could take, or two names for one component.
+    """
+    if not isinstance(table, dict) or not all(isinstance(text, str) for text in table.values()):
+        raise UserError(f'names = {table!r} is not a table of components; write [names] above dino = "vit(…)".')
+    names = {name: Component.parse(text) for name, text in table.items()}
+    for name, component in names.items():
+        if not name or len(name) > LONGEST_NAME or set(name) & set("/@(),'\"") or name != " ".join(name.split()):
+            raise UserError(
+                f"name {name!r} is not of 1 to {LONGEST_NAME} characters without brackets, quotes, commas, / and @."
+            )
+        twins = [other for other, own in names.items() if own == component]
+        if len(twins) > 1:
+            raise UserError(f"{component} has two names, {twins[0]} and {twins[1]}; keep one.")
+    return names
+
+
+def narrow(
+    components: Sequence[Component], text: str | None, names: Mapping[str, Component] | None = None
+) -> list[Component]:
     """The components that `text` asks for, separated by commas.
 
     A bare name selects every component of the grid with that name, options included. Anything else, a name that the
-    grid does not have or a component with options, is taken as it is written.
+    grid does not have or a component with options, is taken as it is written. Short names stand for what they name.
     """
     if text is None:
         return list(components)
     picked: list[Component] = []
     for asked in Component.parse_list(text):
+        asked = (names or {}).get(str(asked), asked)
         same_name = [c for c in components if c.name == asked.name] if not asked.options else []
         picked += same_name or [asked]
     return unique(picked)
@@ -124,10 +168,10 @@ def unique(components: Iterable[Component]) -> list[Component]:
     return list(dict.fromkeys(components))
 
 
-def _components(key: str, texts: Any) -> tuple[Component, ...]:
+def _components(key: str, texts: Any, names: Mapping[str, Component]) -> tuple[Component, ...]:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise UserError(f'{key} = {texts!r} is not a list of components; write {key} = ["name", "name(option=value)"].')
-    return tuple(dict.fromkeys(Component.parse(text) for text in texts))
+    return tuple(dict.fromkeys(names[text] if text in names else Component.parse(text) for text in texts))
 
 
 def _tables(value: Any) -> list[dict[str, Any]]:

@@ -34,7 +34,11 @@ class RunSpec:
     @property
     def title(self) -> str:
         """For screens: `tiny_vit × lavish(latents=4) × avqa, seed 0`."""
-        return f"{self.backbone} × {self.adapter} × {self.task}, seed {self.seed}"
+        return self.titled()
+
+    def titled(self, backbone: str = "", adapter: str = "", task: str = "") -> str:
+        """The same with short names in the place of components."""
+        return f"{backbone or self.backbone} × {adapter or self.adapter} × {task or self.task}, seed {self.seed}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, components as their one-line text."""

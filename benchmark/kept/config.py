@@ -171,6 +171,6 @@ def without_places(component: Component) -> Component:
 
 
 def _without_place(value: Any) -> Any:
-    if isinstance(value, str) and (Path(value).is_absolute() or Path(value).expanduser().exists()):
-        return Path(value).name
+    if isinstance(value, str) and ("/" in value or "\\" in value or Path(value).expanduser().exists()):
+        return Path(value).expanduser().resolve().name
     return value

@@ -31,6 +31,7 @@ from benchmark.train.train import train
 from registry.errors import UserError
 from registry.files import create
 from registry.plugins import load_plugins
+from registry.vocabulary import ScoredItems
 from results.record import Failure
 from results.store.files import OutputError
 from results.store.serialise import RecordError
@@ -96,7 +97,8 @@ def _attempt(
         if not job.discard_adapter:
             # Before the record: a cell that is done has its folder.
             keep(job.output, record, items, job.checkpoints)
-        store.write(record, items)
+        answers = items.answers if isinstance(items, ScoredItems) else None
+        store.write(record, items, answers=answers, with_probabilities=job.keep_probabilities)
     except OutputError:
         raise
     except RecordError as error:

@@ -59,6 +59,8 @@ class Job:
     plugins: tuple[str, ...] = ()
     discard_adapter: bool = False
     """Whether the trained adapter is not kept when the cell is completed."""
+    keep_probabilities: bool = True
+    """Whether the probabilities of every test item stay, see `results.store.answers`."""
     train: Train | None = None
     """None is `benchmark.train.train.train`."""
     processes: int = 1

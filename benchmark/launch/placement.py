@@ -43,6 +43,7 @@ class Placement:
     discard_adapter: bool = False
     workers: int | None = None
     """Processes that load the clips of a cell, see `benchmark.train.train.train`."""
+    keep_probabilities: bool = True
 
     def __post_init__(self) -> None:
         if self.gpus and len(self.gpus) < self.gpus_per_cell:
@@ -65,6 +66,7 @@ class Placement:
     def job(self, cell: Cell, output: Path, slot: Slot, train: Train | None = None) -> Job:
         """What the process of a cell needs to know."""
         return Job(
-            cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.discard_adapter, train,
+            cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.discard_adapter,
+            self.keep_probabilities, train,
             processes=self.gpus_per_cell, workers=self.workers, cells=self.jobs,
         )  # fmt: skip

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import statistics
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from benchmark.grid.cell import Cell
 from benchmark.launch.lease import Lease
+from benchmark.launch.queue import needed_features
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
 from registry.files import read_regular
@@ -26,6 +28,8 @@ MOST_MARKER_BYTES = 2**16
 MOST_SHOWN = 2000
 """Characters of a failure's message."""
 
+LEAST_TO_JUDGE_BY = 0.1
+"""Share of a running cell that must be done before its pace is believed."""
 Standing = Literal["done", "failed", "running", "waiting"]
 
 
@@ -81,11 +85,14 @@ class Marker:
     def __init__(self, output: Path, run_hash: str) -> None:
         self._path = output / "running" / f"{run_hash}.json"
         self._lease = Lease(output, run_hash)
+        self._begun: float | None = None
 
     def write(self, pid: int | None, progress: Progress | None = None) -> None:
         """Say where the cell stands that this host's process `pid` runs."""
         at = f"{progress.phase}, epoch {progress.epoch} of {progress.epochs}" if progress else "starting"
+        self._begun = time.time() if self._begun is None else self._begun
         facts = {"pid": pid, "host": socket.gethostname(), "at": at, "fraction": progress.fraction if progress else 0.0}
+        facts["seconds"] = time.time() - self._begun
         write_atomically(self._path, json.dumps(facts).encode())
 
     def remove(self) -> None:
@@ -100,6 +107,13 @@ class Marker:
             return printable(f"{marker['at']} on {marker['host']}"[:200]), float(marker["fraction"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "starting", 0.0
+
+    def seconds(self) -> float | None:
+        """How long the cell had run when it last said how far it is; None where it does not say."""
+        try:
+            return float(json.loads(self._path.read_bytes())["seconds"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
 
 
 def standing(store: Store, cell: Cell) -> tuple[Standing, str]:
@@ -116,19 +130,39 @@ def standing(store: Store, cell: Cell) -> tuple[Standing, str]:
 
 
 def seconds_left(plan: Plan, store: Store) -> float | None:
-    """How long the rest of the plan will take, judged by what is done of it; None where nothing is to judge by."""
-    rates, rest = [], []
+    """How long the rest of the plan will take, judged by what is done of it and by how far running cells are.
+
+    Cells that read frozen features, computed once for many, are judged by such cells, and the others by the others: one
+    takes a fraction of the other's time for as many operations. None where nothing is to judge by.
+    """
+    rates: dict[bool, list[float]] = {True: [], False: []}
+    rest: list[tuple[Cell, float]] = []
     for cell in plan.cells:
+        work, marker = plan.work.get(cell.hash, 0.0), Marker(store.output, cell.hash)
         at, _ = standing(store, cell)
-        work = plan.work.get(cell.hash, 0.0)
         if at == "done" and work and (record := store.read(cell.hash)) and record.train_seconds:
-            rates.append(record.train_seconds / work)
+            rates[bool(needed_features(cell))].append(record.train_seconds / work)
         elif at in ("waiting", "running"):
-            running = Marker(store.output, cell.hash).read() if at == "running" else None
-            rest.append(work * (1 - running[1] if running else 1))
-    if not rates or not rest:
+            running = marker.read() if at == "running" else None
+            done = running[1] if running else 0.0
+            ran = marker.seconds() or 0.0
+            if work and done >= LEAST_TO_JUDGE_BY and ran >= 1:
+                rates[bool(needed_features(cell))].append(ran / (done * work))
+            rest.append((cell, work * (1 - done)))
+    if not rest or not (rates[True] or rates[False]):
         return None
-    return statistics.median(rates) * max(sum(rest) / plan.jobs, *rest)
+    known = [one for cell, work in rest if (one := _seconds(cell, work, rates)) is not None]
+    return max(sum(known) / plan.jobs, *known) if len(known) == len(rest) else None
+
+
+def _seconds(cell: Cell, work: float, rates: Mapping[bool, Sequence[float]]) -> float | None:
+    """Of a cell that is left; None for one that trains the encoder where only cells on frozen features are done."""
+    if own := rates[bool(needed_features(cell))]:
+        return statistics.median(own) * work
+    if needed_features(cell):
+        # Each clip passes the backbone once, without the way back, in place of once an epoch.
+        return statistics.median(rates[False]) * work / (2 * cell.spec.recipe.epochs)
+    return None
 
 
 def outcome(record: RunRecord) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from mmengine.runner import Runner
 
 from benchmark.cost.clocks import TrainingClock, give_back_memory, single_clip
@@ -23,6 +24,7 @@ from benchmark.kept.folder import LEFT_FACTS, LEFT_TENSORS, facts_to_json
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.environment import environment
+from benchmark.runtime.load import MachineLoad
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
 from benchmark.train.checkpoint import Checkpoints, State, checkpoint_bytes, restore, save
@@ -31,9 +33,10 @@ from benchmark.train.hooks import BestState, EpochSeeds, History, InferenceClock
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, raw_loader, score
 from registry.errors import UserError
+from registry.vocabulary import ScoredItems
 from results.record import Parameters, RunRecord, SingleClip
 from results.store.files import write_atomically
-from tasks.task import Evaluation, ItemScore, Task
+from tasks.task import Evaluation, Task
 
 RAW_BATCHES = 3
 """Batches of whole clips that are timed where the test pass read kept features."""
@@ -50,7 +53,7 @@ def train(
     work_dir: Path | None = None,
     micro_batches: int = 1,
     workers: int | None = None,
-) -> tuple[RunRecord, list[ItemScore]]:
+) -> tuple[RunRecord, ScoredItems]:
     """Run a cell and return its record and the outcome of every test item.
 
     The same spec gives the same numbers each time on the same machine, whatever ran before in this process.
@@ -126,7 +129,7 @@ def train(
         started=started,
         finished=_now(),
     )
-    return record, run.evaluation.items
+    return record, _in_groups(run.evaluation, task)
 
 
 class _Run:
@@ -139,6 +142,8 @@ class _Run:
     train_seconds: float
     peak_memory_mb: float
     single: SingleClip | None
+    machine_load: float | None
+    """See `MachineLoad`."""
     selected_epoch: int | None
     """None where the tested state is an average of epochs."""
     selected_scores: dict[str, float]
@@ -167,7 +172,7 @@ class _Run:
     def circumstances(self) -> dict[str, Any]:
         """What was unusual about this run, for the record."""
         recipe = self._spec.recipe
-        unusual: dict[str, Any] = {}
+        unusual: dict[str, Any] = {} if self.machine_load is None else {"machine_load": self.machine_load}
         if self._micro_batches > 1:
             unusual["batch"] = {"batch_size": recipe.batch_size, "accumulate": recipe.accumulate}
         if self.reads_features:
@@ -192,7 +197,7 @@ class _Run:
             # What is prepared once for many runs is no cost of this one.
             give_back_memory()
             memory = PeakMemory(device)
-            begun = time.perf_counter()
+            load, begun = MachineLoad(torch.get_num_threads()), time.perf_counter()
             runner.train()
             self.train_seconds = self.resume.seconds if self.resume else time.perf_counter() - begun
             self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
@@ -206,6 +211,7 @@ class _Run:
             self._time_raw_clips(runner)
             self.peak_memory_mb = memory.read()
             self.single = single_clip(runner, self.training_clock, device)
+            self.machine_load = load.read()
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
 
@@ -244,6 +250,13 @@ def _in_micro_batches(spec: RunSpec, micro_batches: int) -> RunSpec:
         spec,
         recipe=spec.recipe.override({"batch_size": batch // micro_batches, "accumulate": accumulate * micro_batches}),
     )
+
+
+def _in_groups(evaluation: Evaluation, task: Task) -> ScoredItems:
+    """The scored items, each with the group that the data set names for it."""
+    groups = task.source.groups if task.source else {}
+    items = [item._replace(group=groups.get(item.item, "")) for item in evaluation.items] if groups else None
+    return ScoredItems(items or evaluation.items, evaluation.answers)
 
 
 def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:

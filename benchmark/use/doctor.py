@@ -22,7 +22,7 @@ from benchmark.runtime.name_clash import DISTRIBUTION, explain_clash
 from registry.cache import cache_folder, keeps_prepared
 from registry.errors import in_one_line
 from registry.machine import cores
-from results.render.format import count, counted
+from results.render.format import byte_count, counted
 
 ROOM = 2**30
 """Bytes that the embedded grid's clips, cached features and records take, with some to spare."""
@@ -127,8 +127,8 @@ def _size(folder: Path) -> str:
                 continue
             files += 1
         if time.monotonic() > until:
-            return f"at least {count(total)}B in {counted(files, 'file')}"
-    return f"{count(total)}B in {counted(files, 'file')}"
+            return f"at least {byte_count(total)} in {counted(files, 'file')}"
+    return f"{byte_count(total)} in {counted(files, 'file')}"
 
 
 def _writable(folder: Path) -> Finding:
@@ -137,9 +137,11 @@ def _writable(folder: Path) -> Finding:
         mend = "AVBENCH_CACHE" if folder == cache_folder() else "--output"
         return Finding("fault", "room", f"{there} cannot be written; name another folder with {mend}")
     free = shutil.disk_usage(there).free
-    text = f"{count(free)}B free at {folder}"
+    text = f"{byte_count(free)} free at {folder}"
     return (
-        Finding("ok", "room", text) if free >= ROOM else Finding("fault", "room", f"{text}, {count(ROOM)}B are needed")
+        Finding("ok", "room", text)
+        if free >= ROOM
+        else Finding("fault", "room", f"{text}, {byte_count(ROOM)} are needed")
     )
 
 
@@ -166,14 +168,14 @@ def _devices() -> Iterator[Finding]:
         for number in range(torch.cuda.device_count()):
             facts = torch.cuda.get_device_properties(number)
             yield Finding(
-                "ok", f"GPU {number}", f"{facts.name}, {count(facts.total_memory)}B, {driver or 'driver unknown'}"
+                "ok", f"GPU {number}", f"{facts.name}, {byte_count(facts.total_memory)}, {driver or 'driver unknown'}"
             )
     elif driver:
         yield Finding("note", "GPU", f"there is a driver ({driver}) that torch cannot use; {built}")
     else:
         yield Finding("note", "GPU", f"none; {built}")
     free = import_module("benchmark.runtime.memory").free_memory()
-    yield Finding("ok", "processor", f"{counted(cores(), 'core')}, {count(free)}B of memory free")
+    yield Finding("ok", "processor", f"{counted(cores(), 'core')}, {byte_count(free)} of memory free")
 
 
 def _default_grid() -> Iterator[Finding]:

@@ -15,11 +15,14 @@ from typing import Any
 from huggingface_hub import CommitOperationAdd, HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from backbones.families.hub import PROBE_SECONDS, hub_answers
 from benchmark.kept.folder import CARD, CONFIG, LARGEST_CONFIG, TENSORS, read_folder_config
+from benchmark.runtime.tensor_digest import tensors_sha256
 from registry.errors import UserError
-from results.render.format import count
+from results.render.format import byte_count
 from results.store.files import unwritable
 
 LARGEST = {CONFIG: LARGEST_CONFIG, TENSORS: 8 * 2**30, CARD: 2**20}
@@ -45,13 +48,14 @@ def plan_push(folder: Path, repository: str, *, private: bool = True) -> Transfe
     """What `push` would send; nothing is asked of the hub.
 
     Raises:
-        UserError: the folder holds no kept adapter, or the repository's name is none.
+        UserError: the folder holds no whole kept adapter, or the repository's name is none.
     """
     _check_name(repository)
-    read_folder_config(folder)
+    config = read_folder_config(folder)
     lacking = [name for name in LARGEST if not (folder / name).is_file()]
     if lacking:
         raise UserError(f"{folder} has no {lacking[0]}; give a folder as run leaves them under adapters/.")
+    _check_tensors(folder / TENSORS, config.tensors_sha256)
     return Transfer(repository, _url(repository), {name: (folder / name).stat().st_size for name in LARGEST}, private)
 
 
@@ -156,11 +160,20 @@ def _check_name(repository: str) -> None:
         raise UserError(f"{repository!r} is no name of a repository; write it as OWNER/NAME.") from None
 
 
+def _check_tensors(path: Path, expected: str) -> None:
+    """Rather than find out after they are published."""
+    try:
+        digest = tensors_sha256(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is damaged ({error}); train again.") from None
+    if digest != expected:
+        raise UserError(f"{path} is damaged: its tensors are not those that {CONFIG} was written for; train again.")
+
+
 def _check_size(repository: str, name: str, size: int) -> None:
     if size > LARGEST[name]:
-        raise UserError(
-            f"{name} of {repository} has {count(size)}B, expected {count(LARGEST[name])}B at most; it is not used."
-        )
+        most = byte_count(LARGEST[name])
+        raise UserError(f"{name} of {repository} has {byte_count(size)}, expected {most} at most; it is not used.")
 
 
 def _reach(doing: str) -> None:

@@ -12,13 +12,15 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from results.render.boards import board_titles
 from results.render.csv import decimals
+from results.statistics.errors import Errors
 from results.table.aggregate import mean_ranks, volumes
 from results.table.columns import COLUMNS, PRESENTED, value
 from results.table.gather import Leaderboard
 from results.table.row import Row, shared_labels
 
-SCRIPTS = ("rows.js", "table.js", "plot.js", "record.js", "main.js")
+SCRIPTS = ("rows.js", "table.js", "plot.js", "errors.js", "record.js", "main.js")
 """Parts of the program, in the order in which they run."""
 
 
@@ -50,10 +52,13 @@ def content(board: Leaderboard) -> dict[str, Any]:
     """What the program reads: rows column by column, and what is shown of a single row."""
     rows = [*board.rows, *board.published]
     recipes, environments = _Shared(), _Shared()
+    titles = board_titles(board.rows)
     return {
         "columns": [{"name": name, **PRESENTED[name]._asdict(), "decimals": decimals(name)} for name in COLUMNS],
         "values": {name: [_plain(name, value(row, name)) for row in rows] for name in COLUMNS},
+        "boards": [titles.get(row.board, row.task) for row in rows],
         "breakdowns": [[[kind.name, kind.items, round(kind.score, 2)] for kind in row.breakdown] for row in rows],
+        "errors": [_errors(one) for one in board.errors],
         "curves": [_curves(row) for row in rows],
         "recipes": [recipes.place(row.runs[0].recipe if row.runs else None) for row in rows],
         "environments": [environments.place(row.runs[0].environment if row.runs else None) for row in rows],
@@ -65,11 +70,18 @@ def content(board: Leaderboard) -> dict[str, Any]:
         "notes": board.notes,
         "unreadable": [file.reason for file in board.unreadable],
         "ranks": [
-            [one.backbone, one.adapter, round(one.mean, 2), {board.task: rank for board, rank in one.ranks.items()}]
+            [
+                one.backbone,
+                one.adapter,
+                round(one.mean, 2),
+                {titles[board]: rank for board, rank in one.ranks.items()},
+                [round(bound, 2) for bound in one.interval] if one.interval else None,
+                one.letters,
+            ]
             for one in mean_ranks(board.rows)
         ],
         "volumes": [
-            [one.context.board.task, one.context.backbone, one.family, one.sizes, round(one.value, 4)]
+            [titles[one.context.board], one.context.backbone, one.family, one.sizes, round(one.value, 4)]
             for one in volumes(board.rows)
             if one.sizes > 1
         ],
@@ -99,6 +111,26 @@ def _plain(name: str, content: Any) -> Any:
     if isinstance(content, float):
         return round(content, decimals(name)) + 0.0
     return "; ".join(content) if isinstance(content, tuple) else content
+
+
+MOST_CLASSES = 60
+"""Up to which the page draws a confusion matrix."""
+
+
+def _errors(errors: Errors | None) -> dict[str, Any] | None:
+    if errors is None:
+        return None
+    return {
+        "confusion": errors.confusion.tolist() if len(errors.classes) <= MOST_CLASSES else None,
+        "classes": [[one.name, _rounded(one.precision), _rounded(one.recall), one.items] for one in errors.classes],
+        "calibration_error": _rounded(errors.calibration_error),
+        "reliability": [[_rounded(one.confidence), _rounded(one.accuracy), one.items] for one in errors.reliability],
+        "worst": [[one.item, one.truth, one.predicted, _rounded(one.probability)] for one in errors.worst],
+    }
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 2) + 0.0
 
 
 def _curves(row: Row) -> list[Any]:

@@ -8,13 +8,15 @@ function options(select, values, all) {
 
 const distinct = (column) => [...new Set(ROWS.filter((row) => !isPublished(row)).map((row) => value(row, column)))].sort();
 
+const titles = () => [...new Set(ROWS.filter((row) => !isPublished(row)).map(boardTitle))].sort();
+
 function setUp() {
-  options(at("filter-task"), distinct("task"), "all tasks");
+  options(at("filter-task"), titles(), "all boards");
   options(at("filter-data"), distinct("data"), "all data");
-  options(at("filter-backbone"), distinct("backbone"), "all backbones");
-  options(at("filter-adapter"), distinct("adapter"), "all adapters");
+  options(at("filter-backbone"), distinct("short_backbone"), "all backbones");
+  options(at("filter-adapter"), distinct("short_adapter"), "all adapters");
   // Scores of different tasks have different scales: the first look is at one task.
-  at("filter-task").value = state.task = distinct("task")[0] ?? ALL;
+  at("filter-task").value = state.task = titles()[0] ?? ALL;
   for (const id of ["axis-x", "axis-y"]) {
     at(id).replaceChildren(...AXES.map((column) => element("option", column.title, { value: column.name, title: column.meaning })));
   }
@@ -48,10 +50,11 @@ function summarise(rows) {
 function boardSummary(rows, named) {
   const best = rows.reduce((a, b) => (value(b, "mean") > value(a, "mean") ? b : a));
   const lines = [];
-  const sentence = element("p", named ? `${value(best, "task")} (${value(best, "data")}): ` : "");
+  const sentence = element("p", named ? `${boardTitle(best)}: ` : "");
   sentence.append("Highest: ", element("strong", name(best)),
     ` with ${plusMinus(value(best, "mean"), value(best, "interval"))} (${COLUMN.mean.title}, ${value(best, "seeds")} seed${value(best, "seeds") === 1 ? "" : "s"}), ${count(value(best, "trainable_parameters"))} trainable parameters.`);
   lines.push(sentence);
+  if (levels(best)) lines.push(element("p", `Without learning: ${levels(best)}.`, { class: "note" }));
   if (value(best, "behind_best") > 0) {
     lines.push(element("p", `The best of the whole board is outside of these filters; this row is behind it by ${behind(best)}.`));
     return lines;
@@ -75,8 +78,9 @@ function more() {
   if (DATA.ranks.length) {
     const tasks = Object.keys(DATA.ranks[0][3]);
     parts.push(element("h2", "Mean rank over tasks"),
-      element("p", "Among the combinations that have a score on every task named; 1 is best.", { class: "note" }),
-      simpleTable(["backbone", "adapter", "mean rank", ...tasks], DATA.ranks.map(([b, a, mean, ranks]) => [b, a, mean.toFixed(2), ...tasks.map((task) => ranks[task])])));
+      element("p", "Among the combinations that have a score on every board named; 1 is best. Those that share a letter cannot be told apart by their mean difference over the boards (Holm, 5 %).", { class: "note" }),
+      simpleTable(["backbone", "adapter", "mean rank", "95 %", "groups", ...tasks], DATA.ranks.map(([b, a, mean, ranks, between, letters]) =>
+        [b, a, mean.toFixed(2), between ? between.map((rank) => rank.toFixed(2)).join(" to ") : UNKNOWN, letters || UNKNOWN, ...tasks.map((task) => ranks[task])])));
   }
   if (DATA.volumes.length) {
     parts.push(element("h2", "Size sweeps"), element("p", "Hypervolume of (parameters saved, score gained); the linear probe is 0.", { class: "note" }),
@@ -103,8 +107,8 @@ function simpleTable(header, lines) {
 
 function listen() {
   at("filters").addEventListener("submit", (event) => event.preventDefault());
-  for (const column of ["task", "data", "backbone", "adapter"]) {
-    at(`filter-${column}`).addEventListener("change", (event) => change({ [column]: event.target.value }));
+  for (const [id, part] of [["task", "task"], ["data", "data"], ["backbone", "short_backbone"], ["adapter", "short_adapter"]]) {
+    at(`filter-${id}`).addEventListener("change", (event) => change({ [part]: event.target.value }));
   }
   let typing = 0;
   const soon = (action) => { clearTimeout(typing); typing = setTimeout(action, 150); };
@@ -119,8 +123,8 @@ function listen() {
   }
   at("published").addEventListener("change", (event) => change({ published: event.target.checked }));
   at("filters").addEventListener("reset", () => setTimeout(() => {
-    at("filter-task").value = distinct("task")[0] ?? ALL;
-    change({ task: at("filter-task").value, data: ALL, backbone: ALL, adapter: ALL, text: "", published: false, parameters: null, memory: null, sort: "" });
+    at("filter-task").value = titles()[0] ?? ALL;
+    change({ task: at("filter-task").value, data: ALL, short_backbone: ALL, short_adapter: ALL, text: "", published: false, parameters: null, memory: null, sort: "" });
   }));
   at("axis-x").addEventListener("change", (event) => change({ x: event.target.value }));
   at("axis-y").addEventListener("change", (event) => change({ y: event.target.value }));

@@ -3,6 +3,7 @@ const COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 const SYMBOLS = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "x", "star", "pentagon", "hexagon"];
 const PROBE = "#8a8f96";
 const MANY = 1500;
+const PHONE_LEGEND = 6;
 const AXES = DATA.columns.filter((column) => column.better);
 
 let plotlyReady = null;
@@ -19,15 +20,15 @@ function plotly() {
   return plotlyReady;
 }
 
-const adapters = [...new Set(ROWS.filter((row) => !isPublished(row)).map((row) => value(row, "adapter")))].sort();
+const adapters = [...new Set(ROWS.filter((row) => !isPublished(row)).map((row) => value(row, "short_adapter")))].sort();
 const families = [...new Set(adapters.map(family))];
 // Every size gets a colour while there are colours; then a family shares one.
-const group = (row) => (adapters.length > COLOURS.length ? family(value(row, "adapter")) : value(row, "adapter"));
+const group = (row) => (adapters.length > COLOURS.length ? family(value(row, "short_adapter")) : value(row, "short_adapter"));
 const groups = (adapters.length > COLOURS.length ? families : adapters).filter((text) => family(text) !== "linear_probe");
-const backbones = [...new Set(ROWS.filter((row) => !isPublished(row)).map((row) => value(row, "backbone")))].sort();
+const backbones = [...new Set(ROWS.filter((row) => !isPublished(row)).map((row) => value(row, "short_backbone")))].sort();
 
 const colour = (text) => (family(text) === "linear_probe" ? PROBE : COLOURS[groups.indexOf(text) % COLOURS.length]);
-const symbol = (row) => SYMBOLS[backbones.indexOf(value(row, "backbone")) % SYMBOLS.length];
+const symbol = (row) => SYMBOLS[backbones.indexOf(value(row, "short_backbone")) % SYMBOLS.length];
 
 function style(property) {
   return getComputedStyle(document.documentElement).getPropertyValue(property).trim();
@@ -51,7 +52,7 @@ const CONFIG = {
 // plotly reads a little markup in hover text; a record's text must not be taken for it.
 const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-const FEW = ["task", "backbone", "adapter", "mean", "std", "seeds", "trainable_parameters", "peak_memory_mb"].map((name) => COLUMN[name]);
+const FEW = ["short_backbone", "short_adapter", "mean", "std", "seeds", "trainable_parameters", "peak_memory_mb"].map((name) => COLUMN[name]);
 
 function hoverText(row, many) {
   const lines = (many ? FEW : DATA.columns)
@@ -120,7 +121,7 @@ function traces(rows) {
   if (published.length) {
     drawn.push(points(published, "published, not measured here", { color: style("--soft"), symbol: "diamond-open" }, many));
   }
-  const used = new Set(measured.map((row) => value(row, "backbone")));
+  const used = new Set(measured.map((row) => value(row, "short_backbone")));
   const shapes = [...used].sort().map((text) => ({
     type: "scatter", mode: "markers", name: plain(text), x: [null], y: [null], hoverinfo: "skip",
     marker: { color: style("--soft"), size: 9, symbol: SYMBOLS[backbones.indexOf(text) % SYMBOLS.length] },
@@ -141,6 +142,18 @@ function ticks(rows) {
   return { tickmode: "array", tickvals: values, ticktext: values.map((tick) => (tick < 1000 ? short(tick) : count(tick).replace(".0 ", " "))) };
 }
 
+// Chance and majority of the one board that is shown, where scores are drawn; beyond the points they are told below.
+function levelLines(rows) {
+  const measured = rows.filter((row) => !isPublished(row));
+  if (state.y !== "mean" || new Set(measured.map(boardOf)).size !== 1) return {};
+  const known = ["chance", "majority"].filter((level) => value(measured[0], level) !== null);
+  const line = (level) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: value(measured[0], level), y1: value(measured[0], level),
+    line: { color: "#b22222", width: 1, dash: "dot" } });
+  const word = (level) => ({ xref: "paper", x: 1, xanchor: "right", y: value(measured[0], level), yanchor: "bottom", text: level,
+    showarrow: false, font: { size: 10, color: "#b22222" } });
+  return { shapes: known.map(line), annotations: known.map(word) };
+}
+
 async function drawPlot(rows) {
   const shown = rows.filter((row) => value(row, state.x) !== null && value(row, state.y) !== null);
   const positive = shown.every((row) => value(row, state.x) > 0);
@@ -150,6 +163,7 @@ async function drawPlot(rows) {
     `${shown.length} of ${rows.length} row${rows.length === 1 ? "" : "s"} ${shown.length === 1 ? "has" : "have"} both values.`,
     boards > 1 ? `${boards} boards: each has a front of its own, and scores of different tasks have different scales.` : "",
     state.y === "mean" ? "Bars are 95 % intervals, drawn where there are several seeds." : "",
+    boards === 1 && levels(shown.find((row) => !isPublished(row))) ? `Dotted: ${levels(shown.find((row) => !isPublished(row)))}.` : "",
     "Click a point for its record.",
   ].join(" ");
   const target = document.getElementById("plot");
@@ -161,9 +175,12 @@ async function drawPlot(rows) {
     return;
   }
   const isLog = COLUMN[state.x].scale === "log" && positive && shown.length > 0;
-  await library.react(target, traces(shown), layout({
+  const drawn = traces(shown);
+  await library.react(target, drawn, layout({
     xaxis: { title: { text: COLUMN[state.x].title }, type: isLog ? "log" : "linear", ...(isLog ? ticks(shown) : {}) },
-    yaxis: { title: { text: COLUMN[state.y].title } }, hovermode: "closest",
+    yaxis: { title: { text: COLUMN[state.y].title } }, hovermode: "closest", ...levelLines(shown),
+    // On a phone a long legend would take the place of the plot; a point tells what it is.
+    showlegend: innerWidth >= 700 || drawn.length <= PHONE_LEGEND,
   }), CONFIG);
   target.removeAllListeners?.("plotly_click");
   target.on("plotly_click", (event) => {

@@ -4,17 +4,27 @@ let openedFrom = null;
 function openRecord(row) {
   const dialog = document.getElementById("record");
   openedFrom = document.activeElement;
-  document.getElementById("record-title").textContent = `${value(row, "backbone")} · ${value(row, "adapter")} · ${value(row, "task")}`;
+  document.getElementById("record-title").textContent = `${value(row, "short_backbone")} · ${value(row, "short_adapter")} · ${boardTitle(row)}`;
   document.getElementById("record-body").replaceChildren(
-    ...sure(row), ...breakdown(row), ...curves(row), ...failures(row), ...facts(row), ...asked(row));
+    ...inFull(row), ...sure(row), ...breakdown(row), ...errors(row), ...curves(row), ...failures(row), ...facts(row), ...asked(row));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   drawCurves(row);
+  drawErrors(row);
 }
 
 function closeRecord() {
   document.getElementById("record").close();
   openedFrom?.focus();
+}
+
+// What the short names stand for.
+function inFull(row) {
+  const made = element("dl");
+  for (const [title, short, full] of [["backbone", "short_backbone", "backbone"], ["adapter", "short_adapter", "adapter"], ["task", "task", "task_in_full"]]) {
+    if (value(row, short) !== value(row, full)) made.append(element("dt", title), element("dd", value(row, full)));
+  }
+  return made.children.length ? [made] : [];
 }
 
 // How sure its place is, in words, and the command that compares it.
@@ -28,6 +38,9 @@ function sure(row) {
     const tied = value(row, "tied_with_best");
     parts.push(tied === null ? "Too few shared seeds to call it worse." : tied ? "It cannot be told apart from the best." : "It is worse than the best.");
   } else if (points === 0) parts.push("The best of its board.");
+  if (value(row, "letters")) parts.push(`Groups ${value(row, "letters")}: it cannot be told apart from rows with one of these letters. Rank ${between(row)} in 95 % of the resamples.`);
+  if (value(row, "probe")) parts.push(`The gain is over ${value(row, "probe")}.`);
+  if (levels(row)) parts.push(`Without learning: ${levels(row)}.`);
   const best = ROWS.find((other) => boardOf(other) === boardOf(row) && value(other, "behind_best") === 0);
   const made = [element("p", parts.join(" "))];
   if (best !== undefined && best !== row) made.push(command(row, best));

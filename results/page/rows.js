@@ -9,7 +9,7 @@ const UNKNOWN = "–";
 const ALL = "";
 
 const state = {
-  task: ALL, data: ALL, backbone: ALL, adapter: ALL, text: "", published: false,
+  task: ALL, data: ALL, short_backbone: ALL, short_adapter: ALL, text: "", published: false,
   parameters: null, memory: null, sort: "", ascending: true, page: 0, all: false,
   x: "trainable_parameters", y: "mean",
 };
@@ -17,19 +17,23 @@ const state = {
 const value = (row, name) => DATA.values[name][row];
 const isPublished = (row) => value(row, "kind") === "published";
 const family = (text) => text.split("(")[0];
+const boardTitle = (row) => DATA.boards[row];
 const boardOf = (row) => ["task", "data", "metric", "protocol"].map((name) => value(row, name)).join("\u0000");
 
 // Lower-case text of each row, made once: with ten thousand rows a search must not build it at every key.
 const HAYSTACK = ROWS.map((row) =>
-  ["task", "data", "backbone", "adapter", "status", "labels", "recipe", "versions", "source"]
-    .map((name) => value(row, name) ?? "").join(" ").toLowerCase());
+  [...["task_in_full", "data", "backbone", "adapter", "short_backbone", "short_adapter", "status", "labels", "recipe", "versions",
+    "source"].map((name) => value(row, name) ?? ""), boardTitle(row)].join(" ").toLowerCase());
+
+// Published numbers stand beside every board of their task.
+const TASKS_OF = {};
+for (const row of ROWS) if (!isPublished(row)) (TASKS_OF[boardTitle(row)] ??= new Set()).add(family(value(row, "task")));
 
 function chosen() {
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
   return ROWS.filter((row) =>
-    ["data", "backbone", "adapter"].every((name) => state[name] === ALL || value(row, name) === state[name]) &&
-    (state.task === ALL || value(row, "task") === state.task ||
-      (isPublished(row) && value(row, "task") === family(state.task))) &&
+    ["data", "short_backbone", "short_adapter"].every((name) => state[name] === ALL || value(row, name) === state[name]) &&
+    (state.task === ALL || (isPublished(row) ? TASKS_OF[state.task].has(value(row, "task")) : boardTitle(row) === state.task)) &&
     (state.published || !isPublished(row)) &&
     within(value(row, "trainable_parameters"), state.parameters) &&
     within(value(row, "peak_memory_mb"), state.memory) &&
@@ -90,7 +94,7 @@ function exact(row, name) {
   return INTEGERS.has(name) ? String(own) : own.toFixed(COLUMN[name].decimals);
 }
 
-const INTEGERS = new Set(["seeds", "adapter_parameters", "head_parameters", "trainable_parameters", "total_parameters",
+const INTEGERS = new Set(["seeds", "rank_low", "rank_high", "adapter_parameters", "head_parameters", "trainable_parameters", "total_parameters",
   "total_as_published", "checkpoint_bytes"]);
 
 function element(tag, text, attributes = {}) {
@@ -100,5 +104,12 @@ function element(tag, text, attributes = {}) {
   return made;
 }
 
-const name = (row) => `${value(row, "backbone")}/${value(row, "adapter")}`;
+// Short, of this study; and in full, as commands take it too.
+const name = (row) => `${value(row, "short_backbone")}/${value(row, "short_adapter")}`;
+const fullName = (row) => `${value(row, "backbone")}/${value(row, "adapter")}`;
+
+function levels(row) {
+  const known = ["chance", "majority"].filter((level) => value(row, level) !== null);
+  return known.map((level) => `${level} ${value(row, level).toFixed(2)} %`).join(", ");
+}
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

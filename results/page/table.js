@@ -3,20 +3,33 @@ const PER_PAGE = 50;
 
 const MAIN = [
   ["", (row) => marks(row), "pareto", ""],
-  ["task", (row) => value(row, "task"), "task", "text wide"],
-  ["backbone", (row) => value(row, "backbone"), "backbone", "text"],
-  ["adapter", (row) => value(row, "adapter"), "adapter", "text adapter"],
-  ["score ± std", (row) => plusMinus(value(row, "mean"), value(row, "std")), "mean", "number"],
-  ["95 % interval", (row) => (value(row, "interval") === null ? UNKNOWN : `± ${value(row, "interval").toFixed(2)}`), "interval", "number wide"],
-  ["gain over probe", (row) => plusMinus(value(row, "gain_over_linear_probe"), value(row, "gain_interval")), "gain_over_linear_probe", "number wide"],
-  ["behind the best", (row) => behind(row), "behind_best", "number wide"],
+  ["board", (row) => boardTitle(row), "task", "text wide"],
+  ["backbone", (row) => value(row, "short_backbone"), "short_backbone", "text"],
+  ["adapter", (row) => value(row, "short_adapter"), "short_adapter", "text adapter"],
+  ["score ± 95 %", (row) => plusMinus(value(row, "mean"), value(row, "interval")), "mean", "number"],
+  ["std", (row) => (value(row, "std") === null ? UNKNOWN : value(row, "std").toFixed(2)), "std", "number wide"],
+  ["groups", (row) => someLetters(value(row, "letters")) || UNKNOWN, "letters", "wide"],
+  ["rank", (row) => between(row), "rank_low", "number wide"],
+  ["gain over probe ± 95 %", (row) => plusMinus(value(row, "gain_over_linear_probe"), value(row, "gain_interval")), "gain_over_linear_probe", "number wide"],
+  ["behind the best ± 95 %", (row) => behind(row), "behind_best", "number wide"],
   ["trainable", (row) => count(value(row, "trainable_parameters")), "trainable_parameters", "number"],
   ["memory (MB)", (row) => short(value(row, "peak_memory_mb")), "peak_memory_mb", "number wide"],
-  ["ms per clip", (row) => short(value(row, "ms_per_clip")), "ms_per_clip", "number wide"],
+  ["ms per clip", (row) => short(value(row, "ms_per_clip")) + (value(row, "machine_load") > LOADED ? " (loaded)" : ""), "ms_per_clip", "number wide"],
   ["training", (row) => duration(value(row, "train_seconds")), "train_seconds", "number wide"],
   ["seeds", (row) => (isPublished(row) ? UNKNOWN : value(row, "seeds")), "seeds", "number wide"],
   ["remarks", (row) => remarks(row), "status", "text wide"],
 ];
+
+// As results/table/row.py has it: threads for each core from which times are too long.
+const LOADED = 1.1;
+
+const MOST_LETTERS = 6;
+const someLetters = (text) => (text.length > MOST_LETTERS + 2 ? `${text.slice(0, MOST_LETTERS)} +${text.length - MOST_LETTERS}` : text);
+
+function between(row) {
+  const [low, high] = [value(row, "rank_low"), value(row, "rank_high")];
+  return low === null ? UNKNOWN : low === high ? String(low) : `${low}–${high}`;
+}
 
 function marks(row) {
   const front = value(row, "pareto") ? "★" : value(row, "pareto_within_interval") ? "(★)" : "";
@@ -35,7 +48,9 @@ function behind(row) {
 function remarks(row) {
   const own = value(row, "labels").split("; ").filter((label) => label && !DATA.labels.includes(label));
   const status = value(row, "status") === "completed" || isPublished(row) ? [] : [value(row, "status")];
-  return [...own, ...status, ...(isPublished(row) ? [`${value(row, "protocol")}, not measured here`] : [])].join("; ");
+  const more = value(row, "both_against_one");
+  const against = more === null ? [] : [`${more > 0 ? "+" : ""}${plusMinus(more, value(row, "both_against_one_interval"))} over one modality`];
+  return [...own, ...status, ...against, ...(isPublished(row) ? [`${value(row, "protocol")}, not measured here`] : [])].join("; ");
 }
 
 const shownColumns = () => (state.all
@@ -58,7 +73,7 @@ function drawTable(rows) {
 }
 
 function line(row, columns) {
-  const made = element("tr", null, { tabindex: "0", "data-row": row, "aria-label": `${name(row)}, ${value(row, "task")}` });
+  const made = element("tr", null, { tabindex: "0", "data-row": row, "aria-label": `${name(row)}, ${boardTitle(row)}`, title: fullName(row) });
   if (value(row, "pareto")) made.classList.add("front");
   if (isPublished(row)) made.classList.add("published");
   made.append(...columns.map(([, text, , classes]) => element("td", text(row), classes ? { class: classes } : {})));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -32,11 +33,28 @@ def show_comparison(paired: Sequence[RowPair], console: Console | None = None) -
             console.print(
                 Text("One shared seed: the noise between seeds is in neither the interval nor p.", style="yellow")
             )
+        _show_what_separates(pair, console)
     console.print(
         "A difference is first minus second in points, with its paired 95 % interval; p is corrected for the lines of "
         "its kind (Holm). Bold: below 0.05. With few seeds p is the stricter of the two.",
         style="dim",
     )
+
+
+def _show_what_separates(pair: RowPair, console: Console) -> None:
+    """How many seeds would tell the rows apart, and the items on which they disagree most."""
+    if pair.lines and pair.seeds_needed is not None and pair.lines[0].corrected >= ALPHA:
+        told = (
+            "More seeds would not tell them apart; more test items might."
+            if math.isinf(pair.seeds_needed)
+            else f"About {pair.seeds_needed:.0f} seeds would show a difference as large as this one (power 80 %)."
+        )
+        console.print(Text(told), soft_wrap=True)
+    if pair.disagreements:
+        console.print(Text("They disagree most on (first, second, in percent):", style="dim"))
+        for one in pair.disagreements:
+            kind = f"  ({one.kind.replace('_', ' ')})" if one.kind else ""
+            console.print(Text(f"  {one.item}  {one.first:.0f}  {one.second:.0f}{kind}"), soft_wrap=True)
 
 
 def _comparison_table(pair: RowPair) -> Table:

@@ -16,7 +16,7 @@ from results.table.coverage import Cover
 
 _WIDE = 100
 """Characters in a line from which the costs are shown as well."""
-_COSTS = {"%", "MB", "ms/clip", "training"}
+_COSTS = {"std", "%", "MB", "ms/clip", "training"}
 _LEFT = {"★", "backbone", "adapter"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 UNKNOWN = "–"
+MOST_LETTERS = 6
 
 _STEPS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -16,6 +17,14 @@ def count(value: float | None) -> str:
         if value >= size * 0.99995 and value >= 1000:
             return f"{value / size:.1f} {letter}"
     return f"{value:.0f}"
+
+
+def byte_count(value: float | None) -> str:
+    """987 B, 12.3 kB, 1.2 MB."""
+    if value is None:
+        return UNKNOWN
+    text = count(value)
+    return f"{text} B" if text[-1].isdigit() else f"{text}B"
 
 
 def counted(many: int, noun: str) -> str:
@@ -37,9 +46,9 @@ def significant(value: float | None) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{float(f'{value:.3g}'):g}"
 
 
-def score(mean: float | None, std: float | None) -> str:
-    """Mean, and standard deviation where there is more than one seed: 71.23 ± 0.52."""
-    return number(mean, 2) if std is None else f"{number(mean, 2)} ± {std:.2f}"
+def score(mean: float | None, half_width: float | None) -> str:
+    """Mean, and half its 95 % interval where that is known: 71.23 ± 0.52."""
+    return number(mean, 2) if half_width is None else f"{number(mean, 2)} ± {half_width:.2f}"
 
 
 def gain(value: float | None, half_width: float | None) -> str:
@@ -48,6 +57,18 @@ def gain(value: float | None, half_width: float | None) -> str:
         return UNKNOWN
     text = f"{round(value, 2) + 0.0:+.2f}"
     return text if half_width is None else f"{text} ± {half_width:.2f}"
+
+
+def ranks(low: int | None, high: int | None) -> str:
+    """Between which ranks: 2–5, or 1."""
+    if low is None or high is None:
+        return UNKNOWN
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def letters(text: str) -> str:
+    """Of more letters than a column holds the first, and how many more."""
+    return f"{text[:MOST_LETTERS]} +{len(text) - MOST_LETTERS}" if len(text) > MOST_LETTERS + 2 else text
 
 
 def p_value(value: float) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from results.render import format
+from results.render.boards import board_titles, levels_in_words
+from results.render.markdown import ms_per_clip
 from results.table.groups import Board
 from results.table.row import Row, by_board, shared_labels
 
@@ -26,7 +28,7 @@ _SPECIAL = {char: f"\\{char}" for char in "&%$#_{}"} | {
     '"': r"\char34{}",
 }
 _TIED = r"$^{\dagger}$"
-_HEADER = ("Backbone", "Adapter", r"Score (\%)", "Gain", "Trainable", r"\%", "MB", "ms/clip")
+_HEADER = ("Backbone", "Adapter", r"Score (\%)", "Std", "", "Gain", "Trainable", r"\%", "MB", "ms/clip")
 
 
 def to_latex(rows: Sequence[Row], published: Sequence[Row] = ()) -> str:
@@ -35,7 +37,8 @@ def to_latex(rows: Sequence[Row], published: Sequence[Row] = ()) -> str:
     The best score of a table is bold; a dagger marks those that cannot be told apart from it.
     """
     parts = ["% Needs \\usepackage{booktabs}. Made by `python -m benchmark leaderboard`; edits will be lost."]
-    parts += [_table(board, members) for board, members in by_board(rows).items()]
+    titles = board_titles(rows)
+    parts += [_table(titles[board], board, members) for board, members in by_board(rows).items()]
     parts += [_published(board, members) for board, members in by_board(published).items()]
     return "\n\n".join(parts) + "\n"
 
@@ -46,33 +49,37 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(char, char if char.isascii() and char.isprintable() else "?") for char in line)
 
 
-def _table(board: Board, rows: Sequence[Row]) -> str:
+def _table(name: str, board: Board, rows: Sequence[Row]) -> str:
     labels = shared_labels(rows)
-    caption = f"{_words(board.task)} on {escaped(board.data or 'unknown data')}, {_words(board.metric)}"
+    caption = f"{escaped(name)} on {escaped(board.data or 'unknown data')}, {_words(board.metric)}"
     notes = [f"selected on {escaped(board.protocol)}", *map(escaped, labels)]
+    notes += [escaped(levels)] if (levels := levels_in_words(rows[0])) else []
     legend = (
-        r"Mean $\pm$ standard deviation over seeds; gain over the linear probe of the same backbone $\pm$ its paired "
-        rf"95\,\% interval; {_TIED} cannot be told apart from the best (Holm, 5\,\%)."
+        r"Mean over seeds; $\pm$ is half a 95\,\% interval, of a gain a paired one; gain over the best linear probe of "
+        rf"the same backbone; {_TIED} cannot be told apart from the best, rows that share a letter not from each other "
+        r"(Holm, 5\,\%)."
     )
     lines = [_line(_cells(row, is_best=row is rows[0])) for row in rows]
-    return _environment(f"{caption} ({'; '.join(notes)}). {legend}", "llrrrrrr", _HEADER, lines)
+    return _environment(f"{caption} ({'; '.join(notes)}). {legend}", "llrrlrrrrr", _HEADER, lines)
 
 
 def _cells(row: Row, is_best: bool) -> list[str]:
-    score = escaped(format.score(row.score.mean, row.score.std))
+    score = escaped(format.score(row.score.mean, row.score.interval))
     if is_best:
         score = rf"\textbf{{{score}}}"
     elif row.comparison.tied_with_best:
         score += _TIED
     return [
-        escaped(row.backbone),
-        escaped(row.adapter),
+        escaped(row.short_backbone),
+        escaped(row.short_adapter),
         score,
+        escaped(format.number(row.score.std, 2)),
+        format.letters(row.comparison.letters),
         escaped(format.gain(row.comparison.gain_over_linear_probe, row.comparison.gain_interval)),
         format.count(row.cost.trainable_parameters).replace("–", "--"),
         escaped(format.number(row.cost.trainable_percent, 2)),
         escaped(format.number(row.cost.peak_memory_mb, 0)),
-        escaped(format.significant(row.cost.ms_per_clip)),
+        escaped(ms_per_clip(row)),
     ]
 
 

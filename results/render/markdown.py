@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from registry.text import printable
 from results.render import format
-from results.table.aggregate import mean_ranks, volumes
+from results.render.boards import board_titles, levels_in_words
+from results.table.aggregate import MeanRank, mean_ranks, volumes
 from results.table.gather import Leaderboard
 from results.table.groups import Board
 from results.table.row import Row, by_board, shared_labels
@@ -24,10 +25,12 @@ _HEADER = (
     "",
     "backbone",
     "adapter",
-    "score",
-    "95 % interval",
+    "score ± 95 %",
+    "std",
     "seeds",
-    "gain over linear probe",
+    "groups",
+    "rank",
+    "gain over the probe ± 95 %",
     "adapter",
     "head",
     "trainable",
@@ -38,15 +41,17 @@ _HEADER = (
     "ms per clip",
     "training",
     "PPT",
-    "behind the best",
+    "behind the best ± 95 %",
     "remarks",
 )
 _TEXT_COLUMNS = {0, 1, 2, len(_HEADER) - 1}
 
 _LEGEND = (
-    "Score: mean ± standard deviation over seeds, in percent. "
-    "95 % interval: bootstrap over test items and seeds; with one seed over items only. "
-    "Gain: over the linear probe of the same backbone and data, ± its paired 95 % interval. "
+    "Score: mean over seeds in percent. ± is half a 95 % interval everywhere: bootstrap over test items and seeds, "
+    "with one seed over items only; of a difference it is paired. std: standard deviation over seeds. "
+    "Groups: rows that share a letter cannot be told apart (all pairs, Holm, 5 %). "
+    "Rank: where the row stands in 95 % of the resamples. "
+    "Gain: over the best linear probe of the same backbone and data, which the CSV and the page name. "
     "Adapter, head, trainable and total are numbers of parameters. "
     "PPT: score weighed by trainable parameters as in V-PETL Bench (C = 10 M, without the head); it favours the probe. "
     "Behind the best: paired difference with its p-value, corrected for all rows of the table (Holm). "
@@ -66,18 +71,28 @@ def to_markdown(leaderboard: Leaderboard) -> str:
     parts.append(_LEGEND)
     if not rows:
         parts.append("No runs yet.")
+    titles = board_titles(rows)
     for board, members in by_board(rows).items():
-        parts += [f"## {escaped(board.task)}", _board_line(board), _table(members, shared)]
+        parts += [f"## {escaped(titles[board])}", _board_line(board, members[0]), _table(members, shared)]
     parts += _mean_ranks(rows) + _volumes(rows) + _published(leaderboard.published)
-    parts += _listed("Notes", leaderboard.notes)
+    parts += _names(rows) + _listed("Notes", leaderboard.notes)
     parts += _listed("Kept in rows of their own", leaderboard.kept_apart) + _failures(rows)
     parts += _listed("Files that could not be read", [file.reason for file in leaderboard.unreadable])
     return "\n\n".join(parts) + "\n"
 
 
-def _board_line(board: Board) -> str:
-    data, metric, protocol = (code(part or "unknown") for part in (board.data, board.metric, board.protocol))
-    return f"Data {data} · metric {metric} · selected on {protocol}"
+def _board_line(board: Board, row: Row) -> str:
+    task, data, metric, protocol = (code(part or "unknown") for part in board)
+    levels = levels_in_words(row)
+    return f"Task {task} · data {data} · metric {metric} · selected on {protocol}" + (f" · {levels}" if levels else "")
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """What short names stand for."""
+    full = {row.short_backbone: row.backbone for row in rows if row.backbone_name}
+    full |= {row.adapter_name: row.adapter for row in rows if row.adapter_name}
+    lines = [(escaped(short), code(long).replace("|", "\\|")) for short, long in sorted(full.items())]
+    return ["## Names", _simple_table(("name", "in full"), lines)] if lines else []
 
 
 def _table(rows: Sequence[Row], shared: Sequence[str]) -> str:
@@ -88,11 +103,13 @@ def _table(rows: Sequence[Row], shared: Sequence[str]) -> str:
 def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     return [
         marks(row),
-        escaped(row.backbone),
-        escaped(row.adapter),
-        format.score(row.score.mean, row.score.std),
-        format.UNKNOWN if row.score.interval is None else f"± {row.score.interval:.2f}",
+        escaped(row.short_backbone),
+        escaped(row.short_adapter),
+        format.score(row.score.mean, row.score.interval),
+        format.number(row.score.std, 2),
         str(row.score.seeds),
+        format.letters(row.comparison.letters) or format.UNKNOWN,
+        format.ranks(row.comparison.rank_low, row.comparison.rank_high),
         format.gain(row.comparison.gain_over_linear_probe, row.comparison.gain_interval),
         format.count(row.cost.adapter_parameters),
         format.count(row.cost.head_parameters),
@@ -101,7 +118,7 @@ def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
         format.count(row.cost.total_parameters),
         format.significant(row.cost.gflops),
         format.number(row.cost.peak_memory_mb, 0),
-        format.significant(row.cost.ms_per_clip),
+        ms_per_clip(row),
         format.duration(row.cost.train_seconds),
         format.number(row.fronts.ppt, 3),
         behind_best(row),
@@ -120,6 +137,11 @@ def marks(row: Row) -> str:
     )
 
 
+def ms_per_clip(row: Row) -> str:
+    """`4.02`, and `4.02 (loaded)` where others wanted the same cores meanwhile."""
+    return format.significant(row.cost.ms_per_clip) + (" (loaded)" if row.cost.on_loaded_machine else "")
+
+
 def behind_best(row: Row) -> str:
     """`3.10 ± 0.92 (p = 0.004)`; `best` for the best itself."""
     if not row.comparison.behind_best:
@@ -136,16 +158,21 @@ def behind_best(row: Row) -> str:
 
 def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     """What a reader must know beside the numbers: own labels, failed seeds, and what tells apart rows of one name."""
-    twins = [other for other in board if (other.backbone, other.adapter) == (row.backbone, row.adapter)]
+    name = row.backbone, row.adapter, row.modality
+    twins = [other for other in board if (other.backbone, other.adapter, other.modality) == name]
     differing = [part for part in ("recipe", "weights", "versions") if len({getattr(twin, part) for twin in twins}) > 1]
     own = [label for label in row.labels if label not in shared]
     failed = [] if row.status == "completed" else [row.status]
-    return own + failed + [f"{part} {getattr(row, part) or 'unknown'}" for part in differing]
+    told = own + failed + [f"{part} {getattr(row, part) or 'unknown'}" for part in differing]
+    more = row.comparison.both_against_one
+    if more is not None:
+        told.append(f"{format.gain(more, row.comparison.both_against_one_interval)} over one modality")
+    return told
 
 
 def _failures(rows: Iterable[Row]) -> list[str]:
     lines = [
-        _line([escaped(text) for text in (row.task, row.backbone, row.adapter, failure)])
+        _line([escaped(text) for text in (row.task, row.short_backbone, row.short_adapter, failure)])
         for row in rows
         for failure in row.failures
     ]
@@ -162,14 +189,27 @@ def _mean_ranks(rows: Sequence[Row]) -> list[str]:
     boards = sorted(standing[0].ranks)
     intro = (
         f"Over {len(boards)} boards, among the {len(standing)} combinations that have a score on every one of them; "
-        "1 is best. Ranks of scores that cannot be told apart differ by chance."
+        "1 is best. Groups: combinations that share a letter cannot be told apart by their mean difference over the "
+        "boards (all pairs, Holm, 5 %). In brackets: where the mean rank stands in 95 % of the resamples."
     )
-    header = ("backbone", "adapter", "mean rank", *(escaped(board.task) for board in boards))
+    titles = board_titles(rows)
+    header = ("backbone", "adapter", "mean rank", "groups", *(escaped(titles[board]) for board in boards))
     lines = [
-        (escaped(one.backbone), escaped(one.adapter), f"{one.mean:.2f}", *(f"{one.ranks[b]:g}" for b in boards))
+        (
+            escaped(one.backbone),
+            escaped(one.adapter),
+            _mean_rank(one),
+            one.letters or format.UNKNOWN,
+            *(f"{one.ranks[b]:g}" for b in boards),
+        )
         for one in standing
     ]
     return ["## Mean rank", intro, _simple_table(header, lines)]
+
+
+def _mean_rank(one: MeanRank) -> str:
+    """`1.67 (1.00 to 2.33)`"""
+    return f"{one.mean:.2f}" + (f" ({one.interval[0]:.2f} to {one.interval[1]:.2f})" if one.interval else "")
 
 
 def _volumes(rows: Sequence[Row]) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from registry.errors import UserError
 from registry.text import printable, shortened
 from results.render import format
+from results.render.boards import board_titles, levels_in_words, words
 from results.render.labels import place_labels
 from results.store.files import write_atomically
 from results.table.groups import Board
@@ -33,6 +35,12 @@ LONGEST_TEXT = 120
 """Letters of a name."""
 MOST_NAMES = 15
 """Rows of a front that are named in a panel."""
+FOLD = 26
+"""Characters in a line of a label."""
+MOST_IN_LEGEND = 16
+"""Adapters, and backbones, that the legend lists."""
+TITLE_WIDTH = 44
+"""Characters in a line of a panel's title."""
 
 # Okabe and Ito's colours, which colour-blind readers tell apart; grey is kept for the linear probe.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C564B", "#000000")
@@ -101,14 +109,18 @@ def _figure(boards: dict[Board, list[Row]]) -> Figure:
     looks = _looks(row for rows in boards.values() for row in rows)
     columns = min(COLUMNS, len(boards))
     lines = math.ceil(len(boards) / columns)
-    figure = Figure(figsize=(5.0 * columns + 2.2, 4.8 * lines + 0.6), layout="constrained")
+    entries = sum(min(len(part), MOST_IN_LEGEND + 1) for part in looks) + 6
+    height = max(4.8 * lines + 0.6, 0.205 * entries + 0.5)
+    # The legend is as wide as its longest name.
+    figure = Figure(figsize=(5.0 * columns + _legend_width(looks), height), layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots(lines, columns, squeeze=False).flatten()
     panels = dict(zip(boards, axes, strict=False))
+    titles = board_titles(row for rows in boards.values() for row in rows)
     for board, ax in panels.items():
         _panel(ax, boards[board], looks)
-        ax.set_title(_panel_title(board, boards), loc="left", fontsize=11, fontweight="bold", color="#222222")
-        ax.set_ylabel(f"{_words(board.metric)} (%)")
+        _panel_title(ax, titles[board], boards[board][0])
+        ax.set_ylabel(f"{words(board.metric)} (%)")
     for ax in axes[len(boards) :]:
         ax.remove()
     figure.suptitle(_title(boards), x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -122,14 +134,14 @@ def _figure(boards: dict[Board, list[Row]]) -> Figure:
 
 def _looks(rows: Iterable[Row]) -> Looks:
     rows = list(rows)
-    adapters = sorted({row.adapter for row in rows})
-    probes = sorted({row.adapter for row in rows if row.is_linear_probe})
+    adapters = sorted({row.short_adapter for row in rows})
+    probes = sorted({row.short_adapter for row in rows if row.is_linear_probe})
     if len(adapters) > _MOST_COLOURS:
         # A legend of hundreds of sizes is no legend: a family shares its colour.
         adapters, probes = sorted({row.family for row in rows}), ["linear_probe"] if probes else []
     learned = [adapter for adapter in adapters if adapter not in probes]
     colours = dict.fromkeys(probes, _GREY) | {a: _COLOURS[i % len(_COLOURS)] for i, a in enumerate(learned)}
-    backbones = sorted({row.backbone for row in rows})
+    backbones = sorted({row.short_backbone for row in rows})
     return colours, {backbone: _MARKERS[i % len(_MARKERS)] for i, backbone in enumerate(backbones)}
 
 
@@ -145,6 +157,7 @@ def _panel(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
         _crowd(ax, [row for row in rows if not row.fronts.pareto], looks)
     _front(ax, rows)
     _probe_line(ax, rows)
+    _level_lines(ax, rows[0])
     _count_axis(ax)
 
 
@@ -177,7 +190,7 @@ def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
         _y(row),
         yerr=_bar(row) or None,
         transform=ax.transData + aside,
-        fmt=markers[row.backbone],
+        fmt=markers[row.short_backbone],
         color=colours[_colour_group(row, colours)],
         markersize=9.5 if row.fronts.pareto else 7.5,
         markeredgecolor="black" if row.fronts.pareto else "white",
@@ -192,7 +205,7 @@ def _point(ax: Axes, row: Row, looks: Looks, shift: float) -> None:
 def _crowd(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
     colours, markers = looks
     for marker in sorted(set(markers.values())):
-        own = [row for row in rows if markers[row.backbone] == marker]
+        own = [row for row in rows if markers[row.short_backbone] == marker]
         if own:
             shades = [colours[_colour_group(row, colours)] for row in own]
             ax.scatter(
@@ -201,7 +214,7 @@ def _crowd(ax: Axes, rows: Sequence[Row], looks: Looks) -> None:
 
 
 def _colour_group(row: Row, colours: Mapping[str, str]) -> str:
-    return row.adapter if row.adapter in colours else row.family
+    return row.short_adapter if row.short_adapter in colours else row.family
 
 
 def _x(row: Row) -> float:
@@ -233,6 +246,16 @@ def _probe_line(ax: Axes, rows: Sequence[Row]) -> None:
         ax.axhline(max(probes), color=_GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1.5)
 
 
+def _level_lines(ax: Axes, row: Row) -> None:
+    """Chance and majority where they lie within the panel; the title tells both in any case."""
+    low, high = ax.get_ylim()
+    for name, level in (("chance", row.score.chance), ("majority", row.score.majority)):
+        if level is not None and low <= level <= high:
+            ax.axhline(level, color="#B22222", linewidth=0.9, linestyle=(0, (1, 2)), zorder=1.5)
+            place = ax.get_yaxis_transform()
+            ax.text(0.995, level, name, transform=place, ha="right", va="bottom", fontsize=7.5, color="#B22222")
+
+
 def _count_axis(ax: Axes) -> None:
     low, high = ax.get_xlim()
     decades = math.log10(high / low)
@@ -247,19 +270,40 @@ def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
     front = [row for row in rows if row.fronts.pareto]
     # Of a long front every so many, since there is no room for more.
     named = front[:: -(-len(front) // MOST_NAMES) or 1]
-    texts = {(_x(row), _y(row)): f"{drawn(row.backbone)}\n{drawn(row.adapter)}" for row in named}
+    texts = {(_x(row), _y(row)): "\n".join(_folded(row.short_backbone) + _folded(row.short_adapter)) for row in named}
     # A crowd of small points cannot be kept clear of.
     avoided = rows if len(rows) <= MANY else [row for row in rows if row.fronts.pareto]
     place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])
+
+
+def _folded(name: str) -> list[str]:
+    name = shortened(printable(name), LONGEST_TEXT)
+    family, bracket, options = name.partition("(")
+    whole = len(name) <= FOLD
+    lines = [name] if whole else [*textwrap.wrap(family, FOLD), *textwrap.wrap(bracket + options, FOLD)]
+    return [drawn(line) for line in lines]
+
+
+def _legend_width(looks: Looks) -> float:
+    """Inches of the longest name that the legend lists."""
+    listed = [name for part in looks for name in list(part)[:MOST_IN_LEGEND]]
+    return max(2.2, 0.085 * max(map(len, listed), default=0) + 0.7)
+
+
+def _listed(part: Mapping[str, str], swatch: Callable[[str], Line2D], blank: Line2D) -> list[tuple[Line2D, str]]:
+    """Lines of the legend; of many the first, and how many more there are."""
+    entries = [(swatch(look), drawn(name)) for name, look in list(part.items())[:MOST_IN_LEGEND]]
+    more = len(part) - len(entries)
+    return [*entries, (blank, f"and {more} more")] if more else entries
 
 
 def _legend(figure: Figure, looks: Looks) -> None:
     colours, markers = looks
     blank = Line2D([], [], linestyle="none")
     rows: list[tuple[Line2D, str]] = [(blank, "Adapter")]
-    rows += [(_swatch("o", colour), drawn(adapter)) for adapter, colour in colours.items()]
+    rows += _listed(colours, lambda colour: _swatch("o", colour), blank)
     rows += [(blank, ""), (blank, "Backbone")]
-    rows += [(_swatch(marker, "#555555"), drawn(backbone)) for backbone, marker in markers.items()]
+    rows += _listed(markers, lambda marker: _swatch(marker, "#555555"), blank)
     rows += [(blank, "")]
     rows += [(Line2D([], [], color="#333333", linewidth=1.3), "Pareto front")]
     rows += [(Line2D([], [], color=_GREY, linewidth=1, linestyle=(0, (4, 3))), "best linear probe")]
@@ -281,18 +325,13 @@ def _title(boards: dict[Board, list[Row]]) -> str:
     return "Score against trainable parameters" + (f"{between}({drawn(', '.join(labels))})" if labels else "")
 
 
-def _panel_title(board: Board, boards: Iterable[Board]) -> str:
-    """The task, and the data and protocol where the task has several boards."""
-    alike = [other for other in boards if other.task == board.task]
-    return (
-        _words(board.task)
-        if len(alike) == 1
-        else f"{_words(board.task)} · {drawn(board.data)} · {drawn(board.protocol)}"
-    )
-
-
-def _words(name: str) -> str:
-    return drawn(name.replace("_", " "))
+def _panel_title(ax: Axes, title: str, row: Row) -> None:
+    """The board in words, and below it in small print what needs no learning."""
+    levels = levels_in_words(row)
+    lines = textwrap.fill(drawn(title), TITLE_WIDTH)
+    ax.set_title(lines, loc="left", fontsize=11, fontweight="bold", color="#222222", pad=18 if levels else 6)
+    if levels:
+        ax.text(0, 1.012, levels, transform=ax.transAxes, fontsize=8.5, color="#B22222", va="bottom")
 
 
 def drawn(text: str) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from registry.text import printable, shortened
 from results.render import format
-from results.render.markdown import FRONT, TIED, marks, remarks
+from results.render.boards import board_titles, levels_in_words
+from results.render.markdown import FRONT, TIED, marks, ms_per_clip, remarks
 from results.summary import ScreenTable, Summary
 from results.table.gather import Leaderboard
 from results.table.groups import Board
@@ -22,11 +23,17 @@ def summarise(board: Leaderboard, files: Sequence[str] = ()) -> Summary:
     labels = shared_labels([row for row in rows if row.score.mean is not None])
     legend = [f"{FRONT} on the front: no row above it has fewer trainable parameters."] if rows else []
     legend += [f"{TIED} cannot be told apart from the best."] if any(TIED in marks(row) for row in rows) else []
+    legend += ["± is half a 95 % interval, std the deviation over seeds."] if rows else []
+    if any(row.comparison.letters for row in rows):
+        legend.append("Rows that share a letter cannot be told apart (all pairs, Holm, 5 %).")
+    titles = board_titles(rows)
     return Summary(
-        tables=tuple(_table(ranked_in, members, labels) for ranked_in, members in by_board(rows).items()),
+        tables=tuple(
+            _table(titles[ranked_in], ranked_in, members, labels) for ranked_in, members in by_board(rows).items()
+        ),
         legend=tuple(legend),
         failures=tuple(
-            _line_of(f"{row.task} · {row.backbone} · {row.adapter} · {failure}")
+            _line_of(f"{row.task} · {row.short_backbone} · {row.short_adapter} · {failure}")
             for row in rows
             for failure in row.failures
         ),
@@ -42,10 +49,10 @@ def _line_of(text: str) -> str:
     return shortened(printable(text), LONGEST_LINE)
 
 
-def _table(board: Board, rows: Sequence[Row], labels: Sequence[str]) -> ScreenTable:
+def _table(name: str, board: Board, rows: Sequence[Row], labels: Sequence[str]) -> ScreenTable:
     lines = [_line(row, rows, labels) for row in rows]
     return ScreenTable(
-        title=_line_of(" · ".join(filter(None, (board.task, board.metric, ", ".join(labels))))),
+        title=_line_of(" · ".join(filter(None, (name, board.metric, ", ".join(labels), levels_in_words(rows[0]))))),
         columns=tuple(lines[0]),
         lines=tuple(tuple(line.values()) for line in lines),
         bold=tuple(bool(row.fronts.pareto) for row in rows),
@@ -55,13 +62,15 @@ def _table(board: Board, rows: Sequence[Row], labels: Sequence[str]) -> ScreenTa
 def _line(row: Row, board: Sequence[Row], labels: Sequence[str]) -> dict[str, str]:
     return {
         FRONT: marks(row),
-        "backbone": _line_of(row.backbone),
-        "adapter": "\n  ".join(map(_line_of, [row.adapter, *remarks(row, board, labels)])),
-        "score": format.score(row.score.mean, row.score.std),
+        "backbone": _line_of(row.short_backbone),
+        "adapter": "\n  ".join(map(_line_of, [row.short_adapter, *remarks(row, board, labels)])),
+        "score": format.score(row.score.mean, row.score.interval),
+        "std": format.number(row.score.std, 2),
+        "groups": format.letters(row.comparison.letters),
         "gain": format.gain(row.comparison.gain_over_linear_probe, None),
         "trainable": format.count(row.cost.trainable_parameters),
         "%": format.number(row.cost.trainable_percent, 2),
         "MB": format.number(row.cost.peak_memory_mb, 0),
-        "ms/clip": format.significant(row.cost.ms_per_clip),
+        "ms/clip": ms_per_clip(row),
         "training": format.duration(row.cost.train_seconds),
     }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
-from results.statistics.bootstrap import Difference, Items, Scores, aligned, differences, mean
+from results.statistics.bootstrap import Difference, Groups, Items, Scores, aligned, by_group, differences, mean
 from results.statistics.significance import p_value
 
 ItemsOf = Callable[[str], Sequence[ItemScore]]
@@ -32,11 +32,20 @@ class PairedScores:
     seeds: tuple[int, ...]
     items: Items
     scores: Scores
+    groups: Groups = ()
+    """Of each item; () where all stand alone."""
+
+    @property
+    def units(self) -> Scores:
+        """Scores of what may be drawn again: groups where items have them, (seeds, units)."""
+        return by_group(self.scores, self.groups)
 
     def of_kind(self, kind: str) -> PairedScores:
         """The items of one kind alone."""
         columns = [column for column, (_, own) in enumerate(self.items) if own == kind]
-        return PairedScores(self.seeds, tuple(self.items[column] for column in columns), self.scores[:, columns])
+        groups = tuple(self.groups[column] for column in columns) if self.groups else ()
+        items = tuple(self.items[column] for column in columns)
+        return PairedScores(self.seeds, items, self.scores[:, columns], groups)
 
     def of_seeds(self, seeds: Sequence[int]) -> Scores:
         """The rows of these seeds, in this order."""
@@ -71,6 +80,7 @@ class PairedTest:
     p_value: float
     seeds: int
     items: int
+    """Or groups of them, where items have groups."""
 
 
 def paired_scores(runs: Sequence[RunRecord], items_of: ItemsOf) -> PairedScores | None:
@@ -100,4 +110,6 @@ def _paired(first: PairedScores | None, second: PairedScores | None) -> Scores |
     if first is None or second is None or first.items != second.items:
         return None
     seeds = sorted(set(first.seeds) & set(second.seeds))
-    return first.of_seeds(seeds) - second.of_seeds(seeds) if seeds and first.items else None
+    if not seeds or not first.items:
+        return None
+    return by_group(first.of_seeds(seeds) - second.of_seeds(seeds), first.groups)

@@ -6,6 +6,7 @@ Academic Radiology 13): a difference counts if it would be seen again with other
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from scipy.stats import t as student
@@ -13,6 +14,9 @@ from scipy.stats import t as student
 from results.statistics.bootstrap import Scores
 
 ALPHA = 0.05
+POWER = 0.8
+MOST_SEEDS = 1000
+"""Seeds beyond which nobody will go to tell two rows apart."""
 
 
 def p_value(difference: Scores) -> float:
@@ -34,6 +38,54 @@ def p_value(difference: Scores) -> float:
         return 1.0 if abs(centre) <= 1e-12 else 0.0
     freedom = (variance * seeds * items) ** 2 / sum(share**2 / degrees for share, degrees in parts)
     return float(2 * student.sf(abs(centre) / variance**0.5, freedom))
+
+
+def combined_p_value(paired: Sequence[Scores]) -> float:
+    """The same for the mean over several boards of paired differences, (seeds, items) each; boards count equally.
+
+    Boards are not drawn from many: the verdict is on these. Their variances add up, and Satterthwaite's degrees of
+    freedom are those of the sum.
+    """
+    centre = math.fsum(float(one.mean()) for one in paired) / len(paired)
+    terms = [(share / (one.size * len(paired) ** 2), freedom) for one in paired for share, freedom in _parts(one)]
+    variance = math.fsum(share for share, _ in terms)
+    if variance <= 1e-24:
+        return 1.0 if abs(centre) <= 1e-12 else 0.0
+    freedom = variance**2 / math.fsum(share**2 / degrees for share, degrees in terms)
+    return float(2 * student.sf(abs(centre) / variance**0.5, freedom))
+
+
+def seeds_to_separate(difference: Scores) -> float | None:
+    """How many seeds would show a difference as large as this one with 80 % power at 5 %; (seeds, items).
+
+    With components of variance of seeds, items and the rest as in `p_value`, S seeds leave
+
+        var(mean) = (seeds + rest / items) / S + items / items,
+
+    of which no number of seeds takes the second part away.
+
+    Returns:
+        Infinity where only more test items would help, or nothing; None with fewer than two seeds, which tell nothing
+        of the noise between seeds.
+    """
+    seeds, items = difference.shape
+    if seeds < 2 or items < 2:
+        return None
+    centre = abs(float(difference.mean()))
+    by_seed, by_item = difference.mean(axis=1), difference.mean(axis=0)
+    rest = float(((difference - by_item - by_seed[:, None] + difference.mean()) ** 2).sum())
+    rest /= (seeds - 1) * (items - 1)
+    of_seeds = max(float(by_seed.var(ddof=1)) - rest / items, 0.0) + rest / items
+    of_items = max(float(by_item.var(ddof=1)) - rest / seeds, 0.0) / items
+    for wanted in range(2, MOST_SEEDS + 1):
+        # Items are many, so that the seeds' degrees of freedom count in proportion to their share.
+        variance = of_seeds / wanted + of_items
+        if variance == 0:
+            return float(wanted) if centre else math.inf
+        freedom = variance**2 / ((of_seeds / wanted) ** 2 / (wanted - 1) + of_items**2 / (items - 1))
+        if centre >= float(student.isf(ALPHA / 2, freedom) + student.isf(1 - POWER, freedom)) * variance**0.5:
+            return float(wanted)
+    return math.inf
 
 
 def _parts(difference: Scores) -> list[tuple[float, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.errors import UserError
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Answers, ItemScore
 from results.record import RunRecord
 from results.store.store import Records, RecordSource, Store, Unreadable
 
@@ -32,8 +32,11 @@ class Merged:
         chosen: dict[str, RunRecord] = {}
         unreadable: list[Unreadable] = []
         notes: list[str] = []
+        names: dict[str, str] = {}
         for source in self._sources:
             found = source.load()
+            # The first place has the last word.
+            names = {**found.names, **names}
             unreadable += found.unreadable
             for record in found:
                 other = chosen.get(record.hash)
@@ -45,12 +48,17 @@ class Merged:
                     notes.append(_conflict(other, record, self._home[record.hash].place, source.place))
                 if other is None or _standing(record) > _standing(other):
                     chosen[record.hash], self._home[record.hash] = record, source
-        return Records([chosen[key] for key in sorted(chosen)], unreadable, notes)
+        return Records([chosen[key] for key in sorted(chosen)], unreadable, notes, names)
 
     def items(self, run_hash: str) -> list[ItemScore]:
         """The items of the store whose record counts; `load` comes first."""
         home = self._home.get(run_hash)
         return home.items(run_hash) if home else []
+
+    def answers(self, run_hash: str) -> Answers | None:
+        """The answers of the store whose record counts; `load` comes first."""
+        home = self._home.get(run_hash)
+        return home.answers(run_hash) if home else None
 
     def fingerprint(self) -> str | None:
         """Of all stores; None where one has none."""

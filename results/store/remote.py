@@ -7,14 +7,17 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 
 from registry.errors import UserError
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Answers, ItemScore
+from results.store.answers import answers_from_bytes
 from results.store.serialise import RecordError
 from results.store.store import (
     MOST_ITEM_BYTES,
     MOST_RECORD_BYTES,
+    NAMES,
     Records,
     Unreadable,
     items_from_bytes,
+    names_from_bytes,
     record_from_bytes,
 )
 
@@ -46,7 +49,24 @@ class RemoteStore:
                 records.append(record_from_bytes(self._bytes(path, MOST_RECORD_BYTES), path))
             except (RecordError, OSError) as error:
                 unreadable.append(Unreadable(Path(path), str(error)))
-        return Records(records, unreadable)
+        names = {}
+        try:
+            names = names_from_bytes(self._bytes(f"{self._root}/{NAMES}", MOST_RECORD_BYTES), NAMES)
+        except FileNotFoundError:
+            pass
+        except (RecordError, OSError) as error:
+            unreadable.append(Unreadable(Path(NAMES), str(error)))
+        return Records(records, unreadable, names=names)
+
+    def answers(self, run_hash: str) -> Answers | None:
+        """As `Store.answers`."""
+        path = f"{self._root}/answers/{run_hash}.npz"
+        try:
+            return answers_from_bytes(self._bytes(path, MOST_ITEM_BYTES), path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{path}: {error}") from None
 
     def items(self, run_hash: str) -> list[ItemScore]:
         """As `Store.items`."""

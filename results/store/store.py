@@ -8,7 +8,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path, PurePath
@@ -16,12 +16,15 @@ from typing import Protocol
 
 from registry.files import read_regular
 from registry.text import printable
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Answers, ItemScore
 from results.record import RunRecord
 from results.store.files import unwritable, write_atomically
 from results.store.serialise import LARGEST, RecordError, from_json, refuse_half_characters, to_json
 
-_FIELDS = itemgetter(*ItemScore._fields)
+NAMES = "names.json"
+_GROUPED = itemgetter(*ItemScore._fields)
+_ALONE = itemgetter(*ItemScore._fields[:-1])
+"""Of items that belong to no group, which are written without the field."""
 MOST_RECORD_BYTES = 64 * 2**20
 MOST_ITEM_BYTES = 512 * 2**20
 """Of the items of one run, unpacked."""
@@ -39,12 +42,18 @@ class Records(list[RunRecord]):
     """The readable records of a store, ordered by hash, with the files that could not be read."""
 
     def __init__(
-        self, records: Iterable[RunRecord] = (), unreadable: Iterable[Unreadable] = (), notes: Iterable[str] = ()
+        self,
+        records: Iterable[RunRecord] = (),
+        unreadable: Iterable[Unreadable] = (),
+        notes: Iterable[str] = (),
+        names: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(records)
         self.unreadable = list(unreadable)
         self.notes = list(notes)
         """What a reader must know of how the records came together, one line each."""
+        self.names = dict(names or {})
+        """Short names that were given to components, by the component in full; they decide nothing."""
 
 
 class RecordSource(Protocol):
@@ -64,12 +73,22 @@ class RecordSource(Protocol):
             RecordError: they are there but cannot be read.
         """
 
+    def answers(self, run_hash: str) -> Answers | None:
+        """What a run answered on its test split; None where that was not kept.
+
+        Raises:
+            RecordError: it is there but cannot be read.
+        """
+
     def fingerprint(self) -> str | None:
         """Text that changes with any record or item; None where only reading them would tell."""
 
 
 class Store:
-    """Records under `<output>/records`, items under `<output>/items`. Making one touches no disk."""
+    """Records under `<output>/records`, items under `items`, answers under `answers`, short names in `names.json`.
+
+    Making one touches no disk.
+    """
 
     def __init__(self, output: Path) -> None:
         self.output = Path(output)
@@ -92,8 +111,11 @@ class Store:
         except OSError as error:
             raise unwritable(probe, error) from None
 
-    def write(self, record: RunRecord, items: Iterable[ItemScore] = ()) -> bool:
-        """Keep a record, its items first: a record that can be read is whole.
+    def write(
+        self, record: RunRecord, items: Iterable[ItemScore] = (), *, answers: Answers | None = None,
+        with_probabilities: bool = True,
+    ) -> bool:  # fmt: skip
+        """Keep a record, its items and answers first: a record that can be read is whole.
 
         A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
         moved aside to `<hash>.json.unreadable`.
@@ -111,6 +133,12 @@ class Store:
             return False
         if content := _items_to_bytes(items, record.hash):
             write_atomically(self._items_path(record.hash), content)
+        if answers is not None:
+            # Commands that write none are spared numpy.
+            from results.store.answers import answers_to_bytes  # noqa: PLC0415
+
+            content = answers_to_bytes(answers, with_probabilities=with_probabilities)
+            write_atomically(self._answers_path(record.hash), content)
         _move_aside_if_unreadable(path)
         write_atomically(path, text.encode())
         return True
@@ -135,12 +163,62 @@ class Store:
             return Records()
         except OSError as error:
             return Records(unreadable=[Unreadable(folder, f"{folder}: {error.strerror or error}")])
+        names = {}
+        try:
+            names = self.names()
+        except RecordError as error:
+            unreadable.append(Unreadable(self.output / NAMES, str(error)))
         for path in paths:
             try:
                 records.append(_read(path))
             except RecordError as error:
                 unreadable.append(Unreadable(path, str(error)))
-        return Records(records, unreadable)
+        return Records(records, unreadable, names=names)
+
+    def names(self) -> dict[str, str]:
+        """Short names that were given to components, by the component in full.
+
+        Raises:
+            RecordError: the file is there but holds none.
+        """
+        path = self.output / NAMES
+        try:
+            return names_from_bytes(read_regular(path, MOST_RECORD_BYTES), str(path))
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise RecordError(f"{path}: {error.strerror or error}") from None
+
+    def add_names(self, names: Mapping[str, str]) -> None:
+        """Keep more short names; a component that has one already gets the new one.
+
+        Raises:
+            UserError: the output cannot be written.
+        """
+        try:
+            known = self.names()
+        except RecordError:
+            known = {}
+        if names and (merged := {**known, **names}) != known:
+            write_atomically(self.output / NAMES, json.dumps(merged, indent=1, sort_keys=True).encode())
+
+    def answers(self, run_hash: str) -> Answers | None:
+        """What a run answered on its test split; None where that was not kept.
+
+        Raises:
+            RecordError: the file is there but cannot be read.
+        """
+        path = self._answers_path(run_hash)
+        try:
+            content = read_regular(path, MOST_ITEM_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{path}: {error.strerror or error}") from None
+        # Commands that read none are spared numpy.
+        from results.store.answers import answers_from_bytes  # noqa: PLC0415
+
+        return answers_from_bytes(content, str(path))
 
     def items(self, run_hash: str) -> list[ItemScore]:
         """The scored test items of a run; empty where none were kept.
@@ -164,11 +242,12 @@ class Store:
         """
         facts = [printable(self.place)]
         try:
-            for folder in (self.output / "records", self.output / "items"):
+            for folder in (self.output / "records", self.output / "items", self.output / "answers"):
                 for path in sorted(folder.iterdir()) if folder.exists() else ():
                     found = path.stat()
                     facts.append(f"{printable(path.name)} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
-        except OSError:
+            facts.append(str(sorted(self.names().items())))
+        except (OSError, RecordError):
             return None
         return "\n".join(facts)
 
@@ -186,6 +265,9 @@ class Store:
 
     def _record_path(self, run_hash: str) -> Path:
         return self.output / "records" / f"{run_hash}.json"
+
+    def _answers_path(self, run_hash: str) -> Path:
+        return self.output / "answers" / f"{run_hash}.npz"
 
     def _items_path(self, run_hash: str) -> Path:
         return self.output / "items" / f"{run_hash}.json.gz"
@@ -211,6 +293,21 @@ def record_from_bytes(content: bytes, path: str) -> RunRecord:
     return record
 
 
+def names_from_bytes(content: bytes, path: str) -> dict[str, str]:
+    """The content of a `names.json`.
+
+    Raises:
+        RecordError: no table of texts.
+    """
+    try:
+        names = json.loads(content)
+        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+            raise TypeError("no table of texts")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RecordError(f"{path}: not readable names ({error})") from None
+    return names
+
+
 def items_from_bytes(content: bytes, path: str) -> list[ItemScore]:
     """The items of a file `<hash>.json.gz`.
 
@@ -222,9 +319,11 @@ def items_from_bytes(content: bytes, path: str) -> list[ItemScore]:
         text = _unpacked(content).decode()
         entries = json.loads(text)
         refuse_half_characters(text, entries)
-        found = [ItemScore(*_FIELDS(entry)) for entry in entries]
-        items, scores, kinds = (set(map(type, column)) for column in zip(*found, strict=True)) if found else [set()] * 3
-        if not (items | kinds <= {str} and scores <= {float, int}):
+        fields = _GROUPED if entries and "group" in entries[0] else _ALONE
+        found = [ItemScore(*fields(entry)) for entry in entries]
+        columns = [set(map(type, column)) for column in zip(*found, strict=True)] if found else [set()] * 4
+        items, scores, *texts = columns
+        if not (items.union(*texts) <= {str} and scores <= {float, int}):
             raise TypeError("an item without text for its name and kind or without a number for its score")
         if not _can_be_computed([item.score for item in found]):
             raise ValueError("a score that is no number to compute with")
@@ -255,9 +354,12 @@ def _move_aside_if_unreadable(path: Path) -> None:
 
 
 def _items_to_bytes(items: Iterable[ItemScore], run_hash: str) -> bytes:
+    items = list(items)
     entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
     if not entries:
         return b""
+    if any(i.group for i in items):
+        entries = [{**entry, "group": str(i.group)} for entry, i in zip(entries, items, strict=True)]
     try:
         return gzip.compress(json.dumps(entries, allow_nan=False).encode(), mtime=0)
     except ValueError as error:

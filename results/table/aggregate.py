@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.stats import rankdata
 
-from results.statistics.bootstrap import mean
+from results.statistics.bootstrap import LEVEL, Scores, mean, resampled_means
+from results.statistics.letters import all_pairs, letters, told_apart
+from results.statistics.paired import PairedScores
+from results.statistics.significance import combined_p_value
 from results.statistics.tradeoff import hypervolume
 from results.table.groups import Board
 from results.table.row import Context, Row
+from results.table.standing import MOST_ROWS as MOST_CONFIGURATIONS
+from results.table.standing import common
 
-Configuration = tuple[str, str, tuple[str, ...], str]
-"""What is run on several tasks: backbone, adapter, labels and weights."""
+Configuration = tuple[str, str, tuple[str, ...], str, str]
+"""What is run on several tasks: backbone, adapter, labels, weights and modality."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,31 @@ class MeanRank:
     configuration: Configuration
     ranks: dict[Board, float]
     """Among all configurations of the block; equal scores share the mean of their ranks."""
+    rows: dict[Board, Row]
+    """That stand for it."""
 
     @property
     def backbone(self) -> str:
-        return self.configuration[0]
+        return self._any.short_backbone
 
     @property
     def adapter(self) -> str:
-        return self.configuration[1]
+        return self._any.short_adapter
+
+    @property
+    def letters(self) -> str:
+        """Configurations that share one cannot be told apart over the boards; empty where that is unknown."""
+        return self._any.comparison.mean_rank_letters
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the mean rank stands in 95 % of the resamples."""
+        low, high = self._any.comparison.mean_rank_low, self._any.comparison.mean_rank_high
+        return None if low is None or high is None else (low, high)
+
+    @property
+    def _any(self) -> Row:
+        return next(iter(self.rows.values()))
 
     @property
     def mean(self) -> float:
@@ -70,16 +93,56 @@ def mean_ranks(rows: Sequence[Row]) -> list[MeanRank]:
         places = rankdata([-(own[board].score.mean or 0.0) for own in block.values()], method="average")
         for key, place in zip(block, places, strict=True):
             ranks[key][board] = float(place)
-    return sorted((MeanRank(key, ranks[key]) for key in block), key=lambda one: (one.mean, one.configuration))
+    standing = [MeanRank(key, ranks[key], {board: block[key][board] for board in sorted(boards)}) for key in block]
+    return sorted(standing, key=lambda one: (one.mean, one.configuration))
 
 
-def with_mean_rank(rows: Sequence[Row]) -> list[Row]:
-    """The rows with `mean_rank` where their configuration is in the block; on boards of the block only."""
-    found = {(one.configuration, board): one.mean for one in mean_ranks(rows) for board in one.ranks}
-    return [
-        row if row.score.mean is None else row.compared(mean_rank=found.get((_configuration(row), row.board)))
-        for row in rows
-    ]
+def with_mean_rank(rows: Sequence[Row], scores: Mapping[int, PairedScores]) -> list[Row]:
+    """The rows with `mean_rank`, its interval and letters where their configuration is in the block, on its boards.
+
+    Args:
+        scores: by the place of a row, of those whose verdicts may be asked for.
+    """
+    standing = mean_ranks(rows)
+    by_row = {id(row): scores[place] for place, row in enumerate(rows) if place in scores}
+    sure = _over_boards(standing, by_row)
+    found = {(one.configuration, board): one for one in standing for board in one.ranks}
+    placed = []
+    for row in rows:
+        one = found.get((_configuration(row), row.board)) if row.score.mean is not None else None
+        if one is not None:
+            low, high, group = sure.get(one.configuration, (None, None, ""))
+            row = row.compared(mean_rank=one.mean, mean_rank_low=low, mean_rank_high=high, mean_rank_letters=group)
+        placed.append(row)
+    return placed
+
+
+def _over_boards(
+    standing: Sequence[MeanRank], scores: Mapping[int, PairedScores]
+) -> dict[Configuration, tuple[float, float, str]]:
+    """Interval of the mean rank, and letters, of each configuration; empty where one lacks scores on some board."""
+    matrices = _matrices(standing, scores)
+    if not 2 <= len(standing) <= MOST_CONFIGURATIONS or not matrices:
+        return {}
+    pairs = all_pairs(len(standing))
+    p_values = {(i, j): combined_p_value([own[i] - own[j] for own in matrices]) for i, j in pairs}
+    groups = letters(len(standing), told_apart(p_values))
+    ranks = np.mean([rankdata(-resampled_means(own), axis=1) for own in matrices], axis=0)
+    low, high = np.quantile(ranks, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return {one.configuration: (float(low[i]), float(high[i]), groups[i]) for i, one in enumerate(standing)}
+
+
+def _matrices(standing: Sequence[MeanRank], scores: Mapping[int, PairedScores]) -> list[list[Scores]]:
+    """For each board the scores of all configurations on the same seeds and items; empty where some lack them."""
+    matrices = []
+    for board in sorted(standing[0].ranks) if standing else ():
+        own = [scores.get(id(one.rows[board])) for one in standing]
+        known = [one for one in own if one]
+        shared = set.intersection(*(set(one.seeds) for one in known)) if known else set()
+        if len(known) < len(own) or len({one.items for one in known}) > 1 or len(shared) < 2:
+            return []
+        matrices.append(common(known))
+    return matrices
 
 
 def volumes(rows: Sequence[Row]) -> list[Volume]:
@@ -125,7 +188,7 @@ def _backbone_parameters(row: Row) -> int:
 
 
 def _configuration(row: Row) -> Configuration:
-    return row.backbone, row.adapter, row.labels, row.weights
+    return row.backbone, row.adapter, row.labels, row.weights, row.modality
 
 
 def _largest_block(sets: Sequence[frozenset[Board]]) -> frozenset[Board]:

@@ -5,28 +5,30 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
 from statistics import median
 
 from results.record import Failure, RunRecord, SingleClip
 from results.statistics.bootstrap import bounds, mean, std
-from results.statistics.paired import ItemsOf, PairedScores, compare_all, paired_scores
-from results.statistics.significance import ALPHA, holm
+from results.statistics.paired import ItemsOf, PairedScores, paired_scores
 from results.statistics.tradeoff import pareto_front, ppt
 from results.table.aggregate import with_hypervolume, with_mean_rank
 from results.table.groups import Group, group_runs
-from results.table.row import Context, Cost, Fronts, Row, Score
+from results.table.row import Cost, Fronts, Row, Score, rank_order
+from results.table.standing import MOST_ROWS, with_letters
+from results.table.within_board import behind_best, over_one_modality, over_probes
 
-MOST_SEEDS_SAY_NOTHING_BELOW = 2
-"""Seeds that two rows must share before one is called worse: a single one shows nothing of the noise between seeds."""
+LevelsOf = Callable[[str], Mapping[str, float]]
+"""From a run's hash to what its metric would be without learning: `chance`, `majority`; empty where unknown."""
 
 
-def build(records: Sequence[RunRecord], items: ItemsOf | None = None) -> list[Row]:
+def build(records: Sequence[RunRecord], items: ItemsOf | None = None, levels: LevelsOf | None = None) -> list[Row]:
     """The rows of any records, see `rows_of`; several of one run count once."""
-    return rows_of(group_runs(records), items)
+    return rows_of(group_runs(records), items, levels)
 
 
-def rows_of(groups: Sequence[Group], items: ItemsOf | None = None) -> list[Row]:
+def rows_of(groups: Sequence[Group], items: ItemsOf | None = None, levels: LevelsOf | None = None) -> list[Row]:
     """One row for each group of runs; sorted by task, then board, then mean score, rows without a score last.
 
     Runs that differ in data, recipe, protocol, labels, weights or versions stay in rows of their own, and failed runs
@@ -35,13 +37,19 @@ def rows_of(groups: Sequence[Group], items: ItemsOf | None = None) -> list[Row]:
     Args:
         groups: from `group_runs`.
         items: reads a run's test items for intervals and comparisons, which stay empty without it.
+        levels: reads what a run's metric would be without learning.
     """
     rows: list[Row] = []
-    # Groups are sorted by board, so that the items of one board alone are held in memory.
+    kept: dict[int, PairedScores] = {}
+    # Groups are sorted by board, so that the items of one board alone are held in memory; of small boards, which
+    # verdicts over tasks need, all are.
     with _collector_paused():
         for _, board_groups in groupby(groups, key=lambda group: group.key.board):
-            rows += _board_rows(list(board_groups), items or _no_items)
-    return sorted(with_mean_rank(with_hypervolume(rows)), key=_rank)
+            found, known = _board_rows(list(board_groups), items or _no_items, levels or _no_levels)
+            if len(found) <= MOST_ROWS:
+                kept |= {len(rows) + place: own for place, own in enumerate(known) if own}
+            rows += found
+    return sorted(with_mean_rank(with_hypervolume(rows), kept), key=rank_order)
 
 
 @contextmanager
@@ -60,12 +68,32 @@ def _no_items(run_hash: str) -> tuple[()]:
     return ()
 
 
-def _board_rows(groups: Sequence[Group], items: ItemsOf) -> list[Row]:
-    """The rows of one board, compared with each other."""
+def _no_levels(run_hash: str) -> dict[str, float]:
+    return {}
+
+
+def _board_rows(
+    groups: Sequence[Group], items: ItemsOf, levels: LevelsOf
+) -> tuple[list[Row], list[PairedScores | None]]:
+    """The rows of one board, compared with each other, and the scores of each."""
     known = [paired_scores(group.completed, items) for group in groups]
-    half_widths = iter((high - low) / 2 for low, high in bounds([own.scores for own in known if own]))
+    half_widths = iter((high - low) / 2 for low, high in bounds([own.units for own in known if own]))
     rows = [_row(group, own, next(half_widths) if own else None) for group, own in zip(groups, known, strict=True)]
-    return _with_fronts(_behind_best(_over_probes(rows, known), known))
+    rows = _with_levels(rows, levels)
+    rows = with_letters(behind_best(over_one_modality(over_probes(rows, known), known), known), known)
+    return _with_fronts(rows), known
+
+
+def _with_levels(rows: Sequence[Row], levels: LevelsOf) -> list[Row]:
+    """Chance and majority are of the items, which all rows of a board share: the first run that knows tells all."""
+    runs = (run.hash for row in rows for run in row.runs)
+    known = next((found for run in runs if (found := levels(run))), {})
+    return [
+        replace(row, score=replace(row.score, chance=known.get("chance"), majority=known.get("majority")))
+        if known
+        else row
+        for row in rows
+    ]
 
 
 def _row(group: Group, known: PairedScores | None, half_width: float | None) -> Row:
@@ -102,6 +130,7 @@ def _cost(group: Group) -> Cost:
         gflops=_over_known(max, [run.gflops for run in runs]),
         peak_memory_mb=_over_known(max, [run.peak_memory_mb for run in runs]),
         ms_per_clip=_over_known(median, [run.ms_per_clip for run in runs]),
+        machine_load=_over_known(max, [_load(run) for run in runs]),
         train_seconds=_over_known(mean, [run.train_seconds for run in runs]),
         train_ms_per_clip=_over_known(median, [run.train_ms_per_clip for run in runs]),
         single_peak_memory_mb=_over_known(max, [single.peak_memory_mb for single in singles]),
@@ -109,6 +138,11 @@ def _cost(group: Group) -> Cost:
         single_inference_ms=_over_known(median, [single.inference_ms for single in singles]),
         checkpoint_bytes=_largest([run.checkpoint_bytes for run in runs]),
     )
+
+
+def _load(run: RunRecord) -> float | None:
+    load = run.environment.get("machine_load")
+    return float(load) if isinstance(load, int | float) else None
 
 
 def _over_known(summary: Callable[[list[float]], float], values: Sequence[float | None]) -> float | None:
@@ -132,67 +166,6 @@ def _status(group: Group) -> str:
 def _failure_line(run: RunRecord) -> str:
     failure = run.failure or Failure("error", "no reason recorded")
     return f"seed {run.seed}: {failure.kind}: {' '.join(failure.message.split())}"
-
-
-def _over_probes(rows: Sequence[Row], known: Sequence[PairedScores | None]) -> list[Row]:
-    """Gains over the linear probe, their p-values corrected for all gains of the board."""
-    probes = _probes(rows)
-    baselines = [_baseline(row, probes.get(row.context, ()), rows) for row in rows]
-    measured = [(index, best) for index, best in enumerate(baselines) if best is not None]
-    compared = compare_all([(known[index], known[best]) for index, best in measured])
-    gained, raw = list(rows), dict[int, float]()
-    for (index, best), found in zip(measured, compared, strict=True):
-        row = rows[index]
-        gained[index] = row.compared(
-            gain_over_linear_probe=(row.score.mean or 0.0) - (rows[best].score.mean or 0.0),
-            gain_interval=found.difference.half_width if found else None,
-        )
-        if found:
-            raw[index] = found.p_value
-    for index, corrected in _corrected(raw).items():
-        gained[index] = gained[index].compared(gain_p_value=corrected)
-    return gained
-
-
-def _probes(rows: Sequence[Row]) -> dict[Context, list[int]]:
-    probes: dict[Context, list[int]] = {}
-    for index, row in enumerate(rows):
-        if row.score.mean is not None and row.is_linear_probe:
-            probes.setdefault(row.context, []).append(index)
-    return probes
-
-
-def _baseline(row: Row, probes: Sequence[int], rows: Sequence[Row]) -> int | None:
-    """The index of the linear probe to measure a row against: of the same recipe if there is one, else the best."""
-    if row.score.mean is None or row.is_linear_probe or not probes:
-        return None
-    return max(probes, key=lambda index: (rows[index].recipe == row.recipe, rows[index].score.mean or 0.0, -index))
-
-
-def _behind_best(rows: Sequence[Row], known: Sequence[PairedScores | None]) -> list[Row]:
-    """How far each row is behind the best of the board, and whether that may be chance."""
-    scored = [index for index, row in enumerate(rows) if row.score.mean is not None]
-    if not scored:
-        return list(rows)
-    best = min(scored, key=lambda index: _rank(rows[index]))
-    others = [index for index in scored if index != best]
-    found = dict(zip(others, compare_all([(known[index], known[best]) for index in others]), strict=True))
-    corrected = _corrected({index: pair.p_value for index, pair in found.items() if pair})
-    placed = list(rows)
-    for index in scored:
-        pair = found.get(index)
-        enough = pair is not None and pair.seeds >= MOST_SEEDS_SAY_NOTHING_BELOW
-        placed[index] = rows[index].compared(
-            behind_best=(rows[best].score.mean or 0.0) - (rows[index].score.mean or 0.0),
-            behind_best_interval=pair.difference.half_width if pair else None,
-            behind_best_p_value=corrected.get(index),
-            tied_with_best=True if index == best else corrected[index] >= ALPHA if enough else None,
-        )
-    return placed
-
-
-def _corrected(raw: Mapping[int, float]) -> dict[int, float]:
-    return dict(zip(raw, holm(list(raw.values())), strict=True))
 
 
 def _with_fronts(rows: Sequence[Row]) -> list[Row]:
@@ -219,8 +192,3 @@ def _fronts(rows: Sequence[Row], costs: Sequence[float | None]) -> list[tuple[bo
     for index, *fronts in zip(placed, pareto_front(points), pareto_front(points, tolerances), strict=True):
         marks[index] = (fronts[0], fronts[1])
     return marks
-
-
-def _rank(row: Row) -> tuple[object, ...]:
-    score = 0.0 if row.score.mean is None else row.score.mean
-    return row.task, row.score.mean is None, row.board, -score, row.identity

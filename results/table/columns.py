@@ -65,6 +65,22 @@ PRESENTED = {
     "mean_rank": Column("mean rank", "over the boards that its rivals were run on too", "low"),
     "kind": Column("kind", "measured here, or published elsewhere"),
     "source": Column("source", "where a published number was read"),
+    "modality": Column("modality", "what the task looks at: both, visual or audio"),
+    "short_backbone": Column("backbone, short", "its name within this study"),
+    "short_adapter": Column("adapter, short", "its name within this study"),
+    "task_in_full": Column("task in full", "as it was asked, with the place of its data"),
+    "chance": Column("chance (%)", "what guessing among all classes scores"),
+    "majority": Column("majority (%)", "what always giving the most frequent label scores"),
+    "probe": Column("probe of the gain", "the best linear probe of the same backbone: its recipe and score"),
+    "letters": Column("groups", "rows that share a letter cannot be told apart (all pairs, Holm, 5 %)"),
+    "rank_low": Column("rank, from", "95 % of resamples of seeds and items"),
+    "rank_high": Column("rank, to", "95 % of resamples of seeds and items"),
+    "both_against_one": Column("both against one (points)", "over the better modality alone", "high"),
+    "both_against_one_interval": Column("both against one (± points)", "paired 95 % interval", "low"),
+    "mean_rank_low": Column("mean rank, from", "95 % of resamples of seeds and items", "low"),
+    "mean_rank_high": Column("mean rank, to", "95 % of resamples of seeds and items", "low"),
+    "mean_rank_letters": Column("groups over tasks", "configurations that share a letter cannot be told apart"),
+    "machine_load": Column("machine load", "threads for each core while it was measured; above 1 times are too long"),
 }
 
 COLUMNS = tuple(PRESENTED)
@@ -78,7 +94,7 @@ _PART_OF = {
 
 MEASUREMENTS = (
     "peak_memory_mb", "ms_per_clip", "train_seconds", "train_ms_per_clip", "single_peak_memory_mb", "single_train_ms",
-    "single_inference_ms", "pareto_memory", "pareto_memory_within_interval",
+    "single_inference_ms", "pareto_memory", "pareto_memory_within_interval", "machine_load",
 )  # fmt: skip
 """Columns that tell of the machine and its moment, and what follows from them: no two runs of one cell agree in them.
 In every other column a grid that was interrupted and continued agrees with an unbroken one, byte by byte."""

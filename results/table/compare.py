@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from registry.errors import UserError
 from results.statistics.paired import ItemsOf, PairedScores, PairedTest, compare, paired_scores
-from results.statistics.significance import holm
+from results.statistics.significance import holm, seeds_to_separate
 from results.table.differences import differences
 from results.table.groups import Board
 from results.table.naming import find, title
 from results.table.row import Row
+from results.table.standing import common
 
 OVERALL = "all items"
+MOST_ITEMS = 10
+"""On which two rows disagree most, that are listed."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """One item that the rows score differently, each the mean over the shared seeds in percent."""
+
+    item: str
+    kind: str
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
 class RowPair:
     """Two rows on one board."""
 
@@ -40,6 +53,10 @@ class RowPair:
     """All items first; empty where the rows share no items and seeds."""
     differ_in: list[str]
     """Beside the components: recipe, weights, versions."""
+    disagreements: list[Disagreement] = field(default_factory=list)
+    """Items with the largest differences, the largest first."""
+    seeds_needed: float | None = None
+    """Seeds that would show a difference as large as this one, see `seeds_to_separate`."""
 
     @property
     def seeds(self) -> int:
@@ -80,7 +97,20 @@ def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> RowPair:
     )
     corrected = holm([line.test.p_value for line in by_kind])
     lines = [replace(line, corrected=p) for line, p in zip(by_kind, corrected, strict=True)]
-    return RowPair(board, first, second, [overall, *lines], differ_in)
+    shared = common([a, b]) if overall.test.seeds > 1 else []
+    needed = seeds_to_separate(shared[0] - shared[1]) if shared else None
+    return RowPair(board, first, second, [overall, *lines], differ_in, _disagreements(a, b), needed)
+
+
+def _disagreements(first: PairedScores, second: PairedScores) -> list[Disagreement]:
+    seeds = sorted(set(first.seeds) & set(second.seeds))
+    ours, theirs = (100 * known.of_seeds(seeds).mean(axis=0) for known in (first, second))
+    order = sorted(range(len(ours)), key=lambda place: (-abs(float(ours[place] - theirs[place])), first.items[place]))
+    return [
+        Disagreement(*first.items[place], float(ours[place]), float(theirs[place]))
+        for place in order[:MOST_ITEMS]
+        if ours[place] != theirs[place]
+    ]
 
 
 def _expected(first: Row, second: Row) -> tuple[str, ...]:

@@ -8,15 +8,15 @@ from typing import Any
 from results.table.groups import versions_of
 from results.table.row import Row
 
-_PARTS = ("data", "metric", "protocol", "labels", "weights")
+_PARTS = ("data", "metric", "protocol", "modality", "labels", "weights")
 
 
 def kept_apart(rows: Sequence[Row]) -> list[str]:
     """One line for each task, backbone and adapter that has several rows, naming what they differ in."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
+    groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         if row.runs:
-            groups.setdefault((row.task, row.backbone, row.adapter), []).append(row)
+            groups.setdefault((row.task, row.short_backbone, row.short_adapter), []).append(row)
     return [
         f"{' · '.join(name)}: {len(twins)} rows, since they differ in {'; '.join(differences(twins))}"
         for name, twins in sorted(groups.items())

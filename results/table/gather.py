@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Answers, ItemScore
+from results.statistics.errors import Errors, errors_of
 from results.statistics.paired import ItemsOf
 from results.store.serialise import RecordError
 from results.store.store import RecordSource, Unreadable
@@ -14,6 +16,10 @@ from results.table.differences import kept_apart
 from results.table.groups import group_runs, notes
 from results.table.published import published_for
 from results.table.row import Row
+from results.table.short_names import short_names
+
+MOST_WITH_ERRORS = 500
+"""Rows of a leaderboard up to which answers are read: each takes milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Leaderboard:
     """Files of the store that could not be read."""
     command: str = ""
     """Makes it again."""
+    errors: list[Errors | None] = field(default_factory=list)
+    """Of each row, where answers were kept; empty for boards of more than `MOST_WITH_ERRORS` rows."""
 
 
 def gather(source: RecordSource, command: str = "python -m benchmark leaderboard") -> Leaderboard:
@@ -37,9 +45,45 @@ def gather(source: RecordSource, command: str = "python -m benchmark leaderboard
     records = source.load()
     unreadable = list(records.unreadable)
     groups = group_runs(records)
-    rows = rows_of(groups, _telling(source.items, unreadable))
+    answers = _answers(source, unreadable)
+
+    def levels(run_hash: str) -> dict[str, float]:
+        found = answers(run_hash)
+        return found.levels if found else {}
+
+    rows = named(rows_of(groups, _telling(source.items, unreadable), levels), records.names)
     told = records.notes + notes(groups)
-    return Leaderboard(rows, published_for(rows), kept_apart(rows), told, unreadable, command)
+    errors = [_errors(row, answers) for row in rows] if len(rows) <= MOST_WITH_ERRORS else []
+    return Leaderboard(rows, published_for(rows), kept_apart(rows), told, unreadable, command, errors)
+
+
+def _errors(row: Row, answers: Callable[[str], Answers | None]) -> Errors | None:
+    return errors_of([found for run in row.runs if (found := answers(run.hash))])
+
+
+def named(rows: Sequence[Row], given: Mapping[str, str]) -> list[Row]:
+    """The rows with short names.
+
+    Args:
+        given: by the component in full, as the records have it.
+    """
+    backbones = short_names((row.backbone for row in rows), given)
+    adapters = short_names((row.adapter for row in rows), given)
+    return [
+        replace(row, backbone_name=backbones.get(row.backbone, ""), adapter_name=adapters.get(row.adapter, ""))
+        for row in rows
+    ]
+
+
+def _answers(source: RecordSource, unreadable: list[Unreadable]) -> Callable[[str], Answers | None]:
+    def read(run_hash: str) -> Answers | None:
+        try:
+            return source.answers(run_hash)
+        except RecordError as error:
+            unreadable.append(Unreadable(Path(f"answers/{run_hash}.npz"), str(error)))
+            return None
+
+    return read
 
 
 def _telling(items: ItemsOf, unreadable: list[Unreadable]) -> ItemsOf:

@@ -6,8 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
+from registry.component import Component
+from registry.errors import UserError
 from results.record import PARTS_WITH_VERSIONS, RunRecord
 
 FIRST_VERSIONS = dict.fromkeys(PARTS_WITH_VERSIONS, "1")
@@ -15,9 +18,10 @@ FIRST_VERSIONS = dict.fromkeys(PARTS_WITH_VERSIONS, "1")
 
 
 class Board(NamedTuple):
-    """What rows must share to be ranked against each other."""
+    """What rows must share to be ranked against each other: the same items, scored the same way."""
 
     task: str
+    """Without the place of the data, whose identity is `data`, and without `modality`, which tells rows apart."""
     data: str
     metric: str
     protocol: str
@@ -25,7 +29,10 @@ class Board(NamedTuple):
 
 @dataclass(frozen=True, order=True)
 class GroupKey:
-    """Everything that two runs must share before their scores may be averaged; "" and () are unknown."""
+    """Everything that two runs must share before their scores may be averaged; "" and () are unknown.
+
+    `task` is as on the board; `modality` is what the task looks at: `both`, `visual` or `audio`.
+    """
 
     task: str
     data: str
@@ -37,6 +44,7 @@ class GroupKey:
     recipe: str
     weights: str
     versions: str
+    modality: str
 
     @property
     def board(self) -> Board:
@@ -90,8 +98,9 @@ def key_of(record: RunRecord) -> GroupKey:
 
     Weights count by their digests alone: a file under another name holds the same weights.
     """
+    task, modality = on_board(record.task)
     return GroupKey(
-        task=record.task,
+        task=task,
         data=record.data or "",
         metric=record.primary_metric,
         protocol=record.protocol,
@@ -101,7 +110,21 @@ def key_of(record: RunRecord) -> GroupKey:
         recipe=short_hash(record.recipe),
         weights=short_hash(dict.fromkeys(record.weights.values(), "")),
         versions=short_hash(versions_of(record)),
+        modality=modality,
     )
+
+
+@lru_cache(maxsize=1024)
+def on_board(task: str) -> tuple[str, str]:
+    """A task as its board names it, and the modality that it looks at; a text that is no component stays as it is."""
+    try:
+        component = Component.parse(task)
+    except UserError:
+        return task, "both"
+    options = dict(component.options)
+    options.pop("data", None)
+    modality = str(options.pop("modality", "both"))
+    return str(Component(component.name, options)), modality
 
 
 def versions_of(record: RunRecord) -> dict[str, str]:

@@ -49,6 +49,7 @@ def _row(line: dict[str, str]) -> Row:
         recipe="",
         weights="",
         versions="",
+        modality="",
         status="not measured here",
         score=Score(mean=float(line["score"])),
         cost=Cost(

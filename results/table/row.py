@@ -10,6 +10,8 @@ from results.record import RunRecord
 from results.statistics.paired import Kind
 from results.table.groups import Board, GroupKey
 
+LOADED = 1.1
+"""Threads for each core from which times are longer than the cell's own."""
 MEASURED, PUBLISHED = "measured", "published"
 """Kinds of rows: from our records, or from a paper."""
 
@@ -18,6 +20,7 @@ class Context(NamedTuple):
     """What an adapter meets: rows that share it differ in what was added to one backbone, in recipe and in versions."""
 
     board: Board
+    modality: str
     backbone: str
     labels: tuple[str, ...]
     weights: str
@@ -32,6 +35,10 @@ class Score:
     seeds: int = 0
     interval: float | None = None
     """Half the width of the 95 % interval of the mean."""
+    chance: float | None = None
+    """What guessing scores."""
+    majority: float | None = None
+    """What always giving the most frequent label scores."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +51,24 @@ class Comparison:
     gain_over_linear_probe: float | None = None
     gain_interval: float | None = None
     gain_p_value: float | None = None
+    probe: str = ""
+    """The linear probe of the gain: recipe and score."""
     behind_best: float | None = None
     behind_best_interval: float | None = None
     behind_best_p_value: float | None = None
     tied_with_best: bool | None = None
+    letters: str = ""
+    """Rows of the board that share a letter cannot be told apart; empty where that is unknown."""
+    rank_low: int | None = None
+    """Between this rank of the board and `rank_high` the row stands in 95 % of the resamples."""
+    rank_high: int | None = None
+    both_against_one: float | None = None
+    """Of a row that looks at both modalities: its score minus that of the better modality alone."""
+    both_against_one_interval: float | None = None
     mean_rank: float | None = None
+    mean_rank_low: float | None = None
+    mean_rank_high: float | None = None
+    mean_rank_letters: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +84,8 @@ class Cost:
     gflops: float | None = None
     peak_memory_mb: float | None = None
     ms_per_clip: float | None = None
+    machine_load: float | None = None
+    """Threads that wanted to compute for each core of the machine while it was measured, the largest over seeds."""
     train_seconds: float | None = None
     train_ms_per_clip: float | None = None
     single_peak_memory_mb: float | None = None
@@ -77,6 +99,11 @@ class Cost:
         if self.trainable_parameters is None or self.head_parameters is None:
             return None
         return self.trainable_parameters - self.head_parameters
+
+    @property
+    def on_loaded_machine(self) -> bool:
+        """Whether times were measured while others wanted the same cores."""
+        return self.machine_load is not None and self.machine_load > LOADED
 
 
 @dataclass(frozen=True)
@@ -110,6 +137,24 @@ class Row(GroupKey):
     """The completed runs, by seed."""
     breakdown: tuple[Kind, ...] = ()
     """The score by question type, class or direction."""
+    backbone_name: str = ""
+    """Short, of the study, for tables and pictures; empty where the backbone itself is short. It decides nothing."""
+    adapter_name: str = ""
+
+    @property
+    def short_backbone(self) -> str:
+        return self.backbone_name or self.backbone
+
+    @property
+    def short_adapter(self) -> str:
+        """With the modality where the task looks at one alone."""
+        name = self.adapter_name or self.adapter
+        return name if self.modality in ("both", "") else f"{name}, {self.modality} only"
+
+    @property
+    def task_in_full(self) -> str:
+        """As it was asked, with the place of its data."""
+        return self.runs[0].task if self.runs else self.task
 
     @property
     def family(self) -> str:
@@ -124,7 +169,7 @@ class Row(GroupKey):
     @property
     def context(self) -> Context:
         """What its adapter meets."""
-        return Context(self.board, self.backbone, self.labels, self.weights)
+        return Context(self.board, self.modality, self.backbone, self.labels, self.weights)
 
     def compared(self, **changes: Any) -> Row:
         """The row with these fields of its comparison changed."""
@@ -137,7 +182,13 @@ class Row(GroupKey):
     @property
     def identity(self) -> tuple[object, ...]:
         """What tells rows of one board apart."""
-        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.versions
+        return self.backbone, self.adapter, self.labels, self.recipe, self.weights, self.versions, self.modality
+
+
+def rank_order(row: Row) -> tuple[object, ...]:
+    """Sorts rows by task, then board, then score, rows without a score last; names enter nothing."""
+    score = 0.0 if row.score.mean is None else row.score.mean
+    return row.task, row.score.mean is None, row.board, -score, row.identity
 
 
 def by_board(rows: Iterable[Row]) -> dict[Board, list[Row]]:

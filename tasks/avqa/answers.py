@@ -15,10 +15,11 @@ def answer_loss(outputs: Outputs, targets: Targets) -> Tensor:
 
 
 def answer_predictions(outputs: Outputs, targets: Targets) -> list[Prediction]:
-    """For each clip, the predicted and true answer and the kind of each of its questions."""
+    """For each clip, the predicted and true answer, the kind and the probabilities of each of its questions."""
     predicted, answers, kinds = (
         tensor.cpu() for tensor in (outputs["logits"].argmax(-1), targets["answers"], targets["kinds"])
     )
+    probabilities = outputs["logits"].detach().float().softmax(-1).cpu()
     real = answers != NO_ANSWER
     return [
         {
@@ -26,6 +27,7 @@ def answer_predictions(outputs: Outputs, targets: Targets) -> list[Prediction]:
             "predicted": predicted[i][real[i]].tolist(),
             "answers": answers[i][real[i]].tolist(),
             "kinds": kinds[i][real[i]].tolist(),
+            "probabilities": probabilities[i][real[i]].tolist(),
         }
         for i, clip in enumerate(targets["id"])
     ]

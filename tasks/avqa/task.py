@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Inputs, Prediction, Split
+from registry.vocabulary import Answers, Inputs, Prediction, Split
 from tasks.avqa.grounded import FORMS, GroundedReadout
 from tasks.avqa.head import QuestionReadout
 from tasks.avqa.negatives import WithNegatives
 from tasks.datasets.open import open_source
 from tasks.heads import modalities_of
-from tasks.metrics import percent
+from tasks.metrics import levels, percent
 from tasks.questions import KINDS
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
@@ -84,7 +85,14 @@ class Avqa(SourceTask):
             scores |= _accuracy(modality, [item for item in items if item.kind.split()[0] == modality])
         for kind in self.kinds:
             scores |= _accuracy(kind, [item for item in items if item.kind == kind])
-        return Evaluation(scores, items)
+        return Evaluation(scores, items, self._answers(predictions, tuple(item.item for item in items)))
+
+    def _answers(self, predictions: list[Prediction], names: tuple[str, ...]) -> Answers:
+        """Of every question, `clip#question`."""
+        labels, predicted = (np.concatenate([p[part] for p in predictions]) for part in ("answers", "predicted"))
+        known = all("probabilities" in p for p in predictions)
+        probabilities = np.concatenate([p["probabilities"] for p in predictions]) if known else None
+        return Answers(levels(labels, len(self.answers)), self.answers, names, labels, predicted, probabilities)
 
     def example_inputs(self, batch: int) -> Inputs:
         questions = torch.zeros((batch, *self._question_shape), dtype=torch.int64)

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from registry.registries import register_task
-from registry.vocabulary import Prediction
+from registry.vocabulary import Answers, Prediction
 from tasks.classification.head import ClipClassifier
 from tasks.datasets.open import open_source
 from tasks.heads import modalities_of
-from tasks.metrics import average_precision, percent
+from tasks.metrics import average_precision, levels, percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
@@ -54,4 +54,7 @@ class Classification(SourceTask):
         items = [
             ItemScore(p["id"], float(r), self.classes[p["category"]]) for p, r in zip(predictions, right, strict=True)
         ]
-        return Evaluation({"accuracy": percent(right), "mean_average_precision": percent(precisions)}, items)
+        names = tuple(p["id"] for p in predictions)
+        known = levels(categories, len(self.classes))
+        answers = Answers(known, self.classes, names, categories, probabilities.argmax(1), probabilities)
+        return Evaluation({"accuracy": percent(right), "mean_average_precision": percent(precisions)}, items, answers)

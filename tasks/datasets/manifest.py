@@ -1,12 +1,13 @@
-"""A table of the user's own videos: a CSV file with the columns id, path, start, end, split and, if wanted, label.
+"""A table of the user's own videos: a CSV file with columns id, path, start, end, split and, if wanted, label, group.
 
     id,path,start,end,split,label
     walk,videos/walk.mp4,0,10,train,dog
     talk,videos/talk.mp4,3.5,,validation,person
 
 `path` is a video file, relative to the folder of the table and within it. `start` and `end` are seconds of that file;
-an empty start is its beginning, an empty end its end. `split` is train, validation (or val) or test. Columns may come
-in any order, and further ones are left alone.
+an empty start is its beginning, an empty end its end. `split` is train, validation (or val) or test. `group` is what
+some clips have in common, an object, a speaker or a recording: such clips are no independent evidence, and no group
+should stand in two splits. Columns may come in any order, and further ones are left alone.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import ClipStore, open_store
 
 _NEEDED = ("id", "path", "start", "end", "split")
-_LABEL, _MASKS = "label", "masks"
+_LABEL, _MASKS, _GROUP = "label", "masks", "group"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
 # Whatever would break a message into lines.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -51,6 +52,8 @@ class ManifestRow:
     line: int
     masks: str = ""
     """Folder of the mask pictures; empty where the table names none."""
+    group: str = ""
+    """What it has in common with others; empty where it stands alone."""
 
     def meets(self, other: ManifestRow) -> bool:
         """Whether both have seconds in common, were they of one file."""
@@ -85,8 +88,19 @@ class Manifest:
 
         Neither line numbers nor where the table lies make a difference: its paths start from its own folder.
         """
-        said = [(r.id, r.path, r.start, r.end, r.split, r.label) for r in self.rows]
+        said = [(r.id, r.path, r.start, r.end, r.split, r.label, *([r.group] if r.group else [])) for r in self.rows]
         return f"manifest@{digest([*said, *more])}{self.store.suffix if self.store else ''}"
+
+    def groups(self, split: Split) -> dict[str, str]:
+        """The group of each clip of a split, by id; those without one are left out."""
+        return {row.id: row.group for row in self.rows if row.group and row.split == split}
+
+    def shared_groups(self) -> dict[str, int]:
+        """How many groups two splits share, by `train and test`, …; empty where no row has a group."""
+        of = {split: set(self.groups(split).values()) for split in SPLITS}
+        if not any(of.values()):
+            return {}
+        return {f"{one} and {two}": len(of[one] & of[two]) for one, two in itertools.combinations(SPLITS, 2)}
 
     @cached_property
     def store(self) -> ClipStore | None:
@@ -253,7 +267,8 @@ def _row(header: list[str], fields: list[str], line: int, path: Path) -> Manifes
         raise DataError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
     file = _inside(cell["path"], where)
     masks = _inside(cell[_MASKS], where) if cell.get(_MASKS) else ""
-    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], cell.get(_LABEL, ""), line, masks)
+    label, group = cell.get(_LABEL, ""), cell.get(_GROUP, "")
+    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], label, line, masks, group)
 
 
 def _seconds(text: str, name: str, where: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -70,6 +71,13 @@ class ManifestClips(ClipSource):
 
     def overlap(self) -> dict[str, int]:
         return self.manifest.overlap(row for rows in self._rows.values() for row in rows)
+
+    @property
+    def groups(self) -> Mapping[str, str]:
+        return self.manifest.groups("test")
+
+    def shared_groups(self) -> dict[str, int]:
+        return self.manifest.shared_groups()
 
     def annotation_files(self) -> dict[str, Path]:
         return {MANIFEST: self.manifest.file}

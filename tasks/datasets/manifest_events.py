@@ -15,6 +15,7 @@ yard has a dog in segments 2 to 4 and a car in 8 and 9 (of ten, counted from 0);
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -119,6 +120,13 @@ class ManifestEvents(ClipSource):
 
     def overlap(self) -> dict[str, int]:
         return self.manifest.overlap(clip.span for clip in self._clips)
+
+    @property
+    def groups(self) -> Mapping[str, str]:
+        return self.manifest.groups("test")
+
+    def shared_groups(self) -> dict[str, int]:
+        return self.manifest.shared_groups()
 
     def annotation_files(self) -> dict[str, Path]:
         return {MANIFEST: self.manifest.file}

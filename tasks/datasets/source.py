@@ -80,6 +80,16 @@ class ClipSource(ABC):
     def prepare(self, report: CountReport | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for or stumble over."""
 
+    @property
+    def groups(self) -> Mapping[str, str]:
+        """Of test items by their names: what some have in common (an object, a speaker, a recording), so that they are
+        no independent evidence; empty where the data set does not say."""
+        return {}
+
+    def shared_groups(self) -> dict[str, int]:
+        """How many groups two splits share, by `train and test`, …; empty where there are no groups."""
+        return {}
+
     def recordings(self) -> dict[Split, list[Recording]]:
         """The recording of each item, split by split in their order; clips may be missing.
 

@@ -10,7 +10,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from registry.errors import UserError
@@ -53,6 +53,8 @@ class Verification:
     overlap: Mapping[str, int]
     """Clips that two splits share, by `train and test`, …."""
     findings: tuple[Finding, ...]
+    shared_groups: Mapping[str, int] = field(default_factory=dict)
+    """Groups of items that two splits share, by `train and test`, …; empty where items have no groups."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,6 +76,7 @@ class Verification:
             "usable": dict(self.usable),
             "official": dict(self.official),
             "overlap": dict(self.overlap),
+            "shared_groups": dict(self.shared_groups),
             "problems": self.counts,
             "faults": self.faults,
             "findings": [
@@ -137,6 +140,7 @@ def verify(source: Source, mode: Mode, workers: int, report: CountReport | None 
         official=dict(source.official),
         overlap=source.overlap(),
         findings=tuple(sorted(findings, key=lambda finding: order[finding.clip])),
+        shared_groups=source.shared_groups(),
     )
 
 

@@ -31,11 +31,12 @@ class SegmentHead(Head):
         return {"cross_entropy": F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)}
 
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
-        """Predicted and true class of each segment."""
+        """Predicted and true class of each segment, and the probability of each class."""
         predicted, labels = outputs["logits"].argmax(-1).cpu(), targets["labels"].cpu()
+        probabilities = outputs["logits"].detach().float().softmax(-1).cpu().tolist()
         return [
-            {"id": clip, "predicted": p.tolist(), "labels": y.tolist()}
-            for clip, p, y in zip(targets["id"], predicted, labels, strict=True)
+            {"id": clip, "predicted": p.tolist(), "labels": y.tolist(), "probabilities": row}
+            for clip, p, y, row in zip(targets["id"], predicted, labels, probabilities, strict=True)
         ]
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Prediction
+from registry.vocabulary import Answers, Prediction
 from tasks.datasets.open import open_source
 from tasks.event_localisation.cmbs import CmbsHead
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.weak import WeakSupervision
 from tasks.heads import modalities_of
-from tasks.metrics import percent
+from tasks.metrics import levels, percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
@@ -114,8 +114,16 @@ class EventLocalisation(SourceTask):
             ItemScore(p["id"], float(r.mean()), self.classes[event])
             for p, r, event in zip(predictions, right, events, strict=True)
         ]
-        scores = self._scores(np.concatenate(right), np.concatenate([p["labels"] for p in predictions]))
-        return Evaluation(scores, items)
+        labels = np.concatenate([p["labels"] for p in predictions])
+        return Evaluation(self._scores(np.concatenate(right), labels), items, self._answers(predictions, labels))
+
+    def _answers(self, predictions: list[Prediction], labels: np.ndarray) -> Answers:
+        """Of every segment, `clip#segment`."""
+        names = tuple(f"{p['id']}#{segment}" for p in predictions for segment in range(len(p["labels"])))
+        predicted = np.concatenate([p["predicted"] for p in predictions])
+        known = all("probabilities" in p for p in predictions)
+        probabilities = np.concatenate([p["probabilities"] for p in predictions]) if known else None
+        return Answers(levels(labels, len(self.classes)), self.classes, names, labels, predicted, probabilities)
 
     def _scores(self, right: np.ndarray, labels: np.ndarray) -> dict[str, float]:
         """Accuracy over all segments, over those with an event, and over those of each class: (N,), (N,) -> percent."""

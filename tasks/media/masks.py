@@ -74,7 +74,7 @@ class ClipMasks:
             yield Problem("missing", f"no mask of {_segments(self.missing)}")
         without = [i for i, file in enumerate(self.files) if file is None]
         if without and not self.missing and not self.needed:
-            yield Problem("mask", f"no mask of {_segments(without)}, which are not trained on and not scored")
+            yield Problem("mask", f"no mask of {_segments(without)}: neither trained on nor scored")
         for file in self.files if decode else ():
             if file is not None and file.is_file():
                 yield from self._looked_at(file, side)

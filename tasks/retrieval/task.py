@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from registry.registries import register_task
-from registry.vocabulary import Prediction
+from registry.vocabulary import Answers, Prediction
 from tasks.datasets.open import open_source
 from tasks.metrics import percent, ranks
 from tasks.recipe import Recipe
@@ -62,7 +62,7 @@ class Retrieval(SourceTask):
             for direction, (r, _) in found.items()
             for p, share in zip(predictions, r.within(1), strict=True)
         ]
-        return Evaluation(_means_and_both(by_direction), items)
+        return Evaluation(_means_and_both(by_direction), items, Answers({"chance": 100.0 / len(predictions)}))
 
 
 def _means_and_both(by_direction: dict[str, dict[str, float]]) -> dict[str, float]:

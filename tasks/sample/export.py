@@ -22,12 +22,11 @@ from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.datasets.sample import FIRST_LINE, NOTE, has_note
 from tasks.media.encode import encode_clip
 from tasks.media.files import write_text
-from tasks.sample.layouts import LAYOUTS, Layout, Media, SampleClip, can_be_asked
+from tasks.sample.layouts import LAYOUTS, Layout, SampleClip, can_be_asked
 from tasks.synthetic.render import render_frames
 from tasks.synthetic.scene import make_scene
 from tasks.synthetic.sound import render_sound
 
-SECONDS = 10
 BOTH = "both"
 """Two data sets, as `ave/` and `music_avqa/`."""
 _FIRST_SEED = 30_000_000
@@ -36,8 +35,8 @@ _BLOCK = 1_000_000
 _ANNOTATIONS = (".txt", ".json", ".csv", ".h5")
 _README = f"""{FIRST_LINE}
 
-These clips are rendered by a program. They are not part of AVE, MUSIC-AVQA or VGGSound; only the layout of the folders
-and of the annotation files is theirs, so that code which reads those data sets can be tried without them.
+These clips are rendered by a program. They are not part of AVE, MUSIC-AVQA, VGGSound or AVSBench; only the layout of
+the folders and of the annotation files is theirs, so that code which reads those data sets can be tried without them.
 
 {{contents}}
 
@@ -54,7 +53,7 @@ class _Job:
     """One clip to be written."""
 
     folder: Path
-    media: Media
+    layout: str
     clip: SampleClip
     size: int
     fps: int
@@ -67,7 +66,7 @@ def export_sample(
 
     Args:
         root: gets the data set and README.txt; new, empty, or an earlier sample.
-        clips: of each split, ten seconds each.
+        clips: of each split, ten seconds each, or as long as those of the data set.
         seed: draws the clips; no clip occurs under two seeds, in two splits or in the embedded data.
         size: of the frames, in pixels squared.
         fps: frames per second.
@@ -95,11 +94,7 @@ def export_sample(
         write_text(readme, said)
         samples = {folder: sample_clips(LAYOUTS[name], clips, seed) for folder, name in folders.items()}
         _write_clips(
-            [
-                _Job(folder, LAYOUTS[folders[folder]].media, clip, size, fps)
-                for folder, sample in samples.items()
-                for clip in sample
-            ]
+            [_Job(folder, folders[folder], clip, size, fps) for folder, sample in samples.items() for clip in sample]
         )
         for folder, name in folders.items():
             LAYOUTS[name].annotate(folder, samples[folder])
@@ -112,7 +107,8 @@ def sample_clips(layout: Layout, clips: int, seed: int) -> list[SampleClip]:
     chosen: list[SampleClip] = []
     for number, split in enumerate(SPLITS):
         first = _FIRST_SEED + (seed * len(SPLITS) + number) * _BLOCK
-        scenes = (make_scene(first + i, SECONDS, layout.kind) for i in range(_BLOCK))
+        drawn = (make_scene(first + i, layout.seconds, layout.kind) for i in range(_BLOCK))
+        scenes = (scene for scene in drawn if layout.takes(scene))
         if layout.known_labels and number:
             known = {clip.scene.event.category for clip in chosen}
             scenes = (scene for scene in scenes if scene.event.category in known)
@@ -155,7 +151,7 @@ def _check_numbers(clips: int, seed: int, size: int, fps: int) -> None:
 
 
 def _check_questions(layout: Layout, clips: int, seed: int) -> None:
-    if layout.kind == "ensemble" and not can_be_asked(sample_clips(layout, clips, seed)):
+    if layout.task.startswith("avqa") and not can_be_asked(sample_clips(layout, clips, seed)):
         enough = next(n for n in itertools.count(clips + 1) if can_be_asked(sample_clips(layout, n, seed)))
         raise UserError(
             f"clips={clips} leaves a split without a question whose words and answer occur in training; give "
@@ -182,8 +178,12 @@ def _write_clips(jobs: Sequence[_Job]) -> None:
 
 
 def _write_clip(job: _Job) -> None:
+    layout = LAYOUTS[job.layout]
+    if layout.write:
+        layout.write(job.folder, job.clip)
+        return
     frames, sound = render_frames(job.clip.scene, job.size, job.fps), render_sound(job.clip.scene)
-    if job.media == "frames":
+    if layout.media == "frames":
         write_frames(job.folder, job.clip.name, frames, sound)
         return
     path = job.folder / "videos" / f"{job.clip.name}.mp4"

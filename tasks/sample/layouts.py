@@ -14,9 +14,10 @@ import h5py
 import numpy as np
 
 from registry.vocabulary import SPLITS, Split
-from tasks.datasets import ave, music_avqa
+from tasks.datasets import ave, avsbench, music_avqa
 from tasks.datasets.annotations import MANIFEST
 from tasks.media.files import write_text
+from tasks.sample import masks
 from tasks.synthetic.questions import Question, ask
 from tasks.synthetic.scene import CLASSES, Kind, Scene
 
@@ -53,6 +54,16 @@ class Layout:
     """Writes the annotation files of clips into a folder."""
     known_labels: bool = False
     """Whether other splits may only have labels that training has: labels are learned from the table alone."""
+    seconds: int = 10
+    """Length of a clip."""
+    write: Callable[[Path, SampleClip], None] | None = None
+    """Writes one clip into a folder, where a data set has its pictures in a way of its own; `media` is unused then."""
+    sounds_at_once: bool = False
+    """Whether the event of a clip begins with it: training may know its first frame alone."""
+
+    def takes(self, scene: Scene) -> bool:
+        """Whether a scene can be a clip of this data set."""
+        return not self.sounds_at_once or scene.event.start == 0
 
 
 def write_ave(root: Path, clips: Sequence[SampleClip], header: bool = False) -> None:
@@ -122,6 +133,24 @@ LAYOUTS: dict[str, Layout] = {
     "music_avqa_update": Layout("ensemble", "videos", "avqa(version='v1u')", write_both_versions),
     "vggsound": Layout("event", "videos", "retrieval", write_lists),
     "manifest": Layout("event", "videos", "classification", write_manifest, known_labels=True),
+    "avsbench_s4": Layout(
+        "event",
+        "frames",
+        "segmentation",
+        masks.write_s4_table,
+        seconds=avsbench.SECONDS,
+        write=masks.write_s4_clip,
+        sounds_at_once=True,
+    ),
+    "avsbench_ms3": Layout(
+        "ensemble",
+        "frames",
+        "segmentation",
+        masks.write_ms3_table,
+        seconds=avsbench.SECONDS,
+        write=masks.write_ms3_clip,
+    ),
+    "manifest_masks": Layout("event", "videos", "segmentation", masks.write_masked_manifest, known_labels=True),
 }
 
 

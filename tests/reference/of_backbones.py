@@ -11,6 +11,8 @@ from library_models import FAMILIES, PICTURE, SIDE, run
 from summary import Numbers, filled, loss_of, noise, summary, under
 
 from backbones.backbone import Backbone
+from backbones.families.ast import PRETRAINED_SOUND, AstTower, grid_of, read_ast
+from backbones.families.ast import SOUND as AST_SOUND
 from backbones.families.presets import PRESETS
 from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture
 from backbones.stem import POLICIES
@@ -31,6 +33,7 @@ MODELS = {
 }
 """The small models of `library_models` that each family's reader reads."""
 SEGMENTS = 3
+PICTURE_OF_AST = dataclasses.replace(PICTURE, sound=AST_SOUND)
 
 
 def of_backbone(name: str) -> Numbers:
@@ -40,6 +43,8 @@ def of_backbone(name: str) -> Numbers:
         return {"model": PRESETS[name].model}
     if name in MODELS:
         return _of_family(name)
+    if name == "ast":
+        return _of_ast()
     backbone = look_up(BACKBONES, name)()
     return _asked_for(backbone.picture) | _features(backbone, backbone.picture.sound.frames)
 
@@ -58,6 +63,18 @@ def _of_family(family: str) -> Numbers:
         heard = own.embed(noise(1, SEGMENTS, 1, SIDE, SIDE, seed="audio"))
         numbers[f"own stem, {channels} of colours"] = summary(heard)
     return numbers
+
+
+def _of_ast() -> Numbers:
+    """Of a small tower, which hears alone."""
+    backbone = read_ast(filled(AstTower(64, 2, 4, grid_of(*PRETRAINED_SOUND), 2.0, 1e-6)), PICTURE_OF_AST)
+    with torch.no_grad():
+        features = run(backbone, noise(1, SEGMENTS, 1, AST_SOUND.frames, AST_SOUND.mel_bands, seed="audio"))
+    return {
+        "sound": _sound(AST_SOUND),
+        "audio tokens": summary(features.tokens),
+        "audio pooled": summary(features.pooled),
+    }
 
 
 def _read(name: str, picture: PictureSpec = PICTURE, **options: Any) -> Backbone:

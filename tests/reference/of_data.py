@@ -14,7 +14,11 @@ from summary import Numbers, summary, under
 from registry.errors import UserError
 from registry.vocabulary import SAMPLE_RATE, SPLITS
 from tasks.datasets.open import open_source
+from tasks.sample.export import sample_clips
+from tasks.sample.layouts import LAYOUTS
+from tasks.sample.masks import write_masks
 from tasks.synthetic import store
+from tasks.synthetic.masks import sounding_masks
 from tasks.synthetic.questions import ANSWERS, ask, words
 from tasks.synthetic.scene import CLASSES, make_scene
 
@@ -45,6 +49,8 @@ def _of_the_procedural_world() -> Numbers:
         numbers |= {f"frames of {kind} {seed}": summary(frames), f"sound of {kind} {seed}": summary(sound)}
     scene = make_scene(28, kind="ensemble")
     numbers["labels of event 1"] = summary(make_scene(1, kind="event").labels())
+    numbers["masks of event 1"] = summary(sounding_masks(make_scene(1, kind="event")))
+    numbers["masks of ensemble 28"] = summary(sounding_masks(scene))
     numbers["questions of ensemble 28"] = "; ".join(f"{q.text}: {q.answer}" for q in ask(scene, seed=0, repeats=1))
     numbers |= {"classes": " ".join(map(str, CLASSES)), "answers": " ".join(ANSWERS), "words": " ".join(words())}
     numbers["seeds"] = str(
@@ -142,14 +148,43 @@ def _write_vggsound(folder: Path) -> Asked:
 
 def _write_manifest(folder: Path) -> Asked:
     rows = ["a,0,8,train,dog", "b,1,,train,car", "c,,5,validation,dog", "d,2.5,9,test,car"]
-    lines = [f"{n}{row[0]},videos/{row[0]}.mkv{row[1:]}" for n, row in enumerate(rows)]
-    (folder / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label", *lines]) + "\n")
+    lines = [f"{n}{row[0]},videos/{row[0]}.mkv{row[1:]},masks/{row[0]}" for n, row in enumerate(rows)]
+    (folder / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks", *lines]) + "\n")
     _write_clips(folder / "videos", "a", "b", "c", "d")
-    return [(need, {"segments": 4}) for need in ("events", "events_of_one_kind", "labels", "pairs")]
+    for place, name in enumerate("abcd"):
+        write_masks(folder / "masks" / name, "{k}.png", _masks(3, place))
+    return [(need, {"segments": 4}) for need in ("events", "events_of_one_kind", "labels", "masks", "pairs")]
+
+
+def _masks(count: int, place: int) -> np.ndarray:
+    """Boxes that grow from picture to picture."""
+    masks = np.zeros((count, SIDE, SIDE), bool)
+    for k in range(count):
+        masks[k, : k + place + 1, : 2 * k + 1] = True
+    return masks
+
+
+def _write_single_sources(folder: Path) -> Asked:
+    return _write_avsbench(folder, "avsbench_s4")
+
+
+def _write_several_sources(folder: Path) -> Asked:
+    return _write_avsbench(folder, "avsbench_ms3")
+
+
+def _write_avsbench(folder: Path, name: str) -> Asked:
+    layout = LAYOUTS[name]
+    clips = sample_clips(layout, 2, seed=0)
+    for clip in clips:
+        layout.write(folder, clip)  # type: ignore[misc]
+    layout.annotate(folder, clips)
+    return [("masks", {}), ("masks", {"sampling": "published"})]
 
 
 WRITERS = {
     "ave": _write_ave,
+    "avsbench_ms3": _write_several_sources,
+    "avsbench_s4": _write_single_sources,
     "manifest": _write_manifest,
     "music_avqa": _write_music_avqa,
     "vggsound": _write_vggsound,

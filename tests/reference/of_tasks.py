@@ -25,6 +25,7 @@ VARIANTS = {
     ],
     "avqa": ["avqa(modality='audio')", "avqa(head='lavish')", "avqa(head='stg_cma')"],
     "classification": ["classification(modality='visual')"],
+    "segmentation": ["segmentation(modality='visual')"],
 }
 """What is measured beside the defaults."""
 CLIPS, TOKENS, DIM, QUESTIONS, WORDS = 12, 5, 24, 4, 6
@@ -62,12 +63,12 @@ def _of(text: str) -> Numbers:
 def _encode(pictures: Streams) -> dict[Any, Features]:
     """Pictures are their own tokens here; a partner is heard as it would be by an adapter."""
     heard = sum(x.mean() for x in pictures.values())
-    return {m: Features(x + heard, (x + heard).mean(dim=2)) for m, x in pictures.items()}
+    return {m: Features(x + heard, (x + heard).mean(dim=2), (x + heard,)) for m, x in pictures.items()}
 
 
 def _batch(task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Everything that any task asks of a batch."""
-    shape = (CLIPS, task.segments, TOKENS, DIM)
+    shape, side = (CLIPS, task.segments, TOKENS, DIM), getattr(task, "side", 2)
     inputs = {name: noise(*shape, seed=name) for name in ("visual", "audio", "negative")}
     inputs["questions"] = _whole(getattr(task, "words", "ab"), CLIPS, QUESTIONS, WORDS)
     inputs["questions"][:, :, -2:] = 0  # padding
@@ -77,7 +78,10 @@ def _batch(task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         "category": _whole(getattr(task, "classes", "ab")[1:], CLIPS),
         "answers": _whole(getattr(task, "answers", "ab"), CLIPS, QUESTIONS),
         "kinds": _whole(getattr(task, "kinds", "ab"), CLIPS, QUESTIONS),
+        "masks": _whole("ab", CLIPS, task.segments, side, side),
+        "annotated": _whole("ab", CLIPS, task.segments).bool(),
     }
+    targets["annotated"][:, 0] = True
     targets["answers"][:, -1] = -100  # padding
     return inputs, targets
 

@@ -75,7 +75,7 @@ def test_the_gain_is_over_the_linear_probe_of_the_same_circumstances(record, cha
     assert all(row.comparison.gain_over_linear_probe is None for row in rows)
 
 
-def test_of_several_linear_probes_the_one_of_the_same_recipe_counts_else_the_best(record) -> None:
+def test_of_several_linear_probes_the_best_counts_and_is_named(record) -> None:
     probes = [
         scored(record, 40.0, recipe={"epochs": 1}, hash="a"),
         scored(record, 50.0, recipe={"epochs": 2}, hash="b"),
@@ -84,7 +84,9 @@ def test_of_several_linear_probes_the_one_of_the_same_recipe_counts_else_the_bes
         epochs: build([*probes, scored(record, 60.0, adapter="lavish", recipe={"epochs": epochs})])[0]
         for epochs in (1, 3)
     }
-    assert {epochs: row.comparison.gain_over_linear_probe for epochs, row in gains.items()} == {1: 20.0, 3: 10.0}
+    assert {epochs: row.comparison.gain_over_linear_probe for epochs, row in gains.items()} == {1: 10.0, 3: 10.0}
+    (best,) = [row for row in build(probes) if row.score.mean == 50.0]
+    assert gains[1].comparison.probe == f"linear_probe, recipe {best.recipe}: 50.00"
 
 
 def test_a_failed_run_never_enters_a_mean_and_stays_visible(record) -> None:

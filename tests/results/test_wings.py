@@ -16,6 +16,7 @@ FLOORS: dict[str, int] = {
     "statistics": 1,
     "table": 2,
     "render": 3,
+    "export": 4,
     "page": 4,
     "outputs": 5,
     "leaderboard": 6,

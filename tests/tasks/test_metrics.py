@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, ndcg_score, top_k_accuracy_score
 
-from tasks.metrics import average_precision, class_recall, percent, ranks
+from tasks.metrics import average_precision, class_recall, levels, percent, ranks
 
 
 def test_ranks_by_hand():
@@ -88,3 +88,7 @@ def test_class_recall_is_the_mean_over_random_tie_breaks(seed, k, levels):
 
 def test_percent():
     assert percent([1, 0, 0, 1]) == 50.0
+
+
+def test_levels_without_learning_by_hand() -> None:
+    assert levels(np.array([0, 0, 0, 2]), classes=5) == {"chance": 20.0, "majority": 75.0}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import benchmark
 from benchmark.cli.arguments import Verbs, add_verb
-from results.render.format import count
+from results.render.format import byte_count
 
 if TYPE_CHECKING:
     from benchmark.use.hub import Transfer
@@ -41,4 +41,4 @@ def act(arguments: argparse.Namespace) -> int:
 def show_transfer(done: str, transfer: Transfer) -> None:
     print(f"{done} {transfer.url} ({'private' if transfer.private else 'public'}):")
     for name, size in transfer.files.items():
-        print(f"  {name:<18} {count(size):>8}B")
+        print(f"  {name:<18} {byte_count(size):>9}")

@@ -44,10 +44,12 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps([asdict(hit) for hit in hits], indent=2))
         return 0
+    # The id of a video is its path; a manifest gives its own.
+    names = ("similarity", "clip", "source") if any(hit.source != hit.id for hit in hits) else ("similarity", "clip")
     table = Table(box=None, pad_edge=False)
-    for name in ("similarity", "clip", "source"):
+    for name in names:
         table.add_column(name, justify="right" if name == "similarity" else "left", overflow="fold")
     for hit in hits:
-        table.add_row(f"{hit.similarity:.3f}", Text(hit.id), Text(hit.source if hit.source != hit.id else ""))
+        table.add_row(f"{hit.similarity:.3f}", *map(Text, (hit.id, hit.source)[: len(names) - 1]))
     benchmark.screen().print(table)
     return 0

@@ -128,21 +128,45 @@ def test_avqa():
     assert stg_cma["total_as_published"] == 221_338_124
 
 
+LAVISH_AVS = "lavish(latents=16, reduction=4, batch_norm=False, gate_first=True, gate_audio=False)"
+
+# Single sources (OpenNLPLab/AVSBench f7414af, and the segmentation of both repositories): backbone, adapter, TPAVI;
+# then adapters, published and live head, trainable, total.
+AVS = [
+    ("swin_large", SWIN.format(ratio=FOUR["constant"], more=""), "(0, 1, 2, 3)",
+     17_432_964, 21_168_961, 19_988_801, 38_601_925, 233_601_049),
+    ("swin_base", SWIN.format(ratio=FOUR["quarter"], more=""), "(0, 1, 2, 3)",
+     9_000_872, 20_738_881, 19_558_721, 29_739_753, 116_485_409),
+    ("swin_v2_large", LAVISH_AVS, "()", 17_148_048, 20_505_921, 19_129_025, 37_653_969, 266_426_518),
+    ("swin_v2_large", LAVISH_AVS, "(0, 1, 2, 3)", 17_148_048, 21_168_961, 19_988_801, 38_317_009, 267_089_558),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("backbone", "adapter", "tpavi", "adapters", "head", "live", "trainable", "total"), AVS)
+def test_avs(backbone, adapter, tpavi, adapters, head, live, trainable, total):
+    facts = counted(backbone, adapter, f"segmentation(data='avsbench_s4', head='avsbench', tpavi={tpavi})")
+    assert (facts["adapter"], facts["head"], facts["head_as_published"]) == (adapters, live, head)
+    assert facts["trainable_as_published"] == trainable
+    assert facts["total_as_published"] == total
+
+
 @pytest.mark.parametrize(
-    ("backbone", "adapter", "expected"),
+    ("backbone", "data", "head"),
     [
-        ("swin_large", SWIN.format(ratio=FOUR["constant"], more=", segments=5"), 17_427_840 + 48 + 5_076),
-        ("swin_base", SWIN.format(ratio=FOUR["quarter"], more=", segments=5"), 8_997_440 + 48 + 3_384),
-        (
-            "swin_v2_large",
-            "lavish(latents=16, reduction=4, batch_norm=False, gate_first=True, gate_audio=False)",
-            17_148_048,
-        ),
+        ("tiny_swin", "synthetic", 1_364),
+        ("tiny_vit", "synthetic", 1_168),
+        ("tiny_clip", "synthetic", 1_168),
+        ("vit_base", "avsbench_s4", 50_752),
+        ("swin_large", "avsbench_ms3", 455_380),
     ],
 )
-def test_adapters_of_avs(backbone, adapter, expected):
-    """Five segments; the head of AVS does not exist here."""
-    assert counted(backbone, adapter, "event_localisation(data='ave')")["adapter"] == expected
+def test_the_linear_head_of_avs(backbone, data, head):
+    assert counted(backbone, "linear_probe", f"segmentation(data='{data}')")["head"] == head
+
+
+def test_the_decoder_on_a_backbone_of_one_stage():
+    facts = counted("vit_base", "linear_probe", "segmentation(data='avsbench_s4', head='avsbench', tpavi=())")
+    assert facts["head"] == 19_214_529 - 1_180_160 + 3_357_376
 
 
 def test_a_row_by_the_command_line_within_twenty_seconds(capsys):

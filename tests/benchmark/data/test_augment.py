@@ -175,3 +175,19 @@ def test_the_front_end_changes_pictures_only_and_hands_nothing_on():
 def test_shares_are_at_most_one(field):
     with pytest.raises(UserError, match=f"recipe {field}=1.5 must be at most 1"):
         Recipe(**{field: 1.5})
+
+
+class MaskedClips(Clips):
+    def __getitem__(self, index):
+        item = super().__getitem__(index)
+        return {**item, "targets": {**item["targets"], "masks": torch.zeros(2, 16, 16, dtype=torch.uint8)}}
+
+
+@pytest.mark.parametrize("change", [{"crop": 0.5}, {"flip": 0.5}, {"rand_augment": 2}])
+def test_frames_are_not_moved_away_from_their_masks(change):
+    with pytest.raises(UserError, match="leave their masks; set them to 0"):
+        AugmentedClips(MaskedClips(), Recipe(**change), SOUND)[0]
+
+
+def test_what_leaves_pixels_in_place_is_done_to_clips_with_masks():
+    assert AugmentedClips(MaskedClips(), Recipe(erase=1.0), SOUND)[0]["targets"]["masks"].shape == (2, 16, 16)

@@ -17,6 +17,7 @@ from benchmark.train.hooks import InferenceClock
 from benchmark.train.train import train
 from registry import Component
 from tasks.recipe import Recipe
+from tasks.synthetic import store
 
 RECIPE = Recipe(epochs=2, batch_size=8, adapter_lr=1e-2, head_lr=1e-2, warmup_epochs=0.5, precision="bf16")
 
@@ -207,3 +208,14 @@ def test_tokens_are_kept_for_heads_that_read_them(cache):
     assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled", "tokens"}
     model.head.reads_tokens = False
     assert set(preparation.clips(task.dataset("train"), "train")[0]["inputs"]["visual"]) == {"pooled"}
+
+
+def test_stages_are_kept_for_a_head_that_draws_and_change_no_number(cache, monkeypatch):
+    monkeypatch.setattr(store, "SIZES", {"event": {"train": 16, "validation": 8, "test": 8}})
+    cell = spec("linear_probe", backbone="tiny_swin", task="segmentation")
+    kept = run(cell)[1]
+    held = module.ItemRecords(next(path for path in cache.glob("features-*") if path.is_dir()))[0]["inputs"]
+    assert held["visual"].keys() == {"pooled", "stage0", "stage1"}
+    assert held["audio"].keys() == {"pooled"}
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    assert run(cell)[1] == kept

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmark.grid.expand import expand
 from benchmark.grid.grid import Grid, Override, read_seeds
 from benchmark.grid.spec import RunSpec
 from registry import Component, UserError
@@ -147,3 +148,34 @@ def test_seeds_that_are_refused(seeds: Any) -> None:
 def test_the_embedded_grid_is_three_by_three_by_three() -> None:
     grid = Grid.embedded()
     assert (len(grid.backbones), len(grid.adapters), len(grid.tasks), grid.seeds) == (3, 3, 3, (0,))
+
+
+def test_embedded_grids_are_asked_for_by_name() -> None:
+    assert Grid.asked("embedded") == Grid.embedded()
+    grid = Grid.asked("segmentation")
+    assert (len(grid.backbones), len(grid.adapters), len(grid.tasks)) == (3, 4, 2)
+    assert {task.name for task in grid.tasks} == {"segmentation"}
+    with pytest.raises(UserError, match="segmentation"):
+        Grid.asked("segmentatoin")
+
+
+def test_a_file_is_still_a_file(tmp_path: Path) -> None:
+    assert Grid.asked(str(write(tmp_path, "seeds = [4]"))).seeds == (4,)
+
+
+def test_names_stand_for_components_and_are_no_part_of_a_cell(tmp_path: Path) -> None:
+    file = tmp_path / "grid.toml"
+    lists = 'adapters = ["linear_probe"]\ntasks = ["avqa"]\n'
+    file.write_text(f'backbones = ["small"]\n{lists}[names]\nsmall = "tiny_vit"\n')
+    named = Grid.load(file)
+    file.write_text(f'backbones = ["tiny_vit"]\n{lists}')
+    assert named.names == {"small": Component("tiny_vit")}
+    assert expand(named) == expand(Grid.load(file)) == expand(named, backbones="small")
+
+
+@pytest.mark.parametrize("table", ['"a/b" = "tiny_vit"', '"" = "tiny_vit"', "a = 3", 'a = "tiny_vit"\nb = "tiny_vit"'])
+def test_names_that_no_command_could_take_are_refused(tmp_path: Path, table: str) -> None:
+    file = tmp_path / "grid.toml"
+    file.write_text(f"[names]\n{table}\n")
+    with pytest.raises(UserError, match="name"):
+        Grid.load(file)

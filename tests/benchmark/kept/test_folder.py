@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmark.kept.config import FORMAT, ModelFacts, slug_of
+from benchmark.kept.config import FORMAT, ModelFacts, slug_of, without_places
 from benchmark.kept.folder import LEFT_FACTS, LEFT_TENSORS, facts_to_json, keep, read_folder_config
-from registry.errors import UserError
+from registry import Component, UserError
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
 from results.store.serialise import RecordError
@@ -103,6 +103,21 @@ def test_an_output_that_cannot_be_written_is_one_line(work: Path, tmp_path: Path
     (tmp_path / "adapters").write_text("a file")
     with pytest.raises(UserError, match=r"cannot write .*adapters"):
         keep(tmp_path, RECORD, ITEMS, work)
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [("/home/me/w.pt", "w.pt"), ("../data/ave", "ave"), ("a/../b", "b"), ("hub", "hub"), (8, 8), (None, None)],
+)
+def test_options_lose_the_places_of_files(value: object, kept: object) -> None:
+    assert without_places(Component("some", {"option": value})).options == {"option": kept}
+
+
+def test_the_folder_that_a_command_stands_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    assert without_places(Component("some", {"data": "."})).options == {"data": "data"}
+    assert without_places(Component("some", {"data": ".."})).options == {"data": tmp_path.name}
 
 
 def test_a_configuration_is_json_that_others_can_read(work: Path, tmp_path: Path) -> None:

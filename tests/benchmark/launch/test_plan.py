@@ -118,3 +118,32 @@ def test_time_left_is_judged_by_what_is_done(tmp_path: Path) -> None:
     Marker(tmp_path, "a").write(os.getpid(), Progress("x", "train", 3, 4))
     assert seconds_left(plan, store) == 20.0
     lease.give_back()
+
+
+def test_cells_on_frozen_features_say_nothing_of_those_that_train_the_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Probes take a tenth of the time for as many operations: each kind is judged by its own."""
+    monkeypatch.delenv("AVBENCH_PREPARED", raising=False)
+    store = Store(tmp_path)
+    probes = tuple(replace(CELL, hash=f"probe{number}", features="f") for number in (0, 1))
+    adapters = tuple(replace(CELL, hash=f"adapter{number}") for number in (0, 1))
+    plan = Plan((*probes, *adapters), dict.fromkeys(("probe0", "probe1", "adapter0", "adapter1"), 2.0))
+    done = {"status": "completed", "primary_metric": "accuracy", "scores": {"accuracy": 50.0}}
+    store.write(record(hash="probe0", train_seconds=2.0, **done))
+    assert seconds_left(plan, store) is None
+    store.write(record(hash="adapter0", train_seconds=20.0, **done))
+    assert seconds_left(plan, store) == pytest.approx(2.0 + 20.0)
+
+
+def test_a_running_cell_is_judged_by_its_own_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("benchmark.launch.plan.time.time", lambda: now[0])
+    store, lease, marker = Store(tmp_path), Lease(tmp_path, "abc"), Marker(tmp_path, "abc")
+    assert lease.take()
+    marker.write(os.getpid())
+    now[0] += 30
+    marker.write(os.getpid(), Progress("x", "train", 3, 4))
+    done = Marker(tmp_path, "abc").read()[1]
+    assert seconds_left(Plan((CELL,), {"abc": 5.0}), store) == pytest.approx(30 / done * (1 - done))
+    lease.give_back()

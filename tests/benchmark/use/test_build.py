@@ -20,8 +20,9 @@ from safetensors.torch import load_file, save_file
 import benchmark
 from benchmark.__main__ import main
 from benchmark.kept.config import KeptConfig
+from benchmark.kept.folder import read_folder_config
 from benchmark.use.build import rebuild
-from registry import UserError
+from registry import ADAPTERS, UserError, plugins
 
 
 @pytest.fixture
@@ -200,3 +201,21 @@ def test_random_weights_are_those_of_the_seed(sample: Path, tmp_path: Path) -> N
     assert "random weights" in model.config.labels
     change(found.folder, lambda c: c.update(seed=99))
     assert "other random weights here" in refused(found.folder)
+
+
+def test_an_adapter_of_a_plug_in_needs_the_plug_in(sample: Path, tmp_path: Path, clean_registries: None) -> None:
+    plugin = tmp_path / "plugin.py"
+    plugin.write_text((Path(benchmark.__file__).parent / "examples" / "my_adapter.py").read_text())
+    plugins.load_plugins([str(plugin)])
+    data = str(sample / "both" / "ave")
+    found = train_and_keep(cell("tiny_vit", "cross_excite", f"event_localisation(data={data!r})"), tmp_path / "out")
+    assert benchmark.load(found.folder).evaluate(data).items == list(found.items)
+    del ADAPTERS.module_dict["cross_excite"]
+    assert "unknown adapter 'cross_excite'" in refused(found.folder)
+    assert "--plugin FILE" in refused(found.folder)
+    config = read_folder_config(found.folder)
+    if config.versions["adapter"].startswith("file:"):
+        plugin.write_text(plugin.read_text() + "# changed\n")
+        plugins._loaded.clear()
+        plugins.load_plugins([str(plugin)])
+        assert "version file:" in refused(found.folder)

@@ -23,10 +23,15 @@ def clip(sample: Path) -> UserClip:
 
 def test_an_adapter_that_exchanges_has_a_map_beside_its_control(kept: dict[str, Kept], clip: UserClip) -> None:
     model = benchmark.load(kept["event_localisation"].folder)
+    # An epoch of six clips leaves the exchange all but closed, as it starts.
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.features.trainable_parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
     found = exchange_map(model, clip)
     assert found.heard is not None
     assert found.control is not None
-    assert found.heard.shape == found.control.shape == (10, 8, 8)
+    assert found.heard.shape == found.control.shape == (10, 4, 4)
     assert (found.heard >= 0).all()
     assert not np.array_equal(found.heard, found.control)
     assert found.says.startswith("Tokens of sight moved by ")
@@ -35,8 +40,8 @@ def test_an_adapter_that_exchanges_has_a_map_beside_its_control(kept: dict[str, 
     frames, waveform = read["frames"][None], read["waveform"][None]
     with torch.inference_mode():
         alone, both = (model.features(frames, sound)["visual"].tokens[0, 3] for sound in (None, waveform))
-    place = both[1 + 8 * 2 + 5] - alone[1 + 8 * 2 + 5]
-    assert found.heard[3, 2, 5] == pytest.approx(float(place.norm() / alone[1 + 8 * 2 + 5].norm()), rel=1e-4)
+    place = both[1 + 4 * 2 + 3] - alone[1 + 4 * 2 + 3]
+    assert found.heard[3, 2, 3] == pytest.approx(float(place.norm() / alone[1 + 4 * 2 + 3].norm()), rel=1e-4)
 
 
 @pytest.mark.parametrize("task", ["classification", "retrieval", "avqa"])

@@ -104,6 +104,15 @@ class TestPush:
             push(tmp_path, NAME)
         assert hub.asked == []
 
+    @pytest.mark.parametrize(
+        "damage", [lambda whole: whole[:-3], lambda whole: whole[:-1] + b"\x01", lambda whole: b""]
+    )
+    def test_damaged_tensors_are_found_before_they_are_published(self, damage, hub: StubHub, kept: Path) -> None:
+        path = kept / "model.safetensors"
+        path.write_bytes(damage(path.read_bytes()))
+        with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
+            plan_push(kept, NAME)
+
 
 class TestPull:
     def test_what_was_pushed_comes_back(self, hub: StubHub, kept: Path, tmp_path: Path) -> None:
@@ -143,7 +152,7 @@ class TestPull:
     def test_nor_is_one_used_that_turns_out_so(self, published: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(LARGEST, "README.md", 10)
         published.said_sizes["README.md"] = 5
-        with pytest.raises(UserError, match=r"README\.md of .* expected 10B at most"):
+        with pytest.raises(UserError, match=r"README\.md of .* expected 10 B at most"):
             pull(NAME)
 
     def test_a_repository_of_something_else(self, hub: StubHub) -> None:

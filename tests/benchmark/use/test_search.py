@@ -52,7 +52,7 @@ def test_the_verb(kept: dict[str, Kept], videos: Path, features: Path, capsys: p
     assert hits[0]["similarity"] >= hits[1]["similarity"]
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert (lines[0].split(), len(lines)) == (["similarity", "clip", "source"], 6)
+    assert (lines[0].split(), len(lines)) == (["similarity", "clip"], 6)
     assert hits[0]["id"] in lines[1]
 
 

@@ -36,5 +36,15 @@ def test_scores_gains_and_times() -> None:
     assert [format.duration(seconds) for seconds in (45, 750, 11_520)] == ["45 s", "12.5 min", "3.2 h"]
 
 
+def test_bytes() -> None:
+    assert [format.byte_count(value) for value in (None, 0, 987, 12_345, 2e6)] == [
+        "–",
+        "0 B",
+        "987 B",
+        "12.3 kB",
+        "2.0 MB",
+    ]
+
+
 def test_one_thing_is_no_plural() -> None:
     assert [format.counted(many, "cell") for many in (0, 1, 2)] == ["0 cells", "1 cell", "2 cells"]

@@ -15,10 +15,10 @@ def test_one_table_for_each_task_with_front_labels_and_command(record) -> None:
     page = to_markdown(Leaderboard(build(records), command="python -m benchmark leaderboard --output runs"))
     assert "Made by `python -m benchmark leaderboard --output runs`." in page
     assert "**All rows: synthetic data.**" in page
-    assert page.count("| backbone | adapter | score |") == 2
+    assert page.count("| backbone | adapter | score ± 95 % | std |") == 2
     assert page.index("## avqa") < page.index("## retrieval")
     lavish = next(line for line in page.splitlines() if "lavish" in line)
-    assert lavish.startswith("| ★ | tiny_vit | lavish | 60.00 | – | 1 | +10.00 | 12.3 k | 2.0 k | 14.3 k |")
+    assert lavish.startswith("| ★ | tiny_vit | lavish | 60.00 | – | 1 | – | – | +10.00 | 12.3 k | 2.0 k | 14.3 k |")
     assert next(line for line in page.splitlines()[::-1] if "tiny_vit" in line).endswith("| random weights |")
 
 

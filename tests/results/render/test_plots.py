@@ -5,8 +5,12 @@ from xml.etree import ElementTree
 import pytest
 
 from registry import UserError
+from results.record import Parameters
+from results.render import plots
 from results.render.plots import draw_tradeoff, tradeoff_figure
 from results.table.build import build
+from results.table.gather import named
+from results.table.row import by_board
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +51,40 @@ def test_the_figure_itself_can_be_had(picture, record, tmp_path) -> None:
     assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(UserError, match="no row has a score yet"):
         tradeoff_figure(build([record(status="failed")]))
+
+
+LONG = "adapter_" + "x" * 112
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("backbones", "adapters"), [(1, 1), (5, 12)])
+def test_names_of_120_characters_leave_the_panels_their_room(record, tmp_path, backbones: int, adapters: int) -> None:
+    rows = named(
+        build(
+            [
+                record(
+                    backbone=f"vit(model='{'y' * 100}{b}')",
+                    adapter=f"{LONG[:-2]}{a:02d}",
+                    parameters=Parameters(10**6, 1000 * (a + 1), 2000),
+                    scores={"accuracy": 50.0 + a + b},
+                )
+                for b in range(backbones)
+                for a in range(adapters)
+            ]
+        ),
+        {},
+    )
+    looks = plots._looks(rows)
+    figure = plots._figure(by_board(rows))
+    (panel,) = figure.axes
+    width, height = figure.get_size_inches()
+    assert panel.get_position().width * width > 3.5
+    assert panel.get_position().height * height > 3
+    assert max(map(len, looks[0])) <= 44
+    assert len(draw_tradeoff(rows, tmp_path)) == 2
+
+
+def test_chance_and_majority_are_told_in_the_panel(record, tmp_path) -> None:
+    rows = build([record()], levels=lambda run_hash: {"chance": 10.0, "majority": 49.9})
+    draw_tradeoff(rows, tmp_path)
+    assert "chance 10.00 %, majority 49.90 %" in (tmp_path / "tradeoff.svg").read_text()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from registry.vocabulary import ItemScore
-from results.statistics.bootstrap import interval, mean, paired_difference, score_matrix, std
+from results.statistics.bootstrap import by_group, interval, mean, paired_difference, rank_bounds, score_matrix, std
 
 
 def test_mean_and_std_by_hand() -> None:
@@ -74,3 +74,27 @@ def test_a_paired_difference_covers_a_true_zero_as_often_as_it_says() -> None:
 def test_pairs_must_have_one_shape() -> None:
     with pytest.raises(ValueError, match="one shape"):
         paired_difference(np.zeros((1, 3)), np.zeros((1, 4)))
+
+
+def test_groups_are_what_is_drawn_again_and_leave_the_mean_of_each_seed() -> None:
+    generator = np.random.default_rng(0)
+    # Twenty objects of one to nine clips, whose clips agree: there are twenty pieces of evidence, not a hundred.
+    sizes = generator.integers(1, 10, 20)
+    groups = tuple(f"object {number}" for number, size in enumerate(sizes) for _ in range(size))
+    easy = (generator.random(20) < 0.6).astype(float)
+    scores = np.repeat(easy, sizes)[None, :].repeat(3, axis=0)
+    found = by_group(scores, groups)
+    assert found.shape == (3, 20)
+    assert found.mean(axis=1) == pytest.approx(scores.mean(axis=1))
+    assert interval(found) > 1.5 * interval(scores)
+
+
+def test_items_without_a_group_stand_alone() -> None:
+    scores = np.array([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    assert by_group(scores, ("", "", "")) is scores
+    assert by_group(scores, ("a", "", "")) == pytest.approx(scores)
+
+
+def test_ranks_between_which_rows_stand() -> None:
+    means = np.array([[0.9, 0.5, 0.5]] * 99 + [[0.4, 0.5, 0.6]])
+    assert rank_bounds(means) == [(1, 1), (2, 3), (2, 3)]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.stats import t as student
 
-from results.statistics.significance import holm, p_value
+from results.statistics.significance import combined_p_value, holm, p_value, seeds_to_separate
 
 
 def test_holm_by_hand() -> None:
@@ -67,3 +70,40 @@ def test_a_true_zero_is_seldom_called_a_difference(seeds: int, most: float) -> N
             for _ in range(600)
         )
         assert 0.01 < np.mean([p_value(case) < 0.05 for case in cases]) < most
+
+
+def test_seeds_that_separate_two_rows() -> None:
+    generator = np.random.default_rng(1)
+    noise = generator.normal(0, 0.05, (4, 1)) + generator.normal(0, 0.02, (4, 400))
+    noise -= noise.mean()
+    few, many = seeds_to_separate(noise + 0.1), seeds_to_separate(noise + 0.02)
+    assert 2 <= few < many
+    # Items that disagree are not mended by seeds.
+    items = np.repeat(generator.normal(0, 1, (1, 50)), 4, axis=0) + generator.normal(0, 0.01, (4, 50))
+    assert seeds_to_separate(items - items.mean() + 0.05) == math.inf
+    assert seeds_to_separate(noise[:1]) is None
+
+
+def test_over_one_board_the_combined_p_value_is_that_of_the_board() -> None:
+    difference = np.random.default_rng(2).normal(0.1, 0.5, (3, 40))
+    assert combined_p_value([difference]) == pytest.approx(p_value(difference))
+    # Two boards that say the same are better evidence than one.
+    assert combined_p_value([difference, difference + 0.0]) < p_value(difference)
+    assert combined_p_value([np.zeros((2, 3))]) == 1.0
+
+
+def test_variance_components_are_those_of_statsmodels() -> None:
+    formula = pytest.importorskip("statsmodels.formula.api")
+    anova = pytest.importorskip("statsmodels.stats.anova")
+    pandas = pytest.importorskip("pandas")
+    difference = np.random.default_rng(3).normal(0, 1, (4, 30)) + np.arange(4)[:, None]
+    seeds, items = np.indices(difference.shape)
+    table = pandas.DataFrame({"y": difference.ravel(), "seed": seeds.ravel(), "item": items.ravel()})
+    found = anova.anova_lm(formula.ols("y ~ C(seed) + C(item)", table).fit())
+    of_seeds, of_items, rest = (float(value) for value in found["mean_sq"])
+    terms = [(of_seeds, 3)] * (of_seeds > rest) + [(of_items, 29)] * (of_items > rest)
+    terms.append(((1 - len(terms)) * rest, 87))
+    variance = sum(size for size, _ in terms) / difference.size
+    freedom = (variance * difference.size) ** 2 / sum(size**2 / degrees for size, degrees in terms)
+    expected = 2 * student.sf(abs(difference.mean()) / variance**0.5, freedom)
+    assert p_value(difference) == pytest.approx(float(expected))

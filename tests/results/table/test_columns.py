@@ -12,7 +12,23 @@ def test_every_number_of_a_row_is_a_column(record) -> None:
     for part in parts:
         for name, number in vars(part).items():
             assert value(row, name) == number
-    key = {"task", "data", "backbone", "adapter", "metric", "protocol", "labels", "recipe", "weights", "versions"}
+    key = {
+        "task",
+        "data",
+        "backbone",
+        "adapter",
+        "metric",
+        "protocol",
+        "labels",
+        "recipe",
+        "weights",
+        "versions",
+        "modality",
+    }
     numbers = {name for part in parts for name in vars(part)}
-    assert set(COLUMNS) == key | numbers | {"status", "kind", "source"}
+    assert set(COLUMNS) == key | numbers | {"status", "kind", "source"} | {
+        "short_backbone",
+        "short_adapter",
+        "task_in_full",
+    }
     assert set(MEASUREMENTS) <= numbers

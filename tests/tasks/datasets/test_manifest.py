@@ -181,3 +181,21 @@ def test_rows_are_decoded_from_their_own_seconds(tmp_path: Path):
     np.testing.assert_allclose(middles[1], [34, 38], atol=1)
     with pytest.raises(UserError, match=r"1 of 2 files of manifest .* are missing or empty: y\.mp4"):
         manifest.require()
+
+
+def test_groups_are_told_by_split_and_counted_where_they_stand_in_two():
+    grouped = [f"{row},{group}" for row, group in ((WALK, "tree"), (TALK, "pond"), (TEST, "tree"))]
+    manifest = parsed(f"{HEADER},group", *grouped)
+    assert manifest.groups("test") == {"test": "tree"}
+    assert manifest.shared_groups() == {
+        "train and validation": 0,
+        "train and test": 1,
+        "validation and test": 0,
+    }
+
+
+def test_an_empty_column_of_groups_is_none():
+    plain, empty = parsed(HEADER, WALK, TEST), parsed(f"{HEADER},group", f"{WALK},", f"{TEST},")
+    assert plain.identity() == empty.identity()
+    assert (empty.groups("test"), empty.shared_groups()) == ({}, {})
+    assert parsed(f"{HEADER},group", f"{WALK},tree", f"{TEST},").identity() != plain.identity()

@@ -90,6 +90,8 @@ def test_whatever_option_means_nothing_is_refused(data: str, option: str) -> Non
         ("ave", "pairs", (0, 0, 0, (0, 0))),
         ("vggsound", "pairs", (0, 0, 0, (0, 0))),
         ("music_avqa", "questions", (0, 42, 93, (1, 14))),
+        ("avsbench_s4", "masks", (23, 0, 0, (0, 0))),
+        ("avsbench_ms3", "masks", (0, 0, 0, (0, 0))),
     ],
 )
 def test_a_published_data_set_is_known_by_its_sizes(data: str, need: Need, sizes: tuple) -> None:
@@ -116,8 +118,18 @@ def write_questions(root: Path) -> None:
 
 
 def write_manifest(root: Path) -> None:
-    rows = [f"{split},x.mp4,{i},{i + 1},{split},dog" for i, split in enumerate(("train", "val", "test"))]
-    (root / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label", *rows]))
+    rows = [f"{split},x.mp4,{i},{i + 1},{split},dog,masks" for i, split in enumerate(("train", "val", "test"))]
+    (root / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks", *rows]))
+
+
+def write_single_sources(root: Path) -> None:
+    rows = [f"c{i},0,dog,{split}" for i, split in enumerate(("train", "val", "test"))]
+    (root / "s4_meta_data.csv").write_text("\n".join(["name,start,category,split", *rows]))
+
+
+def write_several_sources(root: Path) -> None:
+    rows = [f"c{i},{split}" for i, split in enumerate(("train", "val", "test"))]
+    (root / "ms3_meta_data.csv").write_text("\n".join(["name,split", *rows]))
 
 
 IDENTITIES: list[tuple[str, Need, str]] = [
@@ -128,7 +140,14 @@ IDENTITIES: list[tuple[str, Need, str]] = [
     ("manifest", "events", "manifest@9dfc84bf"),
     ("manifest", "labels", "manifest@0ff057e7"),
 ]
-WRITERS = {"ave": write_ave, "vggsound": write_lists, "music_avqa": write_questions, "manifest": write_manifest}
+WRITERS = {
+    "ave": write_ave,
+    "avsbench_ms3": write_several_sources,
+    "avsbench_s4": write_single_sources,
+    "manifest": write_manifest,
+    "music_avqa": write_questions,
+    "vggsound": write_lists,
+}
 
 
 @pytest.mark.parametrize(
@@ -174,7 +193,7 @@ def test_the_same_annotations_keep_their_identity(name: str, need: Need, identit
 
 def test_data_sets_know_of_no_task() -> None:
     folders = {path.parent.name for path in ROOT.glob("tasks/*/task.py")}
-    assert len(folders) == 4
+    assert len(folders) == 5
     for path in [*ROOT.glob("tasks/datasets/*.py"), *ROOT.glob("tasks/synthetic/*.py"), ROOT / "tasks/record_file.py"]:
         assert not [folder for folder in folders if f"tasks.{folder}" in path.read_text()], path
 

@@ -24,6 +24,16 @@ def test_segment_accuracy_by_hand():
     assert [(item.score, item.kind) for item in evaluation.items] == [(0.75, "disc"), (0.0, "background")]
 
 
+def test_background_that_fills_most_segments_is_the_majority_level():
+    task = EventLocalisation()
+    background = len(task.classes) - 1
+    predictions = [{"id": "a", "predicted": [0, 0, 1, 1], "labels": [0, background, background, background]}]
+    answers = task.evaluate(predictions).answers
+    assert answers.levels == {"chance": pytest.approx(100 / len(task.classes)), "majority": 75.0}
+    assert answers.items == ("a#0", "a#1", "a#2", "a#3")
+    assert (answers.labels.tolist(), answers.predicted.tolist()) == ([0, *[background] * 3], [0, 0, 1, 1])
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 1000))
 def test_accuracies_agree_with_scikit_learn(seed):
