@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test test-browser check format clean
+.PHONY: install grid test test-wheel test-browser check docs format clean
 
 install: $(VENV)/.installed
 
@@ -19,17 +19,27 @@ grid: install
 test: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --dist loadfile
 
+# The wheel in an environment of its own, which sees the dependencies of this one; `make test-wheel AVBENCH_WHEEL=full`
+# installs those too.
+test-wheel: install
+	AVBENCH_WHEEL=$(AVBENCH_WHEEL) $(RUN) -m pytest -m wheel tests/wheel
+
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install
 	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
-	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,browser,docs]'
 	$(RUN) -m pytest -m browser
 
 check: install
 	$(RUN) -m ruff format --check .
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+# The documentation in build/site: strict, so that a broken link, an orphan page or a picture out of date fails.
+docs: install
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 format: install
 	$(RUN) -m ruff check --fix .

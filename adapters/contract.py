@@ -18,18 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from adapters.linear_probe import LinearProbe
 from adapters.parts import stage_ends
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import substitute_parameters
+from adapters.unimodal.linear_probe import LinearProbe
 from registry.vocabulary import MODALITIES, Features, Modality, Streams
 
 MakeScheme = Callable[..., AdapterScheme]
 Check = Callable[[MakeScheme, Any, Streams], None]
 
-PROTOCOL = frozenset(
-    {"dim", "heads", "sites", "enter", "attend", "attend_over_time", "feed_forward", "mlp_input", "group", "ungroup"}
-)
+BRANCHES = ("attend", "mix", "project", "attend_over_time", "feed_forward", "mlp_input")
+PROTOCOL = frozenset({"dim", "heads", "sites", "enter", "projection", "group", "ungroup", *BRANCHES})
 """All that a scheme may use of a block."""
 
 

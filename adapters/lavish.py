@@ -213,6 +213,6 @@ def _hidden(dim: int, reduction: int, groups: int) -> int:
     fitting = [str(r) for r in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if groups >= 1 and fits(r)]
     mend = f"reduction {', '.join(fitting)} would do" if fitting else "use groups=1"
     raise UserError(
-        f"lavish reduction={reduction}, groups={groups} do not fit width {dim}: "
+        f"reduction={reduction}, groups={groups} do not fit width {dim}: "
         f"the groups must divide {dim} and {dim} // reduction; {mend}."
     )

@@ -21,7 +21,9 @@ class AdapterScheme(nn.Module):
     A scheme reads widths from the backbone when it is built and keeps no reference to it. A stream whose partner is
     absent is adapted on its own. Every method returns streams of the type (float32, bfloat16) that it was given.
 
-    An encoder calls `enter` once, `forward_block` for each block after that block's own `enter`, and `leave` once.
+    An encoder calls `enter` once, `forward_block` for each block after that block's own `enter`, and `leave` once. What
+    a scheme remembers from a block until `leave` is a buffer (`register_buffer(name, None, persistent=False)`), which
+    `leave` sets to None again: a block that is computed again in the backward pass then leaves no trace.
     """
 
     identity_at_start: ClassVar[bool] = True
@@ -47,6 +49,13 @@ class AdapterScheme(nn.Module):
         compute with these instead (`adapters.trainable_copies.substitute_parameters`).
         """
         return {}
+
+    def penalty(self) -> Tensor | None:
+        """What training adds to the head's loss for all that left since the last call: a scalar; None for nothing.
+
+        A scheme that has one takes it together in `leave`, while gradients are on, and forgets it here.
+        """
+        return None
 
     def enter(self, streams: Streams) -> Streams:
         """After embedding, before the first block: {m: (B, T, L, D)} -> same."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 
 from registry.vocabulary import Features
 
-_NOTHING: Mapping[str, nn.Module] = MappingProxyType({})
+Delta = Mapping[str, Callable[[Tensor], Tensor]]
+_NOTHING: Delta = MappingProxyType({})
 
 
 class ToyBlock(nn.Module):
@@ -28,21 +30,30 @@ class ToyBlock(nn.Module):
     def enter(self, x: Tensor) -> Tensor:
         return self._enter(x)
 
-    def attend(self, x: Tensor, *, context: Tensor | None = None, delta: Mapping[str, nn.Module] = _NOTHING) -> Tensor:
+    def attend(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = _NOTHING) -> Tensor:
+        return self.project(self.mix(x, context=context, delta=delta), delta=delta)
+
+    def mix(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = _NOTHING) -> Tensor:
         groups = self.group(x)
         keys = groups
         if context is not None:
             keys = torch.cat([groups, context.to(x.dtype).expand(*groups.shape[:3], -1, -1)], dim=-2)
-        return self.ungroup(self._attention(groups, keys, None, delta))
+        q, _, _ = self._heads(groups, delta)
+        _, k, v = self._heads(keys, delta)
+        return self.ungroup(self._attention(q, k, v, None))
 
-    def attend_over_time(
-        self, x: Tensor, *, bias: Tensor | None = None, delta: Mapping[str, nn.Module] = _NOTHING
-    ) -> Tensor:
-        x = x.transpose(1, 2)
-        return self._attention(x, x, bias, delta).transpose(1, 2)
+    def project(self, mixed: Tensor, *, delta: Delta = _NOTHING) -> Tensor:
+        return self._map("proj", mixed, delta)
 
-    def feed_forward(self, x: Tensor, *, delta: Mapping[str, nn.Module] = _NOTHING) -> Tensor:
+    def attend_over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = _NOTHING) -> Tensor:
+        q, k, v = (part.permute(0, 3, 2, 1, 4) for part in self._heads(x, delta))
+        return self.project(self._attention(q, k, v, bias).transpose(1, 2), delta=delta)
+
+    def feed_forward(self, x: Tensor, *, delta: Delta = _NOTHING) -> Tensor:
         return self._map("fc2", F.gelu(self._map("fc1", self.mlp_input(x), delta)), delta)
+
+    def projection(self, site: str) -> nn.Linear:
+        return cast(nn.Linear, self._maps[site])
 
     def mlp_input(self, x: Tensor) -> Tensor:
         return self._norm(x)
@@ -53,18 +64,15 @@ class ToyBlock(nn.Module):
     def ungroup(self, groups: Tensor) -> Tensor:
         return groups.flatten(2, 3)
 
-    def _attention(self, queries: Tensor, keys: Tensor, bias: Tensor | None, delta: Mapping[str, nn.Module]) -> Tensor:
-        q, _, _ = self._heads(queries, delta)
-        _, k, v = self._heads(keys, delta)
+    def _attention(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
         mask = None if bias is None else bias.to(q.dtype)
-        heads = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        return self._map("proj", heads.transpose(-2, -3).flatten(-2), delta)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(-2, -3).flatten(-2)
 
-    def _heads(self, x: Tensor, delta: Mapping[str, nn.Module]) -> tuple[Tensor, ...]:
+    def _heads(self, x: Tensor, delta: Delta) -> tuple[Tensor, ...]:
         projected = self._map("qkv", self._norm(x), delta).unflatten(-1, (3, self.heads, -1))
         return tuple(part.transpose(-2, -3) for part in projected.unbind(-3))
 
-    def _map(self, site: str, x: Tensor, delta: Mapping[str, nn.Module]) -> Tensor:
+    def _map(self, site: str, x: Tensor, delta: Delta) -> Tensor:
         mapped = self._maps[site](x)
         return mapped + delta[site](x) if site in delta else mapped
 
@@ -75,7 +83,7 @@ class ToyBackbone(nn.Module):
     def __init__(self, dim: int = 32) -> None:
         super().__init__()
         self._stem = nn.Linear(3 * 8 * 8, dim)
-        self.dim, self.picture = 2 * dim, 16
+        self.dim, self.picture, self.has_class_token = 2 * dim, 16, False
         widen = nn.Linear(dim, self.dim)
         self.blocks = nn.ModuleList([ToyBlock(dim, 4), ToyBlock(dim, 4), ToyBlock(self.dim, 4, enter=widen)])
         self.final_norm = nn.LayerNorm(self.dim)
@@ -90,6 +98,9 @@ class ToyBackbone(nn.Module):
     def embed(self, pictures: Tensor) -> Tensor:
         patches = pictures.unfold(-2, 8, 8).unfold(-2, 8, 8).movedim(2, -3).flatten(-3).flatten(2, 3)
         return self._stem(patches.to(self._stem.weight.dtype))
+
+    def tokens(self, modality: str) -> list[int]:
+        return [4, 4, 4]
 
     def finish(self, x: Tensor) -> Features:
         tokens = self.final_norm(x)

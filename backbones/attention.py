@@ -34,6 +34,10 @@ class DotProduct(nn.Module):
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         return self.q_norm(q), self.k_norm(k)
 
+    def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for tokens of one place at several times."""
+        return self.forward(q, k)
+
 
 class CosineSimilarity(nn.Module):
     """Queries and keys compared by their cosine, times a learned and clamped temperature for each head (Swin v2)."""
@@ -48,6 +52,10 @@ class CosineSimilarity(nn.Module):
         """What the logits are products of: (…, H, l, d), (…, H, m, d) -> same shapes."""
         temperature = self.logit_scale.clamp(max=LARGEST_LOGIT_SCALE).exp()
         return (unit_length(q) * temperature).to(q.dtype), unit_length(k)
+
+    def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for tokens of one place at several times."""
+        return self.forward(q, k)
 
 
 def unit_length(x: Tensor) -> Tensor:
@@ -81,13 +89,19 @@ class _UnitLength(Function):
 class QueryValueBiasLinear(nn.Linear):
     """A fused query, key, value projection whose keys have no bias (Swin v2)."""
 
+    weight: nn.Parameter
+
     def __init__(self, weight: nn.Parameter, q_bias: nn.Parameter, v_bias: nn.Parameter) -> None:
         super().__init__(weight.shape[1], weight.shape[0], bias=False, device="meta")
         self.weight, self.q_bias, self.v_bias = weight, q_bias, v_bias
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, D) -> (…, 3D)"""
-        return multiply(x, self.weight, torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias)))
+        return multiply(x, self.weight, self.whole_bias())
+
+    def whole_bias(self) -> Tensor:
+        """(3D,)"""
+        return torch.cat((self.q_bias, torch.zeros_like(self.q_bias), self.v_bias))
 
 
 class Attention(nn.Module):
@@ -131,15 +145,12 @@ class Attention(nn.Module):
         Args:
             context: (P, D) tokens that every token may also attend to, without position bias.
         """
-        q, k, v = self._heads(x.flatten(0, 1), delta)
-        bias = self._live_bias() if self._position_is_trained() else self.bias
-        if context is not None:
-            _, more_k, more_v = self._heads(context[None, None], delta)
-            k, v = _append(k, more_k), _append(v, more_v)
-            bias = None if bias is None else F.pad(bias, (0, len(context)))
-        q, k = self.similarity(q, k)
-        mixed = attend(q, k, v, bias, self.similarity.scale)
-        return project("proj", self.proj, mixed.transpose(2, 3).flatten(3), delta).unflatten(0, x.shape[:2])
+        mixed = self._mix(x, context, delta)
+        return project("proj", self.proj, mixed, delta).unflatten(0, x.shape[:2])
+
+    def mix(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """What `forward` projects at the end: (B, T, G, l, D) -> (B, T, G, l, H · d)."""
+        return self._mix(x, context, delta).unflatten(0, x.shape[:2])
 
     def over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
         """Each token position attends along T: (B, T, L, D) -> (B, T, L, D).
@@ -149,9 +160,20 @@ class Attention(nn.Module):
         """
         # Projected as it lies: a linear layer on a transposed (B, L, T, D) copies its weight for every position.
         q, k, v = (t.permute(0, 3, 2, 1, 4) for t in self._heads(x, delta))
-        q, k = self.similarity(q, k)
+        q, k = self.similarity.over_time(q, k)
         mixed = attend_along_time(q, k, v, bias, self.similarity.scale)
         return project("proj", self.proj, mixed.permute(0, 3, 1, 2, 4).flatten(3), delta)
+
+    def _mix(self, x: Tensor, context: Tensor | None, delta: Delta) -> Tensor:
+        """(B, T, G, l, D) -> (B · T, G, l, H · d)"""
+        q, k, v = self._heads(x.flatten(0, 1), delta)
+        bias = self._live_bias() if self._position_is_trained() else self.bias
+        if context is not None:
+            _, more_k, more_v = self._heads(context[None, None], delta)
+            k, v = _append(k, more_k), _append(v, more_v)
+            bias = None if bias is None else F.pad(bias, (0, len(context)))
+        q, k = self.similarity(q, k)
+        return attend(q, k, v, bias, self.similarity.scale).transpose(2, 3).flatten(3)
 
     def _live_bias(self) -> Tensor | None:
         """(H, l, l), or (G, H, l, l) under a mask."""

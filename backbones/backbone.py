@@ -12,7 +12,7 @@ from backbones.attention import Attention
 from backbones.block import Block
 from backbones.pictures import PictureSpec, SoundPicture
 from backbones.stem import PatchStem
-from registry.vocabulary import Features, Stage
+from registry.vocabulary import Features, Modality, Stage
 
 __all__ = ["Backbone", "PictureSpec", "SoundPicture", "Stage"]
 
@@ -65,6 +65,25 @@ class Backbone(nn.Module):
     def random_weights(self) -> bool:
         """Whether no file initialised the weights."""
         return not self.weight_files
+
+    @property
+    def has_class_token(self) -> bool:
+        """Whether the first token of a picture sums it up: the family pools by its class token."""
+        return isinstance(self.pool, FirstToken)
+
+    @torch.no_grad()
+    def tokens(self, modality: Modality) -> list[int]:
+        """L of each block for the pictures of a modality, for schemes whose parameters depend on it."""
+        rows, columns, channels = self.picture.size, self.picture.size, 3
+        if modality == "audio":
+            rows, columns = self.picture.sound.frames, self.picture.sound.mel_bands
+            channels = 3 if self.sound_stem is None else 1
+        x = self.embed(self.stem.project.weight.new_zeros(1, 1, channels, rows, columns))
+        counts = []
+        for block in self.blocks:
+            x = block.enter(x)  # type: ignore[operator]
+            counts.append(x.shape[2])
+        return counts
 
     @property
     def stages(self) -> tuple[Stage, ...]:

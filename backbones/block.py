@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from backbones.attention import Attention
+from backbones.attention import Attention, QueryValueBiasLinear
+from backbones.kernels.linear import linear_of
 from backbones.sites import UNCHANGED, Delta, project
 from backbones.windows import WholePicture, Windows
 
@@ -82,19 +83,33 @@ class Block(nn.Module):
         Args:
             context: (P, D) tokens that every token may also attend to, carried through the same frozen norm and
                 projections, without position bias, in each group. As deep prompts are (arXiv 2203.12119, equation 4).
-            delta: per site, a module whose output is added to that frozen projection.
+            delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
         """
         self._check(delta)
         context = None if context is None else self.before_attention(context)
         mixed = self.attention(self.group(self.before_attention(x)), context=context, delta=delta)
         return self.after_attention(self.ungroup(mixed))
 
+    def mix(self, x: Tensor, *, context: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
+        """The first half of `attend`, all heads side by side before `proj`: (B, T, L, D) -> (B, T, L, H · d).
+
+        `attend(x, delta=delta)` is `project(mix(x, delta=delta), delta=delta)`, for who must see what lies between.
+        """
+        self._check(delta)
+        context = None if context is None else self.before_attention(context)
+        return self.ungroup(self.attention.mix(self.group(self.before_attention(x)), context=context, delta=delta))
+
+    def project(self, mixed: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
+        """The second half of `attend`: (B, T, L, H · d) -> (B, T, L, D)."""
+        self._check(delta)
+        return self.after_attention(project("proj", self.attention.proj, mixed, delta))
+
     def attend_over_time(self, x: Tensor, *, bias: Tensor | None = None, delta: Delta = UNCHANGED) -> Tensor:
         """The same frozen attention, run along T for each token position: (B, T, L, D) -> (B, T, L, D).
 
         Args:
             bias: (H, T, T), added to the attention logits; the pretrained spatial bias does not apply.
-            delta: per site, a module whose output is added to that frozen projection.
+            delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
         """
         self._check(delta)
         return self.after_attention(self.attention.over_time(self.before_attention(x), bias=bias, delta=delta))
@@ -107,10 +122,23 @@ class Block(nn.Module):
         """The MLP branch: (B, T, L, D) -> (B, T, L, D).
 
         Args:
-            delta: per site, a module whose output is added to that frozen projection.
+            delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
         """
         self._check(delta)
         return self.after_mlp(self.mlp(self.before_mlp(x), delta=delta))
+
+    def projection(self, site: str) -> nn.Linear:
+        """The frozen projection at a site as a plain linear map, which shares its weight; not to be kept or written to.
+
+        Raises:
+            KeyError: no such site.
+        """
+        self._check({site: nn.Identity()})
+        attention, mlp = self.attention, self.mlp
+        linear = {"qkv": attention.qkv, "proj": attention.proj, "fc1": mlp.fc1, "fc2": mlp.fc2}[site]
+        if isinstance(linear, QueryValueBiasLinear):
+            return linear_of(linear.weight, nn.Parameter(linear.whole_bias(), requires_grad=False))
+        return linear
 
     def group(self, x: Tensor) -> Tensor:
         """Tokens in the sets that attend to each other: (B, T, L, D) -> (B, T, G, L / G, D)."""

@@ -1,6 +1,6 @@
 """Importing this module registers the built-in backbones; the registry does so on its first look-up."""
 
 from backbones import tiny
-from backbones.families import clip, swin, swin_v2, vit
+from backbones.families import beit, clip, eva, swin, swin_v2, vit
 
-__all__ = ["clip", "swin", "swin_v2", "tiny", "vit"]
+__all__ = ["beit", "clip", "eva", "swin", "swin_v2", "tiny", "vit"]

@@ -1,4 +1,8 @@
-"""AV Adapter Bench: what the command line is made of, by name. Imported when it is first used."""
+"""AV Adapter Bench in Python: train grids, load what was trained, register components of your own.
+
+`__all__` is the public surface. Other names here are what the command line is made of, and may move. All are imported
+when they are first used.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +27,25 @@ if TYPE_CHECKING:
     from benchmark.grid.expand import build_task, expand
     from benchmark.grid.resolve import resolve
     from benchmark.launch.cell import run_cell
-    from benchmark.launch.export import Exporter, check_installed
+    from benchmark.launch.export import Exporter
     from benchmark.launch.ray import Ray
     from benchmark.launch.schedule import estimate_cost
     from benchmark.launch.slurm import Slurm
+    from benchmark.launch.trackers import check_installed
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
     from benchmark.profile.profile import ProfileRequest, profile_cell
+    from benchmark.use.clips import find_clips
+    from benchmark.use.doctor import examine
+    from benchmark.use.embedding import read_embeddings, write_embeddings
+    from benchmark.use.hub import plan_pull, plan_push, pull, push
+    from benchmark.use.prediction import Prediction
+    from benchmark.use.report import folder_names, write_report
+    from benchmark.use.search import search
+    from benchmark.use.study import Results, run
+    from benchmark.use.trained import TrainedModel, load
     from benchmark.verify.check import verify_file
+    from registry import UserError, register_adapter, register_backbone, register_task
     from registry.plugins import load_plugins
     from tasks.datasets.prepare import prepare as prepare_data
     from tasks.datasets.sample import pass_on_note
@@ -38,6 +53,30 @@ if TYPE_CHECKING:
     from tasks.sample.export import export_sample
     from tasks.sample.layouts import LAYOUTS
 
+__all__ = [
+    "Prediction",
+    "Results",
+    "TrainedModel",
+    "UserError",
+    "load",
+    "read_embeddings",
+    "register_adapter",
+    "register_backbone",
+    "register_task",
+    "run",
+]
+_PUBLIC = {
+    "Prediction": "benchmark.use.prediction",
+    "Results": "benchmark.use.study",
+    "TrainedModel": "benchmark.use.trained",
+    "UserError": "registry.errors",
+    "load": "benchmark.use.trained",
+    "read_embeddings": "benchmark.use.embedding",
+    "register_adapter": "registry.registries",
+    "register_backbone": "registry.registries",
+    "register_task": "registry.registries",
+    "run": "benchmark.use.study",
+}
 _PLACES = {
     "ProfileRequest": "benchmark.profile.profile",
     "Exporter": "benchmark.launch.export",
@@ -46,20 +85,29 @@ _PLACES = {
     "Slurm": "benchmark.launch.slurm",
     "build_task": "benchmark.grid.expand",
     "check_builds": "benchmark.model.checks",
-    "check_installed": "benchmark.launch.export",
+    "check_installed": "benchmark.launch.trackers",
     "checked": "benchmark.grid.check",
     "count": "benchmark.cost.describe",
     "describe": "benchmark.cost.describe",
     "display": "benchmark.cli.display",
+    "examine": "benchmark.use.doctor",
     "expand": "benchmark.grid.expand",
     "estimate_cost": "benchmark.launch.schedule",
     "export_sample": "tasks.sample.export",
+    "folder_names": "benchmark.use.report",
+    "search": "benchmark.use.search",
+    "write_report": "benchmark.use.report",
+    "find_clips": "benchmark.use.clips",
     "load_plugins": "registry.plugins",
     "pass_on_note": "tasks.datasets.sample",
     "preparation": "benchmark.cli.display",
+    "plan_pull": "benchmark.use.hub",
+    "plan_push": "benchmark.use.hub",
     "prepare_data": "tasks.datasets.prepare:prepare",
     "pretrain_backbone": "benchmark.pretrain.pretrain",
     "profile_cell": "benchmark.profile.profile",
+    "pull": "benchmark.use.hub",
+    "push": "benchmark.use.hub",
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
     "run_cell": "benchmark.launch.cell",
@@ -67,5 +115,10 @@ _PLACES = {
     "show_plan": "benchmark.cli.dry_run",
     "verify_data": "tasks.datasets.verify:verify",
     "verify_file": "benchmark.verify.check",
+    "write_embeddings": "benchmark.use.embedding",
 }
-__getattr__ = lazy_names(__name__, _PLACES)
+__getattr__ = lazy_names(__name__, _PUBLIC | _PLACES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

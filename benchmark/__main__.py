@@ -10,16 +10,21 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.cli.parser import build_parser
-from benchmark.runtime.name_clash import explain_clash
+from benchmark.runtime.name_clash import a_namesake_is_installed, explain_clash
 from registry.errors import UserError
+from registry.text import printable, shortened
 
 USERS_MISTAKE = 2
 INTERRUPTED = 130
+MOST_SHOWN = 4000
+"""Characters of one line on what is wrong."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 where a cell failed, 2 for a user's mistake."""
     words = sys.argv[1:] if arguments is None else arguments
+    if a_namesake_is_installed() and (clash := explain_clash()):
+        return _refuse(clash)
     try:
         parser = build_parser(words)
         parsed = parser.parse_args(words)
@@ -62,7 +67,7 @@ def _write_what_the_terminal_can() -> None:
 
 
 def _refuse(line: str) -> int:
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    print(f"error: {shortened(printable(' '.join(line.split())), MOST_SHOWN)}", file=sys.stderr)
     return USERS_MISTAKE
 
 

@@ -1,13 +1,4 @@
-"""Your own adapter, whole: sight and sound tell each other which channels matter.
-
-Each modality is summed up in a few numbers for each segment, both summaries are joined, and every channel of either
-stream is turned up or down by what they say (squeeze and excitation, arXiv 1709.01507, across modalities as in MMTM,
-arXiv 1911.08670).
-
-    python -m benchmark run --plugin examples/my_adapter.py --backbone tiny_vit --adapter cross_excite --task retrieval
-"""
-
-from __future__ import annotations
+"""Sight and sound tell each other which channels matter: squeeze and excitation (arXiv 1709.01507) across both."""
 
 import torch.nn.functional as F
 from torch import nn
@@ -15,13 +6,12 @@ from torch import nn
 from adapters.parts import each_modality
 from adapters.scheme import AdapterScheme
 from registry import register_adapter
-from registry.vocabulary import Streams
 
 
 class Excitation(nn.Module):
     """Channel by channel changes of both streams; none at the start."""
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    def __init__(self, dim, hidden):
         super().__init__()
         self.squeeze = each_modality(lambda: nn.Linear(dim, hidden))
         self.excite = each_modality(lambda: nn.Linear(hidden, dim))
@@ -29,7 +19,7 @@ class Excitation(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, streams: Streams) -> Streams:
+    def forward(self, streams):
         """{modality: (B, T, L, D)} -> what to add, same shapes"""
         summary = sum(self.squeeze[m](x.mean(dim=2, keepdim=True)) for m, x in streams.items())
         return {m: x * self.excite[m](F.gelu(summary)).to(x.dtype) for m, x in streams.items()}
@@ -39,11 +29,10 @@ class Excitation(nn.Module):
 class CrossExcite(AdapterScheme):
     """Channels of each modality turned up or down by a joint summary of both; a lone stream excites itself."""
 
-    def __init__(self, backbone, reduction: int = 4) -> None:
+    def __init__(self, backbone, reduction: int = 4):
         super().__init__(backbone)
-        self.excitations = nn.ModuleList(
-            Excitation(block.dim, max(1, block.dim // reduction)) for block in backbone.blocks
-        )
+        widths = [block.dim for block in backbone.blocks]
+        self.excitations = nn.ModuleList(Excitation(dim, max(1, dim // reduction)) for dim in widths)
 
     def forward_block(self, index, block, streams):
         streams = {m: x + block.attend(x) for m, x in streams.items()}

@@ -1,4 +1,4 @@
-"""How fast clips are decoded and read, and how long a training step waits for them: the table of docs/data_speed.md.
+"""How fast clips are decoded and read, and how long a training step waits for them: docs/evidence/data_speed.md.
 
     python measurements/data.py
     python measurements/data.py --only decode --film cyclists.mp4 --film walkers.avi

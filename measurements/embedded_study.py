@@ -1,4 +1,4 @@
-"""The tables of docs/embedded_default.md, computed from the records of a study.
+"""The tables of docs/evidence/embedded_default.md, from the records of a study; `measurements/store.py` keeps them.
 
     python -m benchmark run --grid --seeds 0 1 2 --output runs/study
     python -m benchmark run --grid --adapters 'bottleneck(ratio=0.25)' --tasks avqa --seeds 0 1 2 --output runs/study

@@ -1,4 +1,4 @@
-"""The table of docs/parity.md: every golden file in both precisions.
+"""The table of docs/evidence/parity.md: every golden file in both precisions; `measurements/store.py` keeps it.
 
 python measurements/parity_table.py tests/golden/*/*.npz
 """

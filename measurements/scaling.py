@@ -1,6 +1,6 @@
 """How time and memory of a training step grow with clips, segments, picture side, and tokens of the exchange.
 
-    python measurements/scaling.py                      # writes docs/scaling.md
+    python measurements/scaling.py                      # measurements/store.py keeps it for docs/evidence/scaling.md
     python measurements/scaling.py --axes segments exchange
 
 ViT-S/16 with random weights and random square pictures for both modalities, bf16. Each point runs in a process of its
@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import math
 import multiprocessing
-import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -29,7 +28,6 @@ from benchmark.cost.clocks import give_back_memory
 from benchmark.cost.measure import PeakMemory
 from benchmark.model.build import build_backbone, build_scheme
 from benchmark.model.encoder import Encoder
-from benchmark.runtime.environment import device_name
 from registry import Component
 from registry.machine import cores
 
@@ -154,7 +152,7 @@ def _seconds(step: Callable[[], None]) -> float:
 
 
 def _alone(point: Point) -> Cost:
-    print(point, flush=True)
+    print(point, file=sys.stderr, flush=True)
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure, point).result()
 
@@ -163,18 +161,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES), metavar="AXIS", help=f"of {[*AXES]}")
     parser.add_argument("--adapters", nargs="+", choices=ADAPTERS, default=list(ADAPTERS))
-    parser.add_argument("--table", type=Path, default=ROOT / "docs" / "scaling.md")
     arguments = parser.parse_args(words)
-    parts = [
-        "# How cost grows\n\nWritten by `python measurements/scaling.py`, which says what is measured. Random weights "
-        f"and pictures. {device_name('cpu')}, {cores()} threads, bf16, load {os.getloadavg()[0]:.1f} at the start, "
-        f"{datetime.now(UTC).date().isoformat()}."
-    ]
     for axis in arguments.axes:
         for adapter in ("",) if axis == "exchange" else arguments.adapters:
-            parts.append(table(axis, adapter, [_alone(point) for point in points(axis, adapter)]))
-            arguments.table.write_text("\n\n".join(parts) + "\n")
-    print(arguments.table.read_text())
+            print(table(axis, adapter, [_alone(point) for point in points(axis, adapter)]) + "\n", flush=True)
 
 
 if __name__ == "__main__":

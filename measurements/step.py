@@ -37,7 +37,7 @@ HEADER = (
 INTRODUCTION = """\
 # Step times
 
-Written by `python measurements/step.py`; what the columns mean is in [performance.md](performance.md). Random weights,
+Written by `python measurements/step.py`; what the columns mean is in docs/evidence/performance.md. Random weights,
 random inputs, ten segments. GB are 10^9 bytes."""
 
 Measured = dict[str, Any]
@@ -156,7 +156,8 @@ def run(arguments: argparse.Namespace) -> None:
                 how = (arguments.device, arguments.steps, arguments.timeout, arguments.compile)
                 results[name] = measure(combination, arguments.precision, batch, *how)
                 arguments.results.write_text(json.dumps(results, indent=1) + "\n")
-                arguments.table.write_text(page(results))
+            arguments.table.parent.mkdir(parents=True, exist_ok=True)
+            arguments.table.write_text(page(results))
             if not fits(results[name], arguments.memory_gb):
                 break
 
@@ -174,7 +175,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="let torch.compile fuse blocks; give it a --label too")
     parser.add_argument("--label", default="baseline", help="the version that is measured (default: baseline)")
     parser.add_argument("--results", type=Path, default=ROOT / "measurements" / "step_results.json")
-    parser.add_argument("--table", type=Path, default=ROOT / "docs" / "step_times.md")
+    parser.add_argument("--table", type=Path, default=ROOT / "build" / "step_times.md")
     parser.add_argument("--show", action="store_true", help="print the tables and measure nothing")
     arguments = parser.parse_args(words)
     if not arguments.show:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from registry.errors import UserError, unknown
+from registry.text import shortened
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,12 @@ class Component:
             if keyword.arg is None or keyword.arg in options:
                 raise _malformed(text)
             try:
-                options[keyword.arg] = ast.literal_eval(keyword.value)
+                options[keyword.arg] = _writable(ast.literal_eval(keyword.value))
             except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                value = ast.unparse(keyword.value)
+                value = _source_of(keyword.value)
                 raise UserError(
-                    f"option {keyword.arg}={value} in {text!r} is not a number, True/False, None, list or quoted text; "
-                    f"write {keyword.arg}='{value}' for text."
+                    f"option {keyword.arg}={value} in {shortened(text, 200)!r} is not a finite number, True/False, "
+                    f"None, list or quoted text; write {keyword.arg}='{value}' for text."
                 ) from None
         return cls(node.func.id, options)
 
@@ -119,9 +120,29 @@ def split_outside_brackets(text: str, separator: str = ",") -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
+def _source_of(node: ast.expr) -> str:
+    try:
+        return shortened(ast.unparse(node), 200)
+    except (ValueError, RecursionError):
+        return "…"
+
+
 def _same(value: Any, default: Any) -> bool:
     return bool(value == default) and isinstance(value, bool) == isinstance(default, bool)
 
 
+def _writable(value: Any) -> Any:
+    """A value whose text gives it back.
+
+    Raises:
+        ValueError: a number that is not finite, or of more digits than Python prints.
+    """
+    if ast.literal_eval(repr(value)) != value:
+        raise ValueError(f"{value!r} is no literal")
+    return value
+
+
 def _malformed(text: str) -> UserError:
-    return UserError(f"cannot read component {text!r}; write name or name(option=value), as in lavish(latents=2).")
+    return UserError(
+        f"cannot read component {shortened(text, 200)!r}; write name or name(option=value), as in lavish(latents=2)."
+    )

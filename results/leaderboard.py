@@ -12,12 +12,15 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from registry.files import read_regular
+from registry.text import printable
 from results.store.files import write_atomically
 from results.store.store import RecordSource
 from results.summary import Summary
 
 KEPT = ".leaderboard.json"
 """Beside the files: what they were made from, their digests, and their summary."""
+MOST_BYTES = 2**30
 _LIBRARIES = ("numpy", "scipy", "matplotlib", "plotly")
 
 
@@ -56,7 +59,7 @@ def refresh(output: Path, source: RecordSource, command: str | None = None) -> S
 
 def _unchanged(output: Path, source: RecordSource, command: str) -> Summary | None:
     try:
-        kept = json.loads((output / KEPT).read_bytes())
+        kept = json.loads(read_regular(output / KEPT, MOST_BYTES))
         if kept["made_from"] is None or kept["made_from"] != _made_from(source, command):
             return None
         summary = Summary.from_dict(kept["summary"])
@@ -67,7 +70,7 @@ def _unchanged(output: Path, source: RecordSource, command: str) -> Summary | No
 
 
 def _command(output: Path) -> str:
-    return shlex.join(["python", "-m", "benchmark", "leaderboard", "--output", str(output)])
+    return printable(shlex.join(["python", "-m", "benchmark", "leaderboard", "--output", str(output)]))
 
 
 def _made_from(source: RecordSource, command: str) -> str | None:
@@ -90,4 +93,4 @@ def _version(library: str) -> str:
 
 
 def _digests(output: Path, names: tuple[str, ...]) -> dict[str, str]:
-    return {name: hashlib.sha256((output / name).read_bytes()).hexdigest() for name in names}
+    return {name: hashlib.sha256(read_regular(output / name, MOST_BYTES)).hexdigest() for name in names}

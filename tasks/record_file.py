@@ -1,8 +1,8 @@
 """Records of equal size on disk: written once, read one at a time, going on where a writer was cut off.
 
 A folder holds `records.bin`, `notes.jsonl` with a line for each record, and `index.json`, which is written last. A
-record is a row of arrays of fixed shapes; its line holds whatever JSON belongs to it and, if wanted, the CRC-32 of its
-bytes.
+record is a row of arrays of fixed shapes; its line holds whatever JSON belongs to it and the CRC-32 of its bytes. The
+index has the digest of all lines.
 Nothing here needs torch: processes that only render or decode do without it.
 
 Records are read, not mapped: pages of a mapping count as memory of the run, and a file cut short would kill it.
@@ -10,7 +10,9 @@ Records are read, not mapped: pages of a mapping count as memory of the run, and
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import math
 import os
 import shutil
@@ -29,8 +31,12 @@ from registry.errors import DataError
 
 _RECORDS, _NOTES, _INDEX, _FIELDS = "records.bin", "notes.jsonl", "index.json", "fields.json"
 _ALIGNMENT = 64
+_TOGETHER = 64
+"""Records that are checked at a time."""
 _MEND = "delete its folder, and the next run makes it again."
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError)
+
+logger = logging.getLogger(__name__)
 
 
 class UnevenRecordsError(ValueError):
@@ -91,7 +97,10 @@ class RecordFile:
         self.fields = _fields_from(index["fields"])
         self.places = dict(zip([f.name for f in self.fields], _offsets(self.fields), strict=False))
         """Where each field begins in a record, in bytes."""
-        lines = [json.loads(line) for line in (folder / _NOTES).read_text().splitlines()]
+        described = (folder / _NOTES).read_bytes()
+        if index["digest"] != _digest(described, self.fields):
+            raise ValueError(f"{folder} is not as it was written")
+        lines = [json.loads(line) for line in described.splitlines()]
         self.notes = [note for note, _ in lines]
         self._checksums = [checksum for _, checksum in lines]
         self._file, self._bytes = folder / _RECORDS, _record_bytes(self.fields)
@@ -122,14 +131,13 @@ class RecordFile:
         record = np.empty(self._bytes, np.uint8)
         if os.preadv(descriptor, [record.data], index * self._bytes) != self._bytes:
             raise DamagedRecordError(f"{self._file} ends within record {index}; {_MEND}")
-        checksum = self._checksums[index]
-        if checksum is not None and zlib.crc32(record.data) != checksum:
+        if zlib.crc32(record.data) != self._checksums[index]:
             raise DamagedRecordError(f"{self._file} is damaged at record {index}; {_MEND}")
         return record
 
 
 def write_once(
-    folder: Path, count: int, records_from: Callable[[int], Iterable[Record]], checksums: bool = False
+    folder: Path, count: int, records_from: Callable[[int], Iterable[Record]], check: bool = False
 ) -> RecordFile:
     """The records in `folder`, which are made and written unless a process before did.
 
@@ -138,7 +146,8 @@ def write_once(
     Args:
         count: how many there are.
         records_from: the records from a place on, in order.
-        checksums: each reading checks the record's CRC-32.
+        check: read every record that a process before has written, and make them again if one is damaged; without it
+            a damaged one is told when it is read.
 
     Raises:
         UnevenRecordsError: records that differ in their fields.
@@ -147,20 +156,35 @@ def write_once(
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         with suppress(*_UNREADABLE):
-            return RecordFile(folder)
+            return _as_written(folder, check)
         shutil.rmtree(folder, ignore_errors=True)
         partial = folder.with_name(f"{folder.name}.partial")
         partial.mkdir(exist_ok=True)
-        fields = _append(partial, count, records_from, checksums)
-        index = {"count": count, "fields": [asdict(field) for field in fields]}
+        fields = _append(partial, count, records_from)
+        digest = _digest((partial / _NOTES).read_bytes(), fields)
+        index = {"count": count, "fields": [asdict(field) for field in fields], "digest": digest}
         (partial / _INDEX).write_text(json.dumps(index))
         partial.rename(folder)
         return RecordFile(folder)
 
 
-def _append(
-    folder: Path, count: int, records_from: Callable[[int], Iterable[Record]], checksums: bool
-) -> tuple[Field, ...]:
+def _as_written(folder: Path, check: bool) -> RecordFile:
+    found = RecordFile(folder)
+    try:
+        for start in range(0, len(found) if check else 0, _TOGETHER):
+            found.read(range(start, min(start + _TOGETHER, len(found))))
+    except DamagedRecordError as error:
+        logger.warning("%s They are made again.", str(error).partition(";")[0] + ".")
+        raise ValueError from None
+    return found
+
+
+def _digest(notes: bytes, fields: Iterable[Field]) -> str:
+    """Of all that is kept beside the records' bytes."""
+    return hashlib.sha256(json.dumps([asdict(field) for field in fields]).encode() + b"\n" + notes).hexdigest()
+
+
+def _append(folder: Path, count: int, records_from: Callable[[int], Iterable[Record]]) -> tuple[Field, ...]:
     """Write what is missing; the fields of all records."""
     fields = _described(folder / _FIELDS)
     done = _whole_records(folder, fields) if fields else 0
@@ -176,8 +200,7 @@ def _append(
                 raise UnevenRecordsError("records differ in their fields or shapes")
             content = _content(record)
             file.write(content)
-            checksum = zlib.crc32(content) if checksums else None
-            notes.write(json.dumps([record.note, checksum]).encode() + b"\n")
+            notes.write(json.dumps([record.note, zlib.crc32(content)]).encode() + b"\n")
     return fields
 
 

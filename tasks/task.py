@@ -44,6 +44,8 @@ class Task(ABC):
     data: str
     segments: int
     """T, the segments of a clip."""
+    labels: tuple[str, ...] = ()
+    """What the last axis of `Head.probabilities` counts: classes or answers by number."""
 
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[dict[str, dict[str, Tensor]]]:
@@ -121,15 +123,16 @@ class SourceTask(Task):
     """A task whose clips are those of one source.
 
     Args:
-        data: as the option was given.
+        data: as the option was given; a source itself where there are no clips to open, see `tasks.datasets.open`.
         resize: whether clips of a store that was prepared at another size than the backbone's are used all the same.
 
     Raises:
         UserError: `resize` for clips that are no store's.
     """
 
-    def __init__(self, data: str, source: ClipSource, resize: bool = False) -> None:
-        self.data, self._source, self._resize = data, source, resize
+    def __init__(self, data: str | ClipSource, source: ClipSource, resize: bool = False) -> None:
+        self.data = data if isinstance(data, str) else "described"
+        self._source, self._resize = source, resize
         self.segments = source.segments
         if resize and source.stored_side is None:
             raise UserError(f"resize=True is for prepared stores, which data={data!r} is not; leave it out.")
@@ -188,6 +191,26 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
+
+    def probabilities(self, outputs: Outputs) -> Tensor:
+        """What is said of each row of a clip, a segment, a question or the clip itself: -> (B, rows, labels).
+
+        Softmax of the `logits` (B, rows, labels) or (B, labels); other heads say how they do it.
+        """
+        probabilities = outputs["logits"].softmax(-1)
+        return probabilities if probabilities.ndim == 3 else probabilities.unsqueeze(1)
+
+    def masks(self, outputs: Outputs) -> Tensor | None:
+        """What a head that draws marks in each frame, (B, T, M, M) bool; None of all others."""
+        return None
+
+    def embed(self, encode: Encode, picture: Tensor, modality: Modality) -> Tensor:
+        """One modality encoded alone: (B, T, 3, S, S') -> a vector for each segment, (B, T, D)."""
+        return encode({modality: picture})[modality].pooled.float()
+
+    def join_segments(self, segments: Tensor) -> Tensor:
+        """One vector for a clip from those of its segments: (B, T, D) -> (B, D), their mean."""
+        return segments.mean(dim=1)
 
     def lr_scale(self) -> dict[nn.Parameter, float]:
         """Factors of the head's learning rate for parameters that learn at another one; all others have factor 1."""

@@ -3,23 +3,14 @@
 import re
 from pathlib import Path
 
-import pytest
-
-from registry import ADAPTERS, BACKBONES, TASKS, names
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
 def test_shows_the_example_adapter_as_it_stands():
-    shown = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    shown = re.search(r"```python title=\"my_adapter.py\"\n(.*?)```", README, re.DOTALL)
     assert shown
     assert shown.group(1) == (ROOT / "examples" / "my_adapter.py").read_text()
-
-
-@pytest.mark.parametrize("registry", [BACKBONES, ADAPTERS, TASKS], ids=lambda registry: registry.name)
-def test_names_every_registered_component(registry):
-    assert [name for name in names(registry) if f"`{name}" not in README] == []
 
 
 def test_every_link_leads_to_a_file():
@@ -32,5 +23,11 @@ def test_every_link_leads_to_a_file():
 def test_commands_of_the_readme_are_targets_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"make ([a-z]+)\b", README))
-    assert {"grid", "test", "check"} <= targets
+    assert {"grid", "install", "docs"} <= targets
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
+
+
+def test_the_readme_is_short():
+    lines = README.splitlines()
+    assert len(lines) <= 130
+    assert [line for line in lines if len(line) > 120] == []

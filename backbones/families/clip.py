@@ -18,7 +18,9 @@ from backbones.families.common import expect, picture_of
 from backbones.families.fit import fill
 from backbones.families.layouts import find_tower, not_to_be_left_out
 from backbones.families.presets import register_presets
+from backbones.families.timm_towers import TimmTower, load_timm_tower
 from backbones.families.weights import (
+    HUB_PREFIXES,
     OPEN_CLIP_FILES,
     RANDOM,
     Loaded,
@@ -26,6 +28,7 @@ from backbones.families.weights import (
     hub_file,
     load_checked,
     local_file,
+    named_file,
     unknown_model,
     wants_no_weights,
     warn_of_activation,
@@ -54,7 +57,8 @@ def clip(
     heads: int | None = None,
     activation: str | None = None,
 ) -> Backbone:
-    """The picture tower of any open_clip model that has a vision transformer; its last projection is dropped.
+    """The picture tower of any open_clip model that has a vision transformer, its own or timm's (SigLIP, EVA); its last
+    projection is dropped.
 
     Args:
         weights: `hub` (OpenAI's), a tag of open_clip such as `laion2b_s34b_b88k`, a file or folder, or `none` for
@@ -72,6 +76,8 @@ def clip(
         UserError: an unknown model or option, missing or foreign weights, or a size that does not divide into patches.
     """
     tower, loaded = _load(model, weights, size, activation)
+    if isinstance(tower, TimmTower):
+        return tower.read(statistics, sound, positions, heads, loaded)
     _expect_tower(tower)
     own = tuple(tower.image_mean), tuple(tower.image_std)
     picture = picture_of(tower.image_size[0], own, statistics, VIT_SOUND, sound)
@@ -160,6 +166,10 @@ def _load(model: str, weights: str, size: int | None, activation: str | None) ->
         raise unknown_model(model, "open_clip", open_clip.list_models())
     random = wants_no_weights(weights)
     file, published = (None, {}) if random else _find(model, weights)
+    if "timm_model_name" in config["vision_cfg"]:
+        if activation is not None:
+            raise UserError(f"activation={activation} is for towers of open_clip's own, but {model} has one of timm.")
+        return load_timm_tower(config["vision_cfg"], size, file, published)
     quick = bool(config.get("quick_gelu") or published.get("quick_gelu"))
     own = "quickgelu" if quick else "gelu"
     tower = _build(config, size, activation or own)
@@ -180,9 +190,8 @@ def _build(config: Mapping[str, Any], size: int | None, activation: str) -> Any:
     import open_clip
 
     vision = {**config["vision_cfg"]} | ({} if size is None else {"image_size": size})
-    if "timm_model_name" in vision or not isinstance(vision.get("layers", 12), int):
-        kind = vision.get("timm_model_name", "a ResNet")
-        raise UserError(f"the clip reader takes vision transformers of open_clip, but this model has {kind}.")
+    if not isinstance(vision.get("layers", 12), int):
+        raise UserError("the clip reader takes vision transformers, but this model has a ResNet.")
     text = {"context_length": 1, "vocab_size": 1, "width": 1, "heads": 1, "layers": 1}
     model = open_clip.CLIP(config["embed_dim"], vision, text, quick_gelu=activation == "quickgelu")
     model.visual.proj = None
@@ -220,6 +229,8 @@ def _find(model: str, weights: str) -> tuple[WeightFile, dict[str, Any]]:
     tags = list_pretrained_tags_by_model(model)
     tag = OPENAI if weights == "hub" else weights
     if tag not in tags and weights != "hub":
+        if weights.startswith(HUB_PREFIXES):
+            return named_file(weights, model, OPEN_CLIP_FILES), {}
         if "/" not in weights and not Path(weights).exists():
             raise unknown(f"weights of {model}", weights, [*tags, "hub", "none", "a file"])
         return local_file(weights, model, OPEN_CLIP_FILES), {}

@@ -45,7 +45,7 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
 
 
 def _kept_at(path: Path, state: tuple[int, ...]) -> Path:
-    return cache_folder() / "digests" / hashlib.sha256(repr((str(path), *state)).encode()).hexdigest()
+    return cache_folder("digests") / hashlib.sha256(repr((str(path), *state)).encode()).hexdigest()
 
 
 def _read(kept: Path) -> str:
@@ -65,7 +65,7 @@ def _read(kept: Path) -> str:
 def _write(kept: Path, digest: str) -> None:
     """Keep a digest; a folder that cannot be written costs time, nothing else."""
     with suppress(OSError):
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        cache_folder("digests", make=True)
         descriptor, temporary = tempfile.mkstemp(dir=kept.parent)
         with os.fdopen(descriptor, "w") as file:
             file.write(digest)

@@ -21,7 +21,7 @@ from backbones.families.weights import (
     WeightFile,
     hub_file,
     load_checked,
-    local_file,
+    named_file,
     unknown_model,
     wants_no_weights,
     warn_of_activation,
@@ -49,10 +49,9 @@ def load_timm(model: str, weights: str, size: int | None, resample_stem: bool = 
     options: dict[str, Any] = {"num_classes": 0} | ({} if size is None else {"img_size": size})
     if wants_no_weights(weights):
         return timm.create_model(model, pretrained=False, **options), RANDOM
-    file = _hub(model) if weights == "hub" else local_file(weights, model)
+    file = _hub(model) if weights == "hub" else named_file(weights, model)
     tower = timm.create_model(model, pretrained=False, **options)
-    load = _load_numpy if is_numpy_archive(file.path) else _load
-    notes = load_checked(file, model, lambda: load(tower, file, model, resample_stem))
+    notes = load_checked(file, model, lambda: load_into(tower, file, model, resample_stem))
     return tower, Loaded(file.digest(), tuple(notes))
 
 
@@ -64,6 +63,16 @@ def _has_tag(model: str) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def load_into(model: Any, file: WeightFile, name: str, resample_stem: bool = False) -> list[str]:
+    """Fill a timm model from a file -> how the file was fitted to it; see `load_checked` for what goes wrong.
+
+    Args:
+        name: of the model, for messages.
+    """
+    load = _load_numpy if is_numpy_archive(file.path) else _load
+    return load(model, file, name, resample_stem)
 
 
 def _load(model: Any, file: WeightFile, name: str, resample_stem: bool) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,12 +16,15 @@ from backbones.families.checkpoint import UnusableFileError
 from backbones.families.digests import sha256_of
 from backbones.families.hub import download
 from registry.errors import UserError, WeightsError
+from registry.files import user_path
 
 T = TypeVar("T")
 
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """What repositories of the hub, and folders copied from them, call their weights."""
+
+_REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 logger = logging.getLogger(__name__)
 
@@ -64,13 +68,33 @@ def wants_no_weights(weights: str) -> bool:
     return weights == "none" or torch.get_default_device().type == "meta"
 
 
+HUB_PREFIXES = ("hf-hub:", "hf_hub:")
+"""Before the name of a repository of the Hugging Face hub, as open_clip and timm spell it."""
+
+
+def named_file(weights: str, model: str, names: Sequence[str] = TIMM_FILES) -> WeightFile:
+    """A file or folder of the user's, or with one of `HUB_PREFIXES` a repository of the hub: `hf-hub:timm/…`.
+
+    Raises:
+        WeightsError: there is no such file, or the hub has none of these files there.
+    """
+    prefix = next((prefix for prefix in HUB_PREFIXES if weights.startswith(prefix)), None)
+    if prefix is None:
+        return local_file(weights, model, names)
+    repository = weights.removeprefix(prefix)
+    if not _REPOSITORY.fullmatch(repository):
+        raise WeightsError(f"weights={weights!r} names no repository; write {prefix}OWNER/NAME.")
+    # That the hub has it says nothing of which model it is of.
+    return replace(hub_file(repository, names, model), published=False)
+
+
 def local_file(weights: str, model: str, names: Sequence[str] = TIMM_FILES) -> WeightFile:
     """A file named by the user, or the one of these names in a folder.
 
     Raises:
         WeightsError: there is no such file.
     """
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     if path.is_dir():
         inside = [path / name for name in names if (path / name).is_file()]
         if not inside:

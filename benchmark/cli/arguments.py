@@ -6,11 +6,15 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import benchmark
 import registry
 from registry import Component, UserError
+from registry.text import printable
+
+if TYPE_CHECKING:
+    from benchmark.use.trained import TrainedModel
 
 SUMMARIES = {
     "run": "train a grid or one cell",
@@ -19,10 +23,16 @@ SUMMARIES = {
     "profile": "measure time, memory and the share of the machine's rate that a cell reaches",
     "leaderboard": "rebuild the leaderboard from the records",
     "compare": "compare rows of the leaderboard over the seeds and items that they share",
+    "predict": "say what a trained model hears and sees in videos",
+    "embed": "write what a trained model makes of videos, a vector for each side of each clip",
     "status": "show which cells of the last grid are done, failed, running or waiting",
     "pretrain": "pre-train the tiny backbones on procedural pictures, never on sound",
     "data": "verify, prepare or write data sets",
     "verify": "compare our models with tensors recorded from the official implementations",
+    "search": "find clips by the sight or the sound of another",
+    "push": "publish a trained adapter on the Hugging Face hub",
+    "pull": "fetch a trained adapter from the Hugging Face hub",
+    "doctor": "show versions, caches and what is missing, and whether the default grid could run",
 }
 """The verbs in the order of `--help`, and what each does."""
 
@@ -66,7 +76,11 @@ def add_plugins(parser: argparse.ArgumentParser) -> None:
 
 def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--output", type=Path, default=Path("runs"), metavar="DIR", help="folder of records and tables (default: runs)"
+        "--output",
+        type=_folder,
+        default=Path("runs"),
+        metavar="DIR",
+        help="folder of records and tables (default: runs)",
     )
 
 
@@ -75,6 +89,25 @@ def add_cell(parser: argparse.ArgumentParser, *, required: bool) -> None:
         parser.add_argument(
             f"--{role}", metavar="NAME", required=required, help=f"a registered {role}, with options: 'name(option=1)'"
         )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a folder under adapters/, a row's name, or a hub repository")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="the output that has the row (default: runs)")
+    parser.add_argument("--seed", type=at_least(0), metavar="S", help="of the row (default: the smallest kept)")
+    parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, where they were a file")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
+
+
+def load_model(arguments: argparse.Namespace) -> TrainedModel:
+    """The trained model that `add_model` and `add_plugins` ask for.
+
+    Raises:
+        UserError: there is none that can be used.
+    """
+    load_requested(arguments)
+    options: dict[str, Any] = {"output": arguments.runs, "seed": arguments.seed}
+    return benchmark.load(arguments.model, **options, device=arguments.device, weights=arguments.weights)
 
 
 def load_requested(arguments: argparse.Namespace) -> None:
@@ -99,9 +132,15 @@ def checked_cell(arguments: argparse.Namespace) -> tuple[Component, Component, C
     )
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder; name one, or leave the option out for runs")
+    return Path(text)
+
+
 def warn(message: str) -> None:
     """One line on standard error, which leaves standard output to results."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {printable(' '.join(message.split()))}", file=sys.stderr)
 
 
 def at_least(least: int) -> Callable[[str], int]:

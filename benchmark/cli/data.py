@@ -15,6 +15,7 @@ from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load
 from benchmark.runtime.allocator import keep_freed_memory
 from registry import Component, UserError
 from registry.machine import cores
+from registry.text import printable
 from tasks.media.files import write_text
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def act_prepare(arguments: argparse.Namespace) -> int:
             source, store, arguments.size, arguments.jobs or cores(), arguments.allow_missing, report
         )
     for clip, reason in list(made.left_out.items())[:SHOWN]:
-        print(f"left out: {clip}: {reason}")
+        print(printable(f"left out: {clip}: {reason}"))
     if len(made.left_out) > SHOWN:
         print(f"left out: … {len(made.left_out)} clips in all")
     if made.left_out and not arguments.allow_missing:
@@ -176,9 +177,15 @@ def _show(found: Verification, listing: Path) -> None:
     print("  clips in two splits: " + ", ".join(f"{count} in {pair}" for pair, count in found.overlap.items()))
     for kind, count in found.counts.items():
         print(f"  {kind}: {count}")
-        names = [f"{f.clip} ({f.problem.detail})" for f in found.findings if f.problem.kind == kind]
+        names = [printable(f"{f.clip} ({f.problem.detail})") for f in found.findings if f.problem.kind == kind]
         for name in names[:SHOWN]:
             print(f"    {name}")
         if count > SHOWN:
             print("    …")
-    print(f"  listed in {listing}" if found.findings else "  every clip can be used")
+    shared = sum(found.overlap.values())
+    if found.findings:
+        print(f"  listed in {listing}")
+    elif shared and not found.official:
+        print(f"  every clip can be read; {shared} lie in two splits, so that scores tell less")
+    else:
+        print("  every clip can be used")

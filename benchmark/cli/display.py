@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -39,7 +40,7 @@ def display(total: int, done: int, console: Console | None = None) -> Iterator[O
         console: standard output by default.
     """
     console = console or Console()
-    if console.is_terminal:
+    if _is_live(console):
         with _progress_bars(console) as bars:
             yield Bars(bars, total, done)
     else:
@@ -53,7 +54,7 @@ def preparation(
     """A `report(done, total)` for clips that are made ready; silent where nothing is reported, or `quiet`."""
     console = console or Console(quiet=quiet)
     begun = said = time.monotonic()
-    with _progress_bars(console) if console.is_terminal else nullcontext() as bars:
+    with _progress_bars(console) if _is_live(console) else nullcontext() as bars:
         row: TaskID | None = None
 
         def report(done: int, total: int) -> None:
@@ -69,6 +70,11 @@ def preparation(
                 console.print(f"{title}: {done} of {total} clips, {left} left", highlight=False, soft_wrap=True)
 
         yield report
+
+
+def _is_live(console: Console) -> bool:
+    """Whether bars can move: on a terminal, and in a notebook that has its widgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
 
 
 class Lines:

@@ -13,13 +13,14 @@ from pathlib import Path
 import benchmark
 import results
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output, warn
+from registry.text import printable
 from results.store.store import Store
 
 DETAILS = """\
 Writes leaderboard.csv, .md, .tex, .html (one file, opens from disk without a network) and the trade-off pictures into
 --output. Records are read from there too; --store reads them from elsewhere, and --merge adds those of other machines.
 Runs of one name that differ in data, recipe, protocol, weights or versions stay in rows of their own, and what was kept
-apart is said with the reason. See docs/leaderboard.md and docs/reading_the_leaderboard.md."""
+apart is said with the reason. See docs/how_to/read_the_leaderboard.md."""
 EXAMPLES = """\
 leaderboard
 leaderboard --output runs/all --merge runs/machine1 runs/machine2
@@ -75,7 +76,7 @@ def show_leaderboard(output: Path, places: Sequence[str] = (), command: str | No
         warn(line)
     if not summary.rows:
         print(f"{output} holds no records yet.")
-    print("files: " + ", ".join(str(output / name) for name in summary.files))
+    print("files: " + ", ".join(printable(str(output / name)) for name in summary.files))
 
 
 def import_meanwhile() -> None:
@@ -102,4 +103,4 @@ def _show_coverage(places: Sequence[str]) -> int:
 def _command(arguments: argparse.Namespace) -> str:
     words = ["python", "-m", "benchmark", "leaderboard", "--output", str(arguments.output)]
     words += ["--store", arguments.store] if arguments.store else []
-    return shlex.join(words + (["--merge", *arguments.merge] if arguments.merge else []))
+    return printable(shlex.join(words + (["--merge", *arguments.merge] if arguments.merge else [])))

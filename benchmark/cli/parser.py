@@ -18,8 +18,17 @@ environment:
   AVBENCH_PREPARED  none: keep no pictures, features or other prepared facts there
 
 example: {PROGRAM} run --grid"""
-# A module `list` would hide the built-in of that name from readers.
-MODULES = {name: f"benchmark.cli.{'listing' if name == 'list' else name}" for name in SUMMARIES}
+MODULES = {
+    **{name: f"benchmark.cli.{name}" for name in SUMMARIES},
+    # A module `list` would hide the built-in of that name from readers.
+    "list": "benchmark.cli.listing",
+    # What is done with a trained model.
+    "predict": "benchmark.cli.use.predict",
+    "embed": "benchmark.cli.use.embed",
+    "search": "benchmark.cli.use.search",
+    "push": "benchmark.cli.use.push",
+    "pull": "benchmark.cli.use.pull",
+}
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,7 +17,8 @@ DETAILS = """\
 After warm-up, in one fresh process: median times of a training step and of inference, peak memory of training with the
 model in it, operations of both passes, the machine's own rate of matrix products between the steps, and the share of it
 that they reach. Weights and inputs are random, which costs the same and needs no download: --pretrained reads weights,
---with-data reads the task's training clips and tells how long a step waits for them. See docs/performance.md."""
+--with-data reads the task's training clips and tells how long a step waits for them. See
+docs/how_to/speed_and_memory.md."""
 EXAMPLES = """\
 profile --backbone tiny_vit --adapter stg_cma --task event_localisation --batch 8
 profile --backbone swin_base --adapter stg_cma --task "event_localisation(data='ave')" --precision fp32 --json

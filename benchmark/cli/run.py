@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import benchmark
 from benchmark.cli import run_options
@@ -19,8 +18,10 @@ from benchmark.launch.placement import Placement
 from benchmark.launch.plan import Plan, write_plan
 from benchmark.launch.queue import extractions_in_words
 from benchmark.launch.schedule import longest_first
+from benchmark.launch.trackers import TRACKERS
 from benchmark.runtime.remembered import names_no_file, recall, remember
-from registry import Component, UserError
+from registry import BACKBONES, Component, UserError, look_up
+from registry.component import option_defaults
 from results.render.format import counted
 from results.store.store import Store
 
@@ -62,7 +63,8 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", dest="settings",
         help="a field of the recipe, or else an option of the tasks (data=DIR), or recipe=NAME for a paper's recipe "
-        "(docs/recipes.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, are a run each",
+        "(docs/how_to/reproduce_a_paper.md); may be repeated; several values of a recipe's field, head_lr=1e-3,1e-2, "
+        "are a run each",
     )  # fmt: skip
     parser.add_argument(
         "--protocol", choices=["validation", "paper"], default="validation",
@@ -71,7 +73,7 @@ def add_to(verbs: Verbs) -> None:
     run_options.add_to(parser)
     parser.add_argument(
         "--log",
-        choices=["tensorboard", "wandb"],
+        choices=sorted(TRACKERS),
         help="also write each cell's curves, scores and costs there as it ends",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
@@ -83,7 +85,8 @@ def act(arguments: argparse.Namespace) -> int:
     grid, retry = _asked_grid(arguments), run_options.kinds_to_retry(arguments.retry)
     run_options.refuse_idle_options(arguments)
     store, asked = Store(arguments.output), _asked(grid, arguments)
-    known = recall("cells", asked)
+    # What a plug-in decides may change with any file that it reads.
+    known = None if arguments.plugin else recall("cells", asked)
     cells = [Cell.from_dict(facts) for facts in known or ()]
     if not cells:
         for backbone in narrow(grid.backbones, arguments.backbones):
@@ -95,14 +98,12 @@ def act(arguments: argparse.Namespace) -> int:
     if not cells:
         load_requested(arguments)
         cells = _resolved(grid, arguments)
-        if all(map(_is_decided_by_the_code, cells)):
+        if not arguments.plugin and all(map(_is_decided_by_the_code, cells)):
             remember("cells", asked, [cell.as_dict() for cell in cells])
     if arguments.dry_run:
-        if arguments.plugin:
-            load_requested(arguments)
         benchmark.show_plan(cells, store)
         return 0
-    return _run(cells, store, arguments, retry)
+    return run_cells(cells, store, arguments)
 
 
 def _asked_grid(arguments: argparse.Namespace) -> Grid:
@@ -122,15 +123,19 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
 def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:
     """Everything that decides which cells are asked for."""
     narrowed = [arguments.backbones, arguments.adapters, arguments.tasks, arguments.seeds]
-    plugins = [(name, Path(name).is_file() and Path(name).read_text(errors="replace")) for name in arguments.plugin]
-    return [repr(grid), narrowed, arguments.settings, arguments.protocol, plugins]
+    return [repr(grid), narrowed, arguments.settings, arguments.protocol]
 
 
 def _is_decided_by_the_code(cell: Cell) -> bool:
     """Whether no file that may change, the user's or the hub's, decides the hash of a cell."""
     spec = cell.spec
-    comes_along = spec.backbone.name.startswith("tiny_") or spec.backbone.options.get("weights") == "none"
-    return comes_along and names_no_file([spec.backbone, spec.adapter, spec.task])
+    backbone = {**option_defaults(look_up(BACKBONES, spec.backbone.name)), **spec.backbone.options}
+    declared = not any(version.startswith("file:") for version in cell.versions.values())
+    return (
+        declared
+        and backbone.get("weights") in ("embedded", "none")
+        and names_no_file([spec.backbone, spec.adapter, spec.task])
+    )
 
 
 def _resolved(grid: Grid, arguments: argparse.Namespace) -> list[Cell]:
@@ -153,11 +158,17 @@ def _nothing_to_train(cells: Sequence[Cell], store: Store, retry: set[str]) -> b
     return bool(cells) and not run_options.missing_cells(cells, store, retry)[0]
 
 
-def _run(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace, retry: set[str]) -> int:
+def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace) -> int:
+    """Train what is missing of these cells as the options of `run` say, show the leaderboard -> exit status.
+
+    Raises:
+        UserError: an option that cannot be met, data that are not there, or an output that cannot be written.
+    """
+    retry = run_options.kinds_to_retry(arguments.retry)
     if arguments.log:
         benchmark.check_installed(arguments.log)
     store.prepare()
-    missing, left = run_options.missing_cells(cells, store, retry)
+    missing, left = run_options.missing_cells(cells, store, retry, warn)
     if left:
         warn(f"{counted(len(left), 'cell')} failed before, left so; --retry failed runs what failed again.")
     done = len(cells) - len(missing) - len(left)

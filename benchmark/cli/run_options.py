@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,9 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         + ", ".join(FAILURE_KINDS),
     )  # fmt: skip
     parser.add_argument(
-        "--keep-checkpoints", action="store_true", help="leave best.safetensors and checkpoints of completed cells"
+        "--discard-adapters",
+        action="store_true",
+        help="do not keep the trained adapters (default: adapters/ of the output has a folder for each cell)",
     )
     parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
@@ -97,13 +99,20 @@ def kinds_to_retry(text: str) -> set[str]:
     return set(FAILURE_KINDS) if "failed" in asked else asked - {"none"}
 
 
-def missing_cells(cells: Sequence[Cell], store: Store, retry: set[str]) -> tuple[list[Cell], list[Cell]]:
-    """The cells to run, and those that failed and are left as they are."""
+def missing_cells(
+    cells: Sequence[Cell], store: Store, retry: set[str], report: Callable[[str], None] = lambda line: None
+) -> tuple[list[Cell], list[Cell]]:
+    """The cells to run, and those that failed and are left as they are.
+
+    Args:
+        report: is told of each record that cannot be read, whose cell is therefore run again.
+    """
     run, left = [], []
     for cell in cells:
         try:
             record = store.read(cell.hash)
-        except RecordError:
+        except RecordError as error:
+            report(f"{error}; it is moved aside and its cell trained again.")
             record = None
         if record is None or (record.failure and record.failure.kind in retry):
             run.append(cell)
@@ -139,7 +148,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.cells_per_gpu,
         arguments.gpus_per_cell,
         arguments.timeout,
-        arguments.keep_checkpoints,
+        arguments.discard_adapters,
         arguments.workers,
     )
 

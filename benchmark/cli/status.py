@@ -9,6 +9,7 @@ from collections import Counter
 from benchmark.cli.arguments import Verbs, add_output, add_verb, existing_output
 from benchmark.launch.plan import read_plan, seconds_left, standing
 from registry.errors import UserError
+from registry.text import printable
 from results.render.format import counted, duration
 from results.store.store import Store
 
@@ -43,7 +44,13 @@ def act(arguments: argparse.Namespace) -> int:
     about = f"; about {duration(left)} left" if left else ""
     print(f"{counted(len(rows), 'cell')}: " + ", ".join(f"{counts[at]} {at}" for at in ORDER if counts[at]) + about)
     for cell, at, note in sorted(rows, key=lambda row: ORDER.index(row[1])):
-        print("  ".join(filter(None, [f"{at:<7}", cell.spec.title, note, _shown(_log(at, cell.spec.slug))])))
+        print(
+            "  ".join(
+                filter(
+                    None, [f"{at:<7}", printable(cell.spec.title), printable(note), _shown(_log(at, cell.spec.slug))]
+                )
+            )
+        )
     print(f"logs: {output / 'logs'}")
     return 0
 

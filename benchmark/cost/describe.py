@@ -48,7 +48,7 @@ def count_training(backbone: Component, adapter: Component, task: Component) -> 
     """Operations of one clip in training, forward and backward; None where they cannot be counted."""
     asked = build_task(task)
     with torch.random.fork_rng(devices=[]):
-        return count_operations(_without_storage(lambda: _build(backbone, adapter, asked)).train(), asked)
+        return count_operations(without_storage(lambda: _build(backbone, adapter, asked)).train(), asked)
 
 
 def count(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def count(backbone: Component, adapter: Component, task: Component) -> dict[str,
         UserError: an unknown name or an option that a part refuses.
     """
     with torch.random.fork_rng(devices=[]):
-        return _counts(_without_storage(lambda: _build(backbone, adapter, build_task(task))), task)
+        return _counts(without_storage(lambda: _build(backbone, adapter, build_task(task))), task)
 
 
 @lru_cache(maxsize=256)
@@ -69,7 +69,7 @@ def _describe(backbone: Component, adapter: Component, task: Component) -> dict[
 
 def _facts(backbone: Component, adapter: Component, task: Component) -> dict[str, Any]:
     asked = build_task(task)
-    model = _without_storage(lambda: _build(backbone, adapter, asked))
+    model = without_storage(lambda: _build(backbone, adapter, asked))
     picture = model.encoder.backbone.picture
     operations = count_forward(model.eval(), asked)
     return {
@@ -104,7 +104,7 @@ def without_weights(backbone: Component) -> Component:
     return backbone.with_options(weights="none") if "weights" in known else backbone
 
 
-def _without_storage(build: Callable[[], Module]) -> Module:
+def without_storage(build: Callable[[], Module]) -> Module:
     """The module on the meta device; one that must compute with real numbers while it is built moves there after."""
     try:
         with torch.device("meta"):

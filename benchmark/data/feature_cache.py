@@ -93,7 +93,7 @@ class FeatureCache:
         return None
 
     def _folder(self, clips: Dataset[Item], split: Split, kind: str) -> Path:
-        return cache_folder() / "prepared" / f"{kind}-{self._identity(kind, split, len(cast(Sized, clips)))}"
+        return cache_folder("prepared", make=True) / f"{kind}-{self._identity(kind, split, len(cast(Sized, clips)))}"
 
     def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The pictures of the clips where another run has left them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class ItemRecords(Dataset[Item]):
 
 
 def record_items(folder: Path, count: int, items_from: Callable[[int], Iterable[Item]]) -> ItemRecords:
-    """The items in `folder`, which are computed and written unless a process before did, see `write_once`.
+    """The items in `folder`, which are computed and written unless a process before did and they are still as it wrote
+    them, see `write_once`.
 
     Args:
         count: how many there are.
@@ -51,7 +53,7 @@ def record_items(folder: Path, count: int, items_from: Callable[[int], Iterable[
         UnevenRecordsError: tensors whose shapes differ from item to item, or a value that is no tensor, number or text.
         OSError: the folder cannot be written.
     """
-    write_once(folder, count, lambda start: map(as_record, items_from(start)))
+    write_once(folder, count, lambda start: map(as_record, items_from(start)), check=True)
     return ItemRecords(folder)
 
 
@@ -86,14 +88,18 @@ def record_bytes(item: Item) -> int:
 
 
 def _reader(field: Field, start: int) -> tuple[str, Callable[[Tensor], Tensor]]:
-    """A field's path, and how its tensor is had from a record, (bytes,) uint8."""
-    end, dtype, repeats = start + field.bytes, getattr(torch, field.dtype), field.shape != field.stored
+    """A field's path, and how its tensor is had from a record, (bytes,) uint8; loaders pass it to their processes."""
+    shape = field.shape if field.shape != field.stored else None
+    return field.name, partial(
+        _read, slice(start, start + field.bytes), getattr(torch, field.dtype), field.stored, shape
+    )
 
-    def read(record: Tensor) -> Tensor:
-        values = record[start:end].view(dtype).view(field.stored)
-        return values.expand(field.shape) if repeats else values
 
-    return field.name, read
+def _read(
+    place: slice, dtype: torch.dtype, stored: tuple[int, ...], repeated: tuple[int, ...] | None, record: Tensor
+) -> Tensor:
+    values = record[place].view(dtype).view(stored)
+    return values if repeated is None else values.expand(repeated)
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

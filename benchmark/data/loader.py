@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import signal
+import threading
 from collections.abc import Sized
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from registry.plugins import load_plugins, requested_plugins
+from tasks.media import underway
 
 PRELOADED = ["tasks.builtin", "tasks.media.recording", "torch.utils.data"]
 """What every such process needs; each would import it for itself, for seconds, in each epoch."""
@@ -34,7 +41,7 @@ def clip_loader(clips: Dataset[Any], *, workers: int | None, **options: Any) -> 
         return DataLoader(clips, **options)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return DataLoader(_SentWhole(clips), num_workers=workers, multiprocessing_context=context, **options)
+    return DataLoader(_SentWhole(clips, context), num_workers=workers, multiprocessing_context=context, **options)
 
 
 def clips_of(loader: DataLoader[Any]) -> Dataset[Any]:
@@ -51,10 +58,17 @@ class _SentWhole(Dataset[Any]):
     """A data set that goes to a process as one string of bytes.
 
     As it is, each of its tensors would go as an open file, and a process takes no more than some 250.
+
+    Args:
+        context: how the processes start; None in such a process itself.
     """
 
-    def __init__(self, clips: Dataset[Any]) -> None:
+    def __init__(self, clips: Dataset[Any], context: BaseContext | None = None) -> None:
         self.clips = clips
+        self._theirs: Connection | None = None
+        self._ours: Connection | None = None
+        if context:
+            self._theirs, self._ours = context.Pipe(duplex=False)
 
     def __len__(self) -> int:
         return len(cast(Sized, self.clips))
@@ -63,12 +77,24 @@ class _SentWhole(Dataset[Any]):
         return self.clips[index]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (requested_plugins(), pickle.dumps(self.clips))
+        return _received, (requested_plugins(), pickle.dumps(self.clips), underway.noted_in(), self._theirs)
 
 
-def _received(plugins: tuple[str, ...], clips: bytes) -> _SentWhole:
+def _received(plugins: tuple[str, ...], clips: bytes, notes: Path | None, reader: Connection | None) -> _SentWhole:
+    if reader:
+        threading.Thread(target=_end_with_the_reader, args=(reader,), daemon=True).start()
+    underway.note_in(notes)
     if plugins:
         # The class of a plug-in's data set is known only where its file was imported.
         load_plugins(plugins)
     # Packed by the process that started this one, as everything else is that it was started with.
     return _SentWhole(pickle.loads(clips))
+
+
+def _end_with_the_reader(connection: Connection) -> None:
+    """Whoever reads these clips may be killed, and torch's own look after it can wait for ever behind a full pipe.
+
+    Nothing is ever sent, so that something to read is the end of the other side.
+    """
+    wait([connection])
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from benchmark.grid.spec import RunSpec
+
+_HASH = re.compile(r"[A-Za-z0-9_-]{1,200}")
+"""It names files, and may lead nowhere."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Cell:
         """What `as_dict` wrote.
 
         Raises:
-            UserError, KeyError, TypeError: it did not write this.
+            UserError, KeyError, TypeError, ValueError: it did not write this.
         """
-        return cls(**{**facts, "spec": RunSpec.from_dict(facts["spec"])})
+        cell = cls(**{**facts, "spec": RunSpec.from_dict(facts["spec"])})
+        texts = (cell.hash, cell.features, *cell.versions, *cell.versions.values())
+        if not all(isinstance(text, str) for text in texts) or not _HASH.fullmatch(cell.hash):
+            raise ValueError(f"hash {cell.hash!r:.40} or its versions are no names")
+        return cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
@@ -15,6 +16,9 @@ from registry.component import option_defaults
 from registry.errors import unknown
 from tasks.recipe import PRESET, Recipe
 from tasks.task import Task
+
+MOST_CELLS = 20_000
+"""Of one grid; each is looked at several times before any trains."""
 
 REGISTRIES = {"backbone": BACKBONES, "adapter": ADAPTERS, "task": TASKS}
 
@@ -57,13 +61,20 @@ def expand(
     chosen["task"] = [_with_settings(task, task_settings) for task in chosen["task"]]
     checked_components = [unique(checked(REGISTRIES[role], c) for c in chosen[role]) for role in chosen]
     recipes = [_Recipes(grid, values) for values in alternatives(recipe_settings)]
+    seeds = grid.seeds if seeds is None else seeds
+    _refuse_too_many(math.prod([*map(len, checked_components), len(recipes), len(seeds)]))
     # Two spellings of a value, 0.1 and 1e-1, are one cell.
     return _once(
         RunSpec(backbone, adapter, task, seed, _allowed(recipe.of(backbone, adapter, task), protocol), protocol)
         for backbone, adapter, task in itertools.product(*checked_components)
         for recipe in recipes
-        for seed in (grid.seeds if seeds is None else seeds)
+        for seed in seeds
     )
+
+
+def _refuse_too_many(cells: int) -> None:
+    if cells > MOST_CELLS:
+        raise UserError(f"the grid has {cells} cells, expected {MOST_CELLS} at most; narrow it, or split its seeds.")
 
 
 def _allowed(recipe: Recipe, protocol: str) -> Recipe:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from benchmark.grid.spec import RunSpec
@@ -91,7 +91,7 @@ def _clips(task: Component, head_options: frozenset[str]) -> str:
 def _without_places(backbone: Component) -> str:
     """A backbone's text, without the path of a weight file, whose digest counts in its place."""
     weights = backbone.options.get("weights")
-    is_file = isinstance(weights, str) and Path(weights).expanduser().is_file()
+    is_file = isinstance(weights, str) and os.path.isfile(os.path.expanduser(weights))
     return str(backbone.with_options(weights="file") if is_file else backbone)
 
 

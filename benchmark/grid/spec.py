@@ -46,7 +46,9 @@ class RunSpec:
         """What `as_dict` wrote.
 
         Raises:
-            UserError, KeyError, TypeError: it did not write this.
+            UserError, KeyError, TypeError, ValueError: it did not write this.
         """
         components = {role: Component.parse(facts[role]) for role in ROLES}
+        if type(facts["seed"]) is not int or not isinstance(facts["protocol"], str):
+            raise ValueError(f"seed {facts['seed']!r:.40} is no whole number, or protocol no text")
         return cls(**components, seed=facts["seed"], recipe=Recipe(**facts["recipe"]), protocol=facts["protocol"])

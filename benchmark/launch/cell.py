@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import sys
+import time
 import traceback
 from dataclasses import replace
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from benchmark.grid.spec import RunSpec
+from benchmark.kept.folder import keep
 from benchmark.launch.job import CellOutcome, Job, ProgressReport, Train, failed_record, last_lines, now
 from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
@@ -27,11 +29,15 @@ from benchmark.train.failures import classify
 from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
 from registry.errors import UserError
+from registry.files import create
 from registry.plugins import load_plugins
 from results.record import Failure
 from results.store.files import OutputError
 from results.store.serialise import RecordError
 from results.store.store import Store
+from tasks.media import underway
+
+SECONDS_OF_DYING = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -57,8 +63,10 @@ def run_cell(job: Job, report: ProgressReport = lambda progress: None) -> CellOu
         try:
             logger.info("cell begins")
             marker.write(os.getpid())
+            underway.note_in(job.decoding)
             return _train_and_write(job, store, _Marking(marker, report))
         finally:
+            shutil.rmtree(job.decoding, ignore_errors=True)
             marker.remove()
             logger.info("cell ended")
     finally:
@@ -85,6 +93,9 @@ def _attempt(
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "micro_batches": micro_batches, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, versions=dict(job.cell.versions))
+        if not job.discard_adapter:
+            # Before the record: a cell that is done has its folder.
+            keep(job.output, record, items, job.checkpoints)
         store.write(record, items)
     except OutputError:
         raise
@@ -92,10 +103,10 @@ def _attempt(
         failure, mistake = Failure("error", str(error), last_lines(job.log)), False
     except Exception as error:
         traceback.print_exc()
-        failure, mistake = _classified(error, job.log), isinstance(error, UserError)
+        told = _told(error, job)
+        failure, mistake = _classified(told, job.log), isinstance(told, UserError)
     else:
-        if not job.keep_checkpoints:
-            _forget(job)
+        _forget(job)
         return micro_batches, CellOutcome(record)
     # Behind the handler, where the exception no longer keeps the tensors of its frames alive.
     more = _more_micro_batches(job.cell.spec, micro_batches) if failure.kind == "out_of_memory" else None
@@ -133,6 +144,16 @@ def _forget(job: Job) -> None:
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 
+def _told(error: Exception, job: Job) -> Exception:
+    """The error, or of a loader whose process died the file on which it did."""
+    if isinstance(error, ConnectionError | EOFError) or "DataLoader worker" in str(error):
+        # It may still be about to end.
+        time.sleep(SECONDS_OF_DYING)
+        if dead := underway.left_by_the_dead(job.decoding):
+            return underway.died_on(dead[0])
+    return error
+
+
 def _classified(error: Exception, log: Path) -> Failure:
     return classify(error, last_lines(log))
 
@@ -161,7 +182,8 @@ def _print_to(log: Path) -> None:
     """Send standard output and error to a file, native libraries included, and our own log with them."""
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        # A new one each time: a link that lies there would lead elsewhere.
+        file = create(log, mode=0o644)
     except OSError as error:
         raise UserError(f"cannot write {log}: {error.strerror}; give a writable folder with --output.") from None
     os.dup2(file, 1)

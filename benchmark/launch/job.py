@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,12 +15,18 @@ from benchmark.launch.lease import Lease
 from benchmark.launch.plan import Marker
 from benchmark.runtime.progress import ProgressReport
 from benchmark.runtime.source_digest import source_digest
+from registry.files import read_end
 from registry.vocabulary import ItemScore
 from results.record import Failure, RunRecord
 from results.store.store import Store
+from tasks.media.underway import died_on, left_by_the_dead
 
 SECONDS_FOR_THE_LOCK_OF_THE_DEAD = 15.0
 """A killed cell's loaders of data hold its lock until they notice, which takes torch's up to five seconds."""
+
+
+MOST_LOG_BYTES = 64 * 2**10
+"""Of a log's end that a record may keep."""
 
 
 class Train(Protocol):
@@ -50,8 +57,8 @@ class Job:
     gpus: tuple[str, ...] = ()
     """The GPUs that the process may see, as CUDA_VISIBLE_DEVICES names them; empty leaves what is set."""
     plugins: tuple[str, ...] = ()
-    keep_checkpoints: bool = False
-    """Whether the best state and the last checkpoints stay when the cell is completed."""
+    discard_adapter: bool = False
+    """Whether the trained adapter is not kept when the cell is completed."""
     train: Train | None = None
     """None is `benchmark.train.train.train`."""
     processes: int = 1
@@ -64,6 +71,11 @@ class Job:
     @property
     def log(self) -> Path:
         return self.output / "logs" / f"{self.cell.spec.slug}.log"
+
+    @property
+    def decoding(self) -> Path:
+        """Where its processes note the media file in work."""
+        return self.output / "running" / f"{self.cell.hash}.decoding"
 
     @property
     def checkpoints(self) -> Path:
@@ -94,6 +106,10 @@ def record_failure(job: Job, failure: Failure, started: str) -> RunRecord | None
         return None
     try:
         Marker(job.output, job.cell.hash).remove()
+        dead = left_by_the_dead(job.decoding)
+        shutil.rmtree(job.decoding, ignore_errors=True)
+        if dead and failure.kind in ("killed", "error"):
+            failure = Failure("data", f"{died_on(dead[0])} ({failure.message})", failure.log)
         store, record = Store(job.output), failed_record(job.cell, failure, started)
         return record if store.write(record) else store.read(job.cell.hash)
     finally:
@@ -103,7 +119,7 @@ def record_failure(job: Job, failure: Failure, started: str) -> RunRecord | None
 def last_lines(log: Path, count: int = 20) -> str:
     """The end of a log; empty where there is none."""
     try:
-        return "\n".join(log.read_text(errors="replace").splitlines()[-count:])
+        return "\n".join(read_end(log, MOST_LOG_BYTES).decode(errors="replace").splitlines()[-count:])
     except OSError:
         return ""
 

@@ -27,6 +27,8 @@ from results.record import Failure, RunRecord
 from results.store.store import Store
 
 SECONDS_TO_END = 10.0
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds. The system counts what it waits in milliseconds of 31 bits."""
 SECONDS_BETWEEN_LOOKS = 1.0
 """At cells that other grids train."""
 
@@ -121,7 +123,7 @@ class _Queue:
         nearest = min(running.until for running in self.running) - time.monotonic()
         limit = min(nearest, float("inf") if seconds is None else seconds)
         waited = [at for r in self.running for at in (r.connection, r.process.sentinel)]
-        wait(waited, None if limit == float("inf") else max(0.0, limit))
+        wait(waited, None if limit == float("inf") else min(max(0.0, limit), LONGEST_WAIT))
         elsewhere = []
         for running in list(self.running):
             has_ended = not running.process.is_alive()

@@ -40,7 +40,7 @@ class Placement:
     gpus_per_cell: int = 1
     timeout: float | None = None
     """Seconds that a cell may take."""
-    keep_checkpoints: bool = False
+    discard_adapter: bool = False
     workers: int | None = None
     """Processes that load the clips of a cell, see `benchmark.train.train.train`."""
 
@@ -65,6 +65,6 @@ class Placement:
     def job(self, cell: Cell, output: Path, slot: Slot, train: Train | None = None) -> Job:
         """What the process of a cell needs to know."""
         return Job(
-            cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.keep_checkpoints, train,
+            cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.discard_adapter, train,
             processes=self.gpus_per_cell, workers=self.workers, cells=self.jobs,
         )  # fmt: skip

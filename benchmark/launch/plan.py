@@ -14,10 +14,17 @@ from benchmark.grid.cell import Cell
 from benchmark.launch.lease import Lease
 from benchmark.runtime.progress import Progress
 from registry.errors import UserError
+from registry.files import read_regular
+from registry.text import printable, shortened
 from results.record import RunRecord
 from results.store.files import write_atomically
-from results.store.serialise import RecordError
+from results.store.serialise import RecordError, parse
 from results.store.store import Store
+
+MOST_PLAN_BYTES = 256 * 2**20
+MOST_MARKER_BYTES = 2**16
+MOST_SHOWN = 2000
+"""Characters of a failure's message."""
 
 Standing = Literal["done", "failed", "running", "waiting"]
 
@@ -51,15 +58,21 @@ def read_plan(output: Path) -> Plan | None:
     """
     path = output / "plan.json"
     try:
-        content = json.loads(path.read_bytes())
+        content = parse(read_regular(path, MOST_PLAN_BYTES))
         cells = tuple(Cell.from_dict(facts) for facts in content["cells"])
-        return Plan(cells, {str(k): float(v) for k, v in content["work"].items()}, int(content["jobs"]))
+        work, jobs = {str(k): float(v) for k, v in content["work"].items()}, int(content["jobs"])
+        if jobs < 1 or min(work.values(), default=0) < 0:
+            raise ValueError(f"jobs {jobs} or a cell's work is less than nothing")
+        return Plan(cells, work, jobs)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
-        raise UserError(
-            f"{path} is not a readable plan ({error or type(error).__name__}); run the grid again."
-        ) from None
+        raise UserError(f"{path} is not a readable plan ({_reason(error)}); run the grid again.") from None
+
+
+def _reason(error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return shortened(printable(reason or type(error).__name__), 200)
 
 
 class Marker:
@@ -83,8 +96,8 @@ class Marker:
         if not self._lease.is_held():
             return None
         try:
-            marker = json.loads(self._path.read_bytes())
-            return f"{marker['at']} on {marker['host']}", float(marker["fraction"])
+            marker = parse(read_regular(self._path, MOST_MARKER_BYTES))
+            return printable(f"{marker['at']} on {marker['host']}"[:200]), float(marker["fraction"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return "starting", 0.0
 
@@ -121,6 +134,6 @@ def seconds_left(plan: Plan, store: Store) -> float | None:
 def outcome(record: RunRecord) -> str:
     """A record in a few words: its test score, or why it failed."""
     if record.failure:
-        return f"{record.failure.kind}: {record.failure.message}"
+        return printable(f"{record.failure.kind}: {' '.join(shortened(record.failure.message, MOST_SHOWN).split())}")
     score = record.scores.get(record.primary_metric)
-    return "no score" if score is None else f"{record.primary_metric} {score:.1f}"
+    return "no score" if score is None else f"{printable(record.primary_metric)} {score:.1f}"

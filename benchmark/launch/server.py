@@ -10,7 +10,9 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
@@ -19,6 +21,8 @@ from typing import Any
 from benchmark.runtime.allocator import keep_freed_memory
 
 # A child runs the command's main module again, which imports the parser. The worker is last: it freezes what is there.
+LONGEST_TMPDIR = 60
+"""Bytes that leave room for the names of sockets."""
 HEAVY_PARTS = ["benchmark.cli.parser", "benchmark.launch.child", "benchmark.launch.preload"]
 
 
@@ -41,10 +45,19 @@ def _end_server() -> None:
 def start_method(device: str) -> Any:
     """How processes start that compute there, a context of `multiprocessing`."""
     keep_freed_memory()
+    _put_sockets_where_they_fit()
     context: Any = multiprocessing.get_context("spawn" if device == "cuda" else "forkserver")
     if device != "cuda":
         context.set_forkserver_preload(HEAVY_PARTS)
     return context
+
+
+def _put_sockets_where_they_fit() -> None:
+    """Processes meet at sockets under TMPDIR, whose paths the system cuts off at some hundred bytes."""
+    own: Any = multiprocessing.current_process()
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_TMPDIR and own._config.get("tempdir") is None:
+        own._config["tempdir"] = folder = tempfile.mkdtemp(prefix="avbench-", dir="/tmp")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextmanager

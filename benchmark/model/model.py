@@ -33,11 +33,13 @@ class AudioVisualModel(BaseModel):
         self, inputs: Inputs, targets: Targets | None = None, mode: Literal["loss", "predict", "tensor"] = "tensor"
     ) -> dict[str, Tensor] | list[Prediction] | Outputs:
         """Prepared inputs to named loss terms (`loss`), one prediction per clip (`predict`) or the head's outputs."""
-        with self._autocast():
+        with self.autocast():
             outputs = self.head(self.encoder, inputs)
         outputs = {name: _in_float32(value) for name, value in outputs.items()}
+        penalty = self.encoder.scheme.penalty()
         if mode == "loss":
-            return self.head.loss(outputs, targets or {})
+            losses = self.head.loss(outputs, targets or {})
+            return losses if penalty is None else {**losses, "penalty": penalty}
         if mode == "predict":
             return self.head.predict(outputs, targets or {})
         return outputs
@@ -61,7 +63,7 @@ class AudioVisualModel(BaseModel):
         On CPU the same bits as within a run, where clips come in other batches.
         """
         head = self.head
-        with self._autocast():
+        with self.autocast():
             return {
                 name: self.encoder.kept(value, tokens=head.reads_tokens, stages=name in head.reads_stages)
                 if name in PICTURES
@@ -74,7 +76,8 @@ class AudioVisualModel(BaseModel):
         total = torch.stack(list(losses.values())).sum()
         return total, {"loss": total.detach()}
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """What forward passes run under."""
         device_type = next(self.parameters()).device.type
         return torch.autocast(device_type, torch.bfloat16, enabled=self.precision == "bf16")
 

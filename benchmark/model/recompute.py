@@ -141,11 +141,14 @@ def _both(outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]
 
 @contextmanager
 def _copied_buffers(module: nn.Module) -> Iterator[None]:
-    """Within, the module writes to copies of its buffers; afterwards it holds its own again, as they were."""
-    places = [(m, name, b) for m in module.modules() for name, b in m.named_buffers(recurse=False)]
+    """Within, the module writes to copies of its buffers; afterwards it holds its own again, as they were.
+
+    Those that are None too: what a scheme remembers until `leave`, which has been called when a block is done again.
+    """
+    places = [(m, name, b) for m in module.modules() for name, b in m._buffers.items()]
     try:
         for owner, name, buffer in places:
-            setattr(owner, name, buffer.clone())
+            setattr(owner, name, None if buffer is None else buffer.clone())
         yield
     finally:
         for owner, name, buffer in places:

@@ -17,7 +17,7 @@ from benchmark.runtime.source_digest import source_digest
 
 _LIBRARIES = (
     "torch", "torchvision", "torchaudio", "mmengine-lite", "timm", "open_clip_torch", "numpy", "av", "scikit-learn",
-    "opencv-python-headless", "safetensors",
+    "opencv-python-headless", "safetensors", "peft",
 )  # fmt: skip
 """Those that compute, or decode what is computed on."""
 _ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def environment(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "cuda": torch.version.cuda,
-        "driver": _driver(),
+        "driver": driver(),
         "threads": torch.get_num_threads(),
         **_checkout(),
     }
@@ -48,7 +48,7 @@ def device_name(device: str) -> str:
 
 
 @cache
-def _driver() -> str | None:
+def driver() -> str | None:
     """The version line of NVIDIA's driver."""
     try:
         return Path("/proc/driver/nvidia/version").read_text().partition("\n")[0].strip()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +12,18 @@ from pathlib import Path
 from benchmark.runtime.source_digest import PACKAGES
 
 DISTRIBUTION = "av-adapter-bench"
+
+
+def a_namesake_is_installed() -> bool:
+    """Whether a distribution is called as a package of ours is: a look at the names of folders, at each start.
+
+    One that was installed before ours has lost files to ours, and nothing would ever tell.
+    """
+    for folder in sys.path:
+        with suppress(OSError):
+            if any(name.endswith(".dist-info") and name.partition("-")[0] in PACKAGES for name in os.listdir(folder)):
+                return True
+    return False
 
 
 def explain_clash() -> str | None:

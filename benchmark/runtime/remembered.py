@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -17,10 +18,13 @@ from benchmark.runtime.source_digest import source_files
 from registry.cache import cache_folder, keeps_prepared
 from registry.component import Component
 from registry.errors import UserError
+from registry.files import read_regular
 from results.store.files import write_atomically
 
 LIBRARIES = ("torch", "timm", "open_clip_torch")
 """Those whose models are counted."""
+
+MOST_BYTES = 64 * 2**20
 
 DECISIVE = ("*.py", "*.toml", "*.safetensors")
 """Files of ours that decide cells and their hashes: code, the embedded grid, the embedded weights."""
@@ -31,8 +35,8 @@ def recall(kind: str, facts: Any) -> Any:
     if not keeps_prepared():
         return None
     try:
-        return json.loads(_file(kind, facts).read_bytes())
-    except (OSError, ValueError):
+        return json.loads(read_regular(_file(kind, facts), MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -40,6 +44,7 @@ def remember(kind: str, facts: Any, value: Any) -> None:
     """Keep a value that JSON can say; where the folder cannot be written, it is worked out again next time."""
     if keeps_prepared():
         try:
+            cache_folder("remembered", make=True)
             write_atomically(_file(kind, facts), json.dumps(value).encode())
         except UserError:
             return
@@ -48,12 +53,12 @@ def remember(kind: str, facts: Any, value: Any) -> None:
 def names_no_file(components: Iterable[Component]) -> bool:
     """Whether nothing that these components stand for lies in a file of the user's, which may change."""
     values = (value for component in components for value in component.options.values())
-    return not any(isinstance(value, str) and value and Path(value).expanduser().exists() for value in values)
+    return not any(isinstance(value, str) and value and os.path.exists(os.path.expanduser(value)) for value in values)
 
 
 def _file(kind: str, facts: Any) -> Path:
     known = json.dumps([_code(), facts], sort_keys=True, default=str)
-    return cache_folder() / "remembered" / f"{kind}-{hashlib.sha256(known.encode()).hexdigest()[:16]}.json"
+    return cache_folder("remembered") / f"{kind}-{hashlib.sha256(known.encode()).hexdigest()[:16]}.json"
 
 
 @cache

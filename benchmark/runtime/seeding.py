@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -24,6 +25,18 @@ def seed_everything(seed: int, *purpose: str | int) -> None:
     random.seed(derived)
     np.random.seed(derived)
     torch.manual_seed(derived)
+
+
+@contextmanager
+def undisturbed_random_states() -> Iterator[None]:
+    """Within, `seed_everything` may be called; afterwards the global random states are what they were."""
+    python, legacy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=None if torch.cuda.is_initialized() else []):
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(legacy)
 
 
 def choose_repeatable_kernels(device: str) -> None:

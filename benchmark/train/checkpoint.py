@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,9 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from benchmark.model.model import AudioVisualModel
+from benchmark.runtime.tensor_digest import tensors_sha256
 from registry.errors import UserError
+from registry.text import printable
 from results.store.files import write_atomically
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ State = dict[str, Tensor]
 KEPT = 2
 """Checkpoints of a cell: one that is whole remains while the next is written, and where the newest is damaged."""
 _BACKBONE = "encoder.backbone."
+_NAME = re.compile(r"epoch-\d{6,}\.safetensors")
 
 
 def trained_state(model: AudioVisualModel) -> State:
@@ -32,7 +35,7 @@ def trained_state(model: AudioVisualModel) -> State:
 
     Copies by which a scheme trains parameters of the backbone are among the scheme's; the frozen ones are not included.
     """
-    return {name: value.detach().to("cpu", copy=True) for name, value in _live_state(model).items()}
+    return {name: value.detach().to("cpu", copy=True) for name, value in live_state(model).items()}
 
 
 def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
@@ -41,7 +44,7 @@ def restore(model: AudioVisualModel, state: Mapping[str, Tensor]) -> None:
     Raises:
         UserError: the names of the state are not those of the model.
     """
-    live = _live_state(model)
+    live = live_state(model)
     if live.keys() != state.keys():
         strange = sorted(live.keys() ^ state.keys())
         raise UserError(f"checkpoint does not fit the model: {len(strange)} names differ, {strange[0]!r} for one.")
@@ -74,6 +77,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._cell = folder.name
+        """The folder bears its cell's hash: a checkpoint of another cell is not taken."""
 
     def write(self, epoch: int, state: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Keep the state after an epoch, then let go of all but the newest `KEPT`.
@@ -82,7 +87,8 @@ class Checkpoints:
             UserError: the folder cannot be written.
         """
         text = json.dumps(facts)
-        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=_digest(state, text))
+        digest = tensors_sha256(state, f"{self._cell}\n{text}")
+        save(self._folder / f"epoch-{epoch:06d}.safetensors", state, facts=text, digest=digest)
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
@@ -90,9 +96,9 @@ class Checkpoints:
         """The newest checkpoint that is whole; a damaged one is passed over with a line in the log."""
         for path in self._newest_first():
             try:
-                return _whole(path)
+                return _whole(path, self._cell)
             except (SafetensorError, OSError, ValueError, KeyError, RecursionError) as error:
-                logger.warning("checkpoint %s is damaged (%s); the one before is taken", path.name, error)
+                logger.warning("checkpoint %s is damaged (%s); the one before is taken", printable(path.name), error)
         return None
 
     def remove(self) -> None:
@@ -100,30 +106,25 @@ class Checkpoints:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _newest_first(self) -> list[Path]:
-        return sorted(self._folder.glob("epoch-*.safetensors"), reverse=True)
+        found = self._folder.iterdir() if self._folder.is_dir() else ()
+        return sorted((path for path in found if _NAME.fullmatch(path.name)), reverse=True)
 
 
-def _whole(path: Path) -> tuple[State, dict[str, Any]]:
+def _whole(path: Path, cell: str) -> tuple[State, dict[str, Any]]:
+    if path.is_symlink() or not path.is_file():
+        raise ValueError("it is no regular file")
     state, metadata = load(path)
-    # The format notices a file that is cut short, but no changed byte within a tensor.
-    if metadata["digest"] != _digest(state, metadata["facts"]):
-        raise ValueError("its content is not what was written")
+    # The format notices a file that is cut short, but no changed byte within a tensor, nor another cell's.
+    if metadata["digest"] != tensors_sha256(state, f"{cell}\n{metadata['facts']}"):
+        raise ValueError("its content is not what was written for this cell")
     facts = json.loads(metadata["facts"])
     if not isinstance(facts, dict):
         raise ValueError("it holds no facts")
     return state, facts
 
 
-def _digest(state: Mapping[str, Tensor], facts: str) -> str:
-    digest = hashlib.sha256(facts.encode())
-    for name in sorted(state):
-        value = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _live_state(model: nn.Module) -> State:
+def live_state(model: nn.Module) -> State:
+    """The tensors themselves of which `trained_state` is a copy."""
     # Behind a wrapper for several devices lies the same model.
     model = getattr(model, "module", model)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}

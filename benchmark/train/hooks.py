@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -20,7 +19,7 @@ from benchmark.data.feature_cache import changes_by_epoch
 from benchmark.data.loader import clips_of
 from benchmark.runtime.progress import Progress, ProgressReport
 from benchmark.runtime.seeding import derive_seed, seed_everything
-from benchmark.train.checkpoint import State, save, trained_state
+from benchmark.train.checkpoint import State, trained_state
 from benchmark.train.distributed import rank
 from benchmark.train.failures import NonFiniteLossError
 
@@ -125,11 +124,10 @@ class BestState(Hook):
     Args:
         metric: higher is better.
         patience: epochs without a better score before training stops; 0 never stops.
-        path: where each best state is also written.
     """
 
-    def __init__(self, metric: str, patience: int = 0, path: Path | None = None) -> None:
-        self._metric, self._patience, self._path = metric, patience, path
+    def __init__(self, metric: str, patience: int = 0) -> None:
+        self._metric, self._patience = metric, patience
         self.epoch: int | None = None
         self.scores: dict[str, float] = {}
         self.state: State = {}
@@ -139,8 +137,6 @@ class BestState(Hook):
         epoch, metrics = runner.epoch, metrics or {}
         if self.epoch is None or self._is_better(metrics[self._metric]):
             self.epoch, self.scores, self.state = epoch, dict(metrics), trained_state(runner.model)
-            if self._path and rank() == 0:
-                save(self._path, self.state, epoch=epoch, **self.scores)
         elif self._patience and epoch - self.epoch >= self._patience:
             logger.info("no better validation score for %d epochs: training stops", self._patience)
             runner.train_loop.stop_training = True

@@ -18,18 +18,21 @@ from benchmark.cost.describe import count_gflops, describe
 from benchmark.cost.measure import PeakMemory
 from benchmark.cost.parameters import count_with_idle
 from benchmark.grid.spec import RunSpec
+from benchmark.kept.config import facts_of_model
+from benchmark.kept.folder import LEFT_FACTS, LEFT_TENSORS, facts_to_json
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.environment import environment
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
-from benchmark.train.checkpoint import Checkpoints, checkpoint_bytes, restore
-from benchmark.train.distributed import CommonBuffers, processes
+from benchmark.train.checkpoint import Checkpoints, State, checkpoint_bytes, restore, save
+from benchmark.train.distributed import CommonBuffers, processes, rank
 from benchmark.train.hooks import BestState, EpochSeeds, History, InferenceClock, ProgressReport, Reporter
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, raw_loader, score
 from registry.errors import UserError
 from results.record import Parameters, RunRecord, SingleClip
+from results.store.files import write_atomically
 from tasks.task import Evaluation, ItemScore, Task
 
 RAW_BATCHES = 3
@@ -55,8 +58,8 @@ def train(
     Args:
         device: where torch computes, such as `cpu` or `cuda:0`.
         report: is told where the cell stands, a few times a second at most.
-        work_dir: where the best adapter and head are kept as `best.safetensors`, and checkpoints from which the same
-            call goes on after it was cut off; None keeps nothing.
+        work_dir: where checkpoints are kept from which the same call goes on after it was cut off, and in the end the
+            scored adapter and head, for `benchmark.kept.folder.keep`; None keeps nothing.
         micro_batches: a divisor of the batch size. Batches are that much smaller and as many more are accumulated for a
             step, which needs less memory and keeps the effective batch; what was used stands in the environment.
         workers: processes that load clips; None has one for each thread, and none for the embedded world, whose clips
@@ -88,6 +91,8 @@ def train(
     workers = 0 if workers is None and task.is_synthetic else workers
     run = _Run(_in_micro_batches(spec, micro_batches), task, model, reporter, work_dir, micro_batches, workers)
     run.execute(device)
+    if work_dir and rank() == 0:
+        run.leave(work_dir)
     notes = list(getattr(model.encoder.backbone, "weight_notes", ()))
     record = RunRecord(
         hash=run_hash,
@@ -150,8 +155,7 @@ class _Run:
     ) -> None:
         self._spec, self._task, self._model, self._reporter = spec, task, model, reporter
         self.story = History(reporter, task.primary_metric)
-        path = work_dir / "best.safetensors" if work_dir else None
-        self.best = BestState(task.primary_metric, spec.recipe.patience, path)
+        self.best = BestState(task.primary_metric, spec.recipe.patience)
         recipe = spec.recipe
         self.average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
         batch = recipe.batch_size // processes()
@@ -192,11 +196,10 @@ class _Run:
             runner.train()
             self.train_seconds = self.resume.seconds if self.resume else time.perf_counter() - begun
             self.parameters = count_with_idle(self._model, runner.optim_wrapper.optimizer.state)
+            restore(self._model, self._scored)
             if self.average and self.average.state:
-                restore(self._model, self.average.state)
                 self.selected_epoch, self.selected_scores = None, score(runner, self._task)
             else:
-                restore(self._model, self.best.state)
                 self.selected_epoch, self.selected_scores = self.best.epoch, self.best.scores
             self._reporter.tell(phase="test", step=0, steps=len(runner.test_dataloader))
             runner.test()
@@ -205,6 +208,20 @@ class _Run:
             self.single = single_clip(runner, self.training_clock, device)
         assert metric.evaluation is not None
         self.evaluation = metric.evaluation
+
+    def leave(self, work_dir: Path) -> None:
+        """Write the state that was scored, and what a model needs beside it.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        facts = {"epoch": self.selected_epoch, **self.selected_scores}
+        save(work_dir / LEFT_TENSORS, self._scored, **facts)
+        write_atomically(work_dir / LEFT_FACTS, facts_to_json(facts_of_model(self._task, self._model)))
+
+    @property
+    def _scored(self) -> State:
+        return self.average.state if self.average and self.average.state else self.best.state
 
     def _preparing(self, done: int, total: int) -> None:
         if self._reporter.due:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.model.model import Precision
-from benchmark.verify import auxiliary, front_ends, lavish, stg_cma, stg_cma_models
+from benchmark.verify import auxiliary, avmoe, cmbs, cola, dg_sct, front_ends, lavish, stg_cma, stg_cma_models
 from benchmark.verify.avs.check import check_of as check_of_avs
 from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden, read
@@ -47,6 +47,16 @@ def _check_of(golden: Golden) -> Check:
         return auxiliary.check
     if {"kind", "backbone", "pooled_order"} <= meta.keys():
         return lavish.check_model
+    if "own_scale" in meta:
+        return cola.check_projection if "kind" in meta else cola.check_shared
+    if "wirings" in meta:
+        return avmoe.check_shared if meta.get("repo") == "avmoe" else dg_sct.check_shared
+    if "router_hidden" in meta:
+        return avmoe.check_adapter
+    if "token_map" in meta:
+        return dg_sct.check_adapter
+    if "gamma_cas" in meta:
+        return cmbs.check
     if {"D", "num_tokens", "groups"} <= meta.keys():
         return lavish.check_adapter
     if "sample_rate" in meta:
@@ -55,6 +65,7 @@ def _check_of(golden: Golden) -> Check:
         return check
     raise UserError(
         f"{golden.path} is of no known kind ({golden.meta_key} has {', '.join(sorted(meta)) or 'nothing'}); known are "
-        "STG-CMA's blocks, stages, models and odds and ends, LAVISH's adapters, models and sound front ends, and "
-        "AVSBench's decoder, heads, losses and scores."
+        "STG-CMA's blocks, stages, models and odds and ends, LAVISH's adapters, models and sound front ends, DG-SCT's "
+        "and AVMoE's adapters and models on one backbone, DG-SCT's head, CoLA's projections and blocks, and AVSBench's "
+        "decoder, heads, losses and scores."
     )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapters.lavish import LatentAdapter, LatentReader, Lavish
 from backbones.backbone import Backbone
 from backbones.kernels.attention import attention_weights
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import Precision
-from benchmark.verify.comparison import GoldenReport, Kind, Tolerance, Tolerances
+from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden
 from benchmark.verify.lavish_models import (
     ADAPTER_NAMES,
@@ -23,17 +23,15 @@ from benchmark.verify.lavish_models import (
     scheme_name,
 )
 from benchmark.verify.loading import Problems, translate
-from benchmark.verify.precision import Bf16Bounds, autocast, hold_weights, largest
+from benchmark.verify.precision import Seen, autocast, check_modes, hold_weights, parameters_of
 from benchmark.verify.watching import watch_input, watch_method, watch_output
 from registry.vocabulary import Streams
 from tasks.event_localisation.paper_heads import LavishClassifier
 
-FORWARD, LOSS, GRADIENT = 1e-4, 1e-5, 1e-4
-"""In float32, from the README beside the files: absolute, relative, and a share of the mode's largest gradient."""
+LOSS = 1e-5
+"""In float32, from the README beside the files, relative."""
 
 MODES = ("eval", "train")
-OUTPUTS = ("out", "loss", "pooled", "logits", "probs", "bce")
-Seen = dict[str, Tensor]
 
 
 def check_adapter(golden: Golden, precision: Precision) -> GoldenReport:
@@ -42,7 +40,7 @@ def check_adapter(golden: Golden, precision: Precision) -> GoldenReport:
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no adapter.
     """
-    return _check(golden, precision, "adapter", _run_adapter)
+    return check_modes(golden, precision, "lavish adapter", _run_adapter, modes=MODES, loss=LOSS)
 
 
 def check_model(golden: Golden, precision: Precision) -> GoldenReport:
@@ -51,62 +49,15 @@ def check_model(golden: Golden, precision: Precision) -> GoldenReport:
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no model.
     """
-    return _check(golden, precision, f"{golden.meta['kind']} model", _run_model)
-
-
-def _check(
-    golden: Golden, precision: Precision, what: str, run: Callable[[Golden, str, Precision], tuple[Seen, Problems]]
-) -> GoldenReport:
-    report = GoldenReport(str(golden.path), f"lavish {what}", precision)
-    problems: Problems = {}
-    for mode in MODES:
-        recorded = golden.group(f"{mode}/")
-        if not recorded:
-            continue
-        found, strange = run(golden, mode, precision)
-        problems |= strange
-        gradients = [v for k, v in recorded.items() if k.startswith("grad/")]
-        losses = [(recorded[k], w) for k, w in golden.group("loss/w_").items()]
-        bounds = (
-            Bf16Bounds(gradients, losses, mode == "train")
-            if precision == "bf16"
-            else _exact(largest(gradients), sum(float((x * w).abs().sum()) for x, w in losses))
-        )
-        for key, value in recorded.items():
-            kind = _kind(key)
-            report.add(f"{mode}/{key}", kind, found.get(key), value, bounds(key, kind, value))
-    for name, problem in problems.items():
-        report.miss(f"param/{name}", "state", problem)
-    return report
-
-
-def _kind(key: str) -> Kind:
-    if key.startswith("grad/"):
-        return "gradient"
-    if key.startswith("after/"):
-        return "state"
-    return "output" if key in OUTPUTS else "intermediate"
-
-
-def _exact(steepest: float, terms: float) -> Tolerances:
-    """The README's bounds; `terms` are the magnitudes that a loss sums up, of which float32 keeps 23 bits.
-
-    Without that a loss whose terms happen to cancel would be held to less than its own rounding.
-    """
-
-    def tolerance(key: str, kind: Kind, _recorded: Tensor) -> Tolerance:
-        if kind == "gradient":
-            return Tolerance(GRADIENT * steepest)
-        return Tolerance(terms * 2**-23, LOSS) if key == "loss" else Tolerance(FORWARD)
-
-    return tolerance
+    what = f"lavish {golden.meta['kind']} model"
+    return check_modes(golden, precision, what, _run_model, modes=MODES, loss=LOSS)
 
 
 def _run_adapter(golden: Golden, mode: str, precision: Precision) -> tuple[Seen, Problems]:
     adapter, problems = build_adapter(golden)
     adapter.train(mode == "train")
     seen: Seen = {}
-    _watch_adapter(adapter, seen)
+    watch_adapter(adapter, seen)
     # Frames as the segments of one clip.
     inputs = {k: v.float()[None].requires_grad_() for k, v in golden.group("input/").items() if k in ("x", "context")}
     with autocast(precision):
@@ -119,7 +70,7 @@ def _run_adapter(golden: Golden, mode: str, precision: Precision) -> tuple[Seen,
             seen[f"grad/{name}"] = x.grad
     found = {key: x.float().flatten(0, 1) for key, x in seen.items()} | {"loss": loss.view(1)}
     names = {name: translate(name, ADAPTER_NAMES) for name in golden.group("param/")}
-    return found | _parameters(adapter, names), problems
+    return found | parameters_of(adapter, names), problems
 
 
 def _run_model(golden: Golden, mode: str, precision: Precision) -> tuple[Seen, Problems]:
@@ -143,24 +94,11 @@ def _run_model(golden: Golden, mode: str, precision: Precision) -> tuple[Seen, P
     found |= {"loss": loss.view(1)} | {f"grad/input.{k}": x.grad for k, x in inputs.items() if x.grad is not None}
     adapters = {f"adapter.{name}": scheme_name(name) for name in golden.group("param/adapter.")}
     layers = {f"head.{name}": translate(name, HEAD_NAMES) for name in golden.group("param/head.")}
-    return found | _parameters(scheme, adapters) | _parameters(head, layers), problems
+    return found | parameters_of(scheme, adapters) | parameters_of(head, layers), problems
 
 
-def _parameters(owner: nn.Module, names: dict[str, str]) -> Seen:
-    """Gradients and, of buffers, values after the pass, by recorded name."""
-    parameters, buffers = dict(owner.named_parameters()), dict(owner.named_buffers())
-    found: Seen = {}
-    for recorded, ours in names.items():
-        gradient = parameters[ours].grad if ours in parameters else None
-        if gradient is not None:
-            found[f"grad/{recorded}"] = gradient.float()
-        if ours in buffers:
-            found[f"after/{recorded}"] = buffers[ours]
-    return found
-
-
-def _watch_adapter(adapter: LatentAdapter, seen: Seen) -> None:
-    """Record every step of an adapter, (B, T, …) as our modules have it."""
+def watch_adapter(adapter: LatentAdapter, seen: Seen, entering: str = "x_fused") -> None:
+    """Record every step of an adapter, (B, T, …) as our modules have it; `entering` is what its bottleneck reads."""
 
     def into(key: str) -> Callable[[Tensor], None]:
         return lambda x: seen.update({key: x})
@@ -168,7 +106,7 @@ def _watch_adapter(adapter: LatentAdapter, seen: Seen) -> None:
     if adapter.reader is not None:
         _watch_reader(adapter.reader, seen)
     steps = dict(adapter.bottleneck.named_children())
-    watch_input(adapter.bottleneck, into("x_fused"))
+    watch_input(adapter.bottleneck, into(entering))
     watch_input(steps["down"], into("down_in"))
     watch_output(steps["down"], into("down_out"))
     watch_input(steps["up"], into("up_in"))

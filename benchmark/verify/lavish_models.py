@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from timm.models.swin_transformer_v2 import SwinTransformerV2
@@ -93,7 +94,8 @@ def build_model(golden: Golden) -> tuple[Backbone, Lavish, LavishClassifier, Pro
         KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no model.
     """
     meta, switches = golden.meta, Switches(golden)
-    backbone, problems = _backbone(golden)
+    sizes, eps = meta["backbone"], meta.get("backbone_ln_eps")
+    backbone, problems = build_backbone(golden, meta["kind"], sizes, meta["audio_hw"], eps)
     scheme = Lavish(
         backbone,
         latents=meta["num_tokens"] or 1,
@@ -130,23 +132,34 @@ def set_norms(added: nn.Module, meta: dict[str, Any]) -> None:
             module.eps = meta.get("adapter_ln_eps", meta.get("ln_eps", module.eps))
 
 
-def _backbone(golden: Golden) -> tuple[Backbone, Problems]:
-    meta = golden.meta
-    kind: Any = {"vit": VisionTransformer, "swin": SwinTransformerV2}[meta["kind"]]
-    sizes = {name: value for name, value in meta["backbone"].items() if _is_plain(value)}
-    unknown = meta["backbone"].keys() - (sizes.keys() & inspect.signature(kind).parameters.keys())
+def build_backbone(
+    golden: Golden, kind: str, sizes: Mapping[str, Any], sound: Sequence[int], eps: float | None = None
+) -> tuple[Backbone, Problems]:
+    """A timm model with the recorded parameters, read; positions fit sound as in LAVISH.
+
+    Args:
+        kind: `vit` or `swin`, which is Swin v2.
+        sizes: arguments of the timm class.
+        sound: rows and columns of sound pictures.
+        eps: of its layer norms; None leaves the library's.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no model.
+    """
+    build: Any = {"vit": VisionTransformer, "swin": SwinTransformerV2}[kind]
+    plain = {name: value for name, value in sizes.items() if _is_plain(value)}
+    unknown = sizes.keys() - (plain.keys() & inspect.signature(build).parameters.keys())
     if unknown:
         raise ValueError(f"backbone option {', '.join(sorted(unknown))} is unknown or no number.")
-    model = kind(**sizes, num_classes=0)
+    model = build(**plain, num_classes=0)
     for module in model.modules():
-        if isinstance(module, nn.LayerNorm):
-            module.eps = meta.get("backbone_ln_eps", module.eps)
+        if isinstance(module, nn.LayerNorm) and eps is not None:
+            module.eps = eps
     values: dict[str, Tensor] = {k: v.float() for k, v in golden.group("param/backbone.").items()}
     problems = fill(model, values)
-    rows, columns = meta["audio_hw"]
-    side = sizes["img_size"]
-    picture = PictureSpec(side, (0.0,) * 3, (1.0,) * 3, SoundPicture(columns, 10.0, rows, 0.0, 1.0))
-    if meta["kind"] == "vit":
+    rows, columns = sound
+    picture = PictureSpec(plain["img_size"], (0.0,) * 3, (1.0,) * 3, SoundPicture(columns, 10.0, rows, 0.0, 1.0))
+    if kind == "vit":
         return read_vit(model, picture, positions="linear"), problems
     return read_swin_v2(model, picture), problems
 

@@ -30,3 +30,8 @@ def watch_input(module: nn.Module, see: Callable[[torch.Tensor], None]) -> None:
 def watch_output(module: nn.Module, see: Callable[[Any], None]) -> None:
     """Call `see(y)` with what comes out of a module."""
     module.register_forward_hook(lambda _module, _inputs, output: see(output))
+
+
+def into(seen: dict[str, torch.Tensor], key: str) -> Callable[[torch.Tensor], None]:
+    """What keeps a tensor that passes under a key, for the functions above."""
+    return lambda x: seen.update({key: x})

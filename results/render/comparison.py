@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from registry.text import printable
 from results.render import format
 from results.statistics.significance import ALPHA
 from results.table.compare import RowPair
@@ -22,7 +23,9 @@ def show_comparison(paired: Sequence[RowPair], console: Console | None = None) -
     for pair in paired:
         console.print(_comparison_table(pair))
         if pair.differ_in:
-            console.print(Text(f"They also differ in {'; '.join(pair.differ_in)}.", style="dim"), soft_wrap=True)
+            console.print(
+                Text(printable(f"They also differ in {'; '.join(pair.differ_in)}."), style="dim"), soft_wrap=True
+            )
         if not pair.lines:
             console.print(Text("They share no items and seeds, so nothing can be said about the difference."))
         elif pair.seeds == 1:
@@ -41,13 +44,13 @@ def _comparison_table(pair: RowPair) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     seeds = "1 shared seed" if pair.seeds == 1 else f"{pair.seeds} shared seeds"
     heading = f"{pair.board.task} · {pair.board.metric} · {pair.board.data} · {seeds}"
-    table.title, table.title_justify, table.title_style = escape(heading), "left", "bold"
+    table.title, table.title_justify, table.title_style = escape(printable(heading)), "left", "bold"
     for name in ("", "items", first, second, "difference", "95 % interval", "p", "p corrected"):
-        table.add_column(escape(name), justify="right" if name else "left", overflow="fold")
+        table.add_column(escape(printable(name)), justify="right" if name else "left", overflow="fold")
     for line in pair.lines:
         found = line.test.difference
         cells = (
-            line.kind.replace("_", " "),
+            printable(line.kind.replace("_", " ")),
             str(line.items),
             f"{line.first:.2f}",
             f"{line.second:.2f}",

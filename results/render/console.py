@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from registry.text import printable
 from results.summary import ScreenTable, Summary
 from results.table.coverage import Cover
 
@@ -36,12 +37,12 @@ def show_coverage(covers: Sequence[Cover], console: Console | None = None) -> No
     tasks = sorted({cover.task for cover in covers})
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("backbone", "adapter", *tasks):
-        table.add_column(escape(name), overflow="fold")
+        table.add_column(escape(printable(name)), overflow="fold")
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for cover in covers:
         lines.setdefault((cover.backbone, cover.adapter), {})[cover.task] = _seeds(cover)
     for (backbone, adapter), cells in lines.items():
-        table.add_row(*map(Text, (backbone, adapter, *(cells[task] for task in tasks))))
+        table.add_row(*map(Text, (printable(backbone), printable(adapter), *(cells[task] for task in tasks))))
     console.print(table)
     counts = [sum(len(getattr(cover, part)) for cover in covers) for part in ("completed", "failed", "missing")]
     console.print("{} done, {} failed (!), {} missing (?).".format(*counts))

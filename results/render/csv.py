@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable
 
+from registry.text import printable
 from results.table.columns import COLUMNS, MEASUREMENTS, value
 from results.table.row import Row
 
@@ -22,6 +24,7 @@ DECIMALS = {
     "single_inference_ms": 3,
 }
 _OTHER_DECIMALS = 4
+_FORMULA = re.compile(r"(^|[;,|]\s*)(?=[=+\-@＝＋－＠])")
 
 
 def to_csv(rows: Iterable[Row]) -> str:
@@ -66,6 +69,6 @@ def _text(name: str, content: object) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text on one line that no spreadsheet takes for a formula: a leading = + - @ is kept behind an apostrophe."""
-    line = " ".join(text.split())
-    return f"'{line}" if line[:1] in ("=", "+", "-", "@") else line
+    """Text on one line that no spreadsheet takes for a formula: a leading = + - @ is kept behind an apostrophe, also
+    where a spreadsheet of another country sees a cell begin."""
+    return _FORMULA.sub(r"\1'", printable(" ".join(text.split())))

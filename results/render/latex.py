@@ -18,6 +18,12 @@ _SPECIAL = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "×": r"$\times$",
     "–": "--",
     "±": r"$\pm$",
+    # Behind a line's end these three would be taken for its options.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    # German and other languages of babel make letters of it.
+    '"': r"\char34{}",
 }
 _TIED = r"$^{\dagger}$"
 _HEADER = ("Backbone", "Adapter", r"Score (\%)", "Gain", "Trainable", r"\%", "MB", "ms/clip")
@@ -37,7 +43,7 @@ def to_latex(rows: Sequence[Row], published: Sequence[Row] = ()) -> str:
 def escaped(text: str) -> str:
     """Text as LaTeX prints it, on one line; what is outside of ASCII and unknown here becomes a question mark."""
     line = " ".join(text.split())
-    return "".join(_SPECIAL.get(char, char if char.isascii() else "?") for char in line)
+    return "".join(_SPECIAL.get(char, char if char.isascii() and char.isprintable() else "?") for char in line)
 
 
 def _table(board: Board, rows: Sequence[Row]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from registry.text import printable
 from results.render import format
 from results.table.aggregate import mean_ranks, volumes
 from results.table.gather import Leaderboard
@@ -12,6 +14,11 @@ from results.table.row import Row, by_board, shared_labels
 
 FRONT = "★"
 TIED = "≈"
+
+_SPECIAL = re.compile(r"[\\|`*<>\[\]~&@]|(?<=:)//|(?<=www)\.", re.IGNORECASE)
+"""Among them what makes links of bare addresses."""
+_STARTS = re.compile(r"^(\d+(?=[.)])|)([.)#+=-])")
+"""What would begin a heading, a list or a rule."""
 
 _HEADER = (
     "",
@@ -53,14 +60,14 @@ def to_markdown(leaderboard: Leaderboard) -> str:
     """The whole page."""
     rows = leaderboard.rows
     shared = shared_labels([row for row in rows if row.score.mean is not None])
-    parts = ["# Leaderboard", f"Made by `{leaderboard.command}`."]
+    parts = ["# Leaderboard", f"Made by {code(leaderboard.command)}."]
     if shared:
-        parts.append(f"**All rows: {_escape(', '.join(shared))}.**")
+        parts.append(f"**All rows: {escaped(', '.join(shared))}.**")
     parts.append(_LEGEND)
     if not rows:
         parts.append("No runs yet.")
     for board, members in by_board(rows).items():
-        parts += [f"## {_escape(board.task)}", _board_line(board), _table(members, shared)]
+        parts += [f"## {escaped(board.task)}", _board_line(board), _table(members, shared)]
     parts += _mean_ranks(rows) + _volumes(rows) + _published(leaderboard.published)
     parts += _listed("Notes", leaderboard.notes)
     parts += _listed("Kept in rows of their own", leaderboard.kept_apart) + _failures(rows)
@@ -69,7 +76,7 @@ def to_markdown(leaderboard: Leaderboard) -> str:
 
 
 def _board_line(board: Board) -> str:
-    data, metric, protocol = (f"`{part or 'unknown'}`" for part in (board.data, board.metric, board.protocol))
+    data, metric, protocol = (code(part or "unknown") for part in (board.data, board.metric, board.protocol))
     return f"Data {data} · metric {metric} · selected on {protocol}"
 
 
@@ -81,8 +88,8 @@ def _table(rows: Sequence[Row], shared: Sequence[str]) -> str:
 def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     return [
         marks(row),
-        _escape(row.backbone),
-        _escape(row.adapter),
+        escaped(row.backbone),
+        escaped(row.adapter),
         format.score(row.score.mean, row.score.std),
         format.UNKNOWN if row.score.interval is None else f"± {row.score.interval:.2f}",
         str(row.score.seeds),
@@ -98,7 +105,7 @@ def _cells(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
         format.duration(row.cost.train_seconds),
         format.number(row.fronts.ppt, 3),
         behind_best(row),
-        _escape("; ".join(remarks(row, board, shared))),
+        escaped("; ".join(remarks(row, board, shared))),
     ]
 
 
@@ -138,7 +145,7 @@ def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
 
 def _failures(rows: Iterable[Row]) -> list[str]:
     lines = [
-        _line([_escape(text) for text in (row.task, row.backbone, row.adapter, failure)])
+        _line([escaped(text) for text in (row.task, row.backbone, row.adapter, failure)])
         for row in rows
         for failure in row.failures
     ]
@@ -157,9 +164,9 @@ def _mean_ranks(rows: Sequence[Row]) -> list[str]:
         f"Over {len(boards)} boards, among the {len(standing)} combinations that have a score on every one of them; "
         "1 is best. Ranks of scores that cannot be told apart differ by chance."
     )
-    header = ("backbone", "adapter", "mean rank", *(_escape(board.task) for board in boards))
+    header = ("backbone", "adapter", "mean rank", *(escaped(board.task) for board in boards))
     lines = [
-        (_escape(one.backbone), _escape(one.adapter), f"{one.mean:.2f}", *(f"{one.ranks[b]:g}" for b in boards))
+        (escaped(one.backbone), escaped(one.adapter), f"{one.mean:.2f}", *(f"{one.ranks[b]:g}" for b in boards))
         for one in standing
     ]
     return ["## Mean rank", intro, _simple_table(header, lines)]
@@ -172,9 +179,9 @@ def _volumes(rows: Sequence[Row]) -> list[str]:
     intro = "Hypervolume of (parameters saved, score gained) over the sizes of a family: 0 the linear probe, 1 ideal."
     lines = [
         (
-            _escape(one.context.board.task),
-            _escape(one.context.backbone),
-            one.family,
+            escaped(one.context.board.task),
+            escaped(one.context.backbone),
+            escaped(one.family),
             str(one.sizes),
             f"{one.value:.3f}",
         )
@@ -193,15 +200,15 @@ def _published(rows: Sequence[Row]) -> list[str]:
     header = ("task", "data", "method", "backbone", "score", "trainable", "total as published", "protocol", "source")
     lines = [
         (
-            _escape(row.task),
-            _escape(row.data),
-            _escape(row.adapter),
-            _escape(row.backbone),
+            escaped(row.task),
+            escaped(row.data),
+            escaped(row.adapter),
+            escaped(row.backbone),
             f"{row.score.mean:g}",
             format.count(row.cost.trainable_parameters),
             format.count(row.cost.total_as_published),
-            row.protocol,
-            _escape(row.source),
+            escaped(row.protocol),
+            escaped(row.source),
         )
         for row in rows
     ]
@@ -213,15 +220,19 @@ def _simple_table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 
 def _listed(title: str, lines: Sequence[str]) -> list[str]:
-    return [f"## {title}", "\n".join(f"- {_escape(line)}" for line in lines)] if lines else []
+    return [f"## {title}", "\n".join(f"- {escaped(line)}" for line in lines)] if lines else []
 
 
 def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _escape(text: str) -> str:
-    line = " ".join(text.split())
-    for char in "\\|`*<":
-        line = line.replace(char, f"\\{char}")
-    return line
+def escaped(text: str) -> str:
+    """Text on one line that Markdown shows as it is: no link, picture, code, HTML or heading comes of it."""
+    line = printable(" ".join(text.split()))
+    return _STARTS.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", line))
+
+
+def code(text: str) -> str:
+    """Text as code; with a backtick, which would end it, as ordinary text."""
+    return escaped(text) if "`" in text else f"`{printable(' '.join(text.split()))}`"

@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from registry.errors import UserError
+from registry.text import printable, shortened
 from results.render import format
 from results.render.labels import place_labels
 from results.store.files import write_atomically
@@ -27,6 +29,8 @@ COLUMNS = 3
 """Panels side by side before the next line of panels."""
 MANY = 60
 """Rows of a panel beyond which those off the front become small points without bars."""
+LONGEST_TEXT = 120
+"""Letters of a name."""
 MOST_NAMES = 15
 """Rows of a front that are named in a panel."""
 
@@ -57,7 +61,7 @@ def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
     Raises:
         UserError: the output cannot be written.
     """
-    boards = by_board(row for row in rows if row.cost.trainable_parameters is not None)
+    boards = _boards(rows)
     if not boards:
         return []
     files = [output / "tradeoff.png", output / "tradeoff.svg"]
@@ -66,6 +70,23 @@ def draw_tradeoff(rows: Sequence[Row], output: Path) -> list[Path]:
         for path in files:
             write_atomically(path, _render(figure, path.suffix[1:]))
     return files
+
+
+def tradeoff_figure(rows: Sequence[Row]) -> Figure:
+    """The same picture as a figure of matplotlib.
+
+    Raises:
+        UserError: no row has both a score and parameters.
+    """
+    boards = _boards(rows)
+    if not boards:
+        raise UserError("no row has a score yet, so that there is nothing to plot; train first.")
+    with matplotlib.rc_context(_STYLE):
+        return _figure(boards)
+
+
+def _boards(rows: Sequence[Row]) -> dict[Board, list[Row]]:
+    return by_board(row for row in rows if row.cost.trainable_parameters is not None)
 
 
 def _render(figure: Figure, kind: str) -> bytes:
@@ -226,7 +247,7 @@ def _label_front(ax: Axes, renderer: RendererBase, rows: Sequence[Row]) -> None:
     front = [row for row in rows if row.fronts.pareto]
     # Of a long front every so many, since there is no room for more.
     named = front[:: -(-len(front) // MOST_NAMES) or 1]
-    texts = {(_x(row), _y(row)): f"{row.backbone}\n{row.adapter}" for row in named}
+    texts = {(_x(row), _y(row)): f"{drawn(row.backbone)}\n{drawn(row.adapter)}" for row in named}
     # A crowd of small points cannot be kept clear of.
     avoided = rows if len(rows) <= MANY else [row for row in rows if row.fronts.pareto]
     place_labels(ax, renderer, texts, [(_x(row), _y(row), _bar(row)) for row in avoided])
@@ -236,9 +257,9 @@ def _legend(figure: Figure, looks: Looks) -> None:
     colours, markers = looks
     blank = Line2D([], [], linestyle="none")
     rows: list[tuple[Line2D, str]] = [(blank, "Adapter")]
-    rows += [(_swatch("o", colour), adapter) for adapter, colour in colours.items()]
+    rows += [(_swatch("o", colour), drawn(adapter)) for adapter, colour in colours.items()]
     rows += [(blank, ""), (blank, "Backbone")]
-    rows += [(_swatch(marker, "#555555"), backbone) for backbone, marker in markers.items()]
+    rows += [(_swatch(marker, "#555555"), drawn(backbone)) for backbone, marker in markers.items()]
     rows += [(blank, "")]
     rows += [(Line2D([], [], color="#333333", linewidth=1.3), "Pareto front")]
     rows += [(Line2D([], [], color=_GREY, linewidth=1, linestyle=(0, (4, 3))), "best linear probe")]
@@ -257,14 +278,23 @@ def _title(boards: dict[Board, list[Row]]) -> str:
     labels = shared_labels(row for rows in boards.values() for row in rows)
     # Over a single panel one line would run into the legend.
     between = "\n" if len(boards) == 1 else " "
-    return "Score against trainable parameters" + (f"{between}({', '.join(labels)})" if labels else "")
+    return "Score against trainable parameters" + (f"{between}({drawn(', '.join(labels))})" if labels else "")
 
 
 def _panel_title(board: Board, boards: Iterable[Board]) -> str:
     """The task, and the data and protocol where the task has several boards."""
     alike = [other for other in boards if other.task == board.task]
-    return _words(board.task) if len(alike) == 1 else f"{_words(board.task)} · {board.data} · {board.protocol}"
+    return (
+        _words(board.task)
+        if len(alike) == 1
+        else f"{_words(board.task)} · {drawn(board.data)} · {drawn(board.protocol)}"
+    )
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return drawn(name.replace("_", " "))
+
+
+def drawn(text: str) -> str:
+    """Text as matplotlib draws it as it is: `$` would begin mathematics, and a name of a thousand letters hides all."""
+    return shortened(printable(text), LONGEST_TEXT).replace("$", r"\$")

@@ -9,7 +9,14 @@ from fsspec.core import url_to_fs
 from registry.errors import UserError
 from registry.vocabulary import ItemScore
 from results.store.serialise import RecordError
-from results.store.store import Records, Unreadable, items_from_bytes, record_from_bytes
+from results.store.store import (
+    MOST_ITEM_BYTES,
+    MOST_RECORD_BYTES,
+    Records,
+    Unreadable,
+    items_from_bytes,
+    record_from_bytes,
+)
 
 
 class RemoteStore:
@@ -36,7 +43,7 @@ class RemoteStore:
         records, unreadable = [], []
         for path in sorted(self._files.glob(f"{self._root}/records/*.json")):
             try:
-                records.append(record_from_bytes(self._files.cat_file(path), path))
+                records.append(record_from_bytes(self._bytes(path, MOST_RECORD_BYTES), path))
             except (RecordError, OSError) as error:
                 unreadable.append(Unreadable(Path(path), str(error)))
         return Records(records, unreadable)
@@ -45,11 +52,17 @@ class RemoteStore:
         """As `Store.items`."""
         path = f"{self._root}/items/{run_hash}.json.gz"
         try:
-            return items_from_bytes(self._files.cat_file(path), path)
+            return items_from_bytes(self._bytes(path, MOST_ITEM_BYTES), path)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise RecordError(f"{path}: {error}") from None
+
+    def _bytes(self, path: str, most: int) -> bytes:
+        if (self._files.size(path) or 0) > most:
+            raise OSError(f"it is larger than {most // 2**20} MB")
+        content: bytes = self._files.cat_file(path)
+        return content
 
     def fingerprint(self) -> None:
         """None: not every protocol tells when a file was changed."""

@@ -7,15 +7,24 @@ import json
 import math
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from numbers import Integral, Real
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from results.record import RunRecord
 from results.store.migration import to_present
 
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-]+")
+T = TypeVar("T")
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_HALF_A_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+LARGEST = 1e100
+"""Numbers beyond it are none that anybody measured, and their squares or sums would be no numbers."""
+LARGEST_COUNT = 2**63 - 1
+DEEPEST = 100
+LONGEST_NAME = 4096
+"""Characters of a component, a metric or another word of which tables are made."""
 
 
 class RecordError(ValueError):
@@ -47,10 +56,7 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
     Raises:
         RecordError: no JSON, another schema, a field that is missing, unknown or of the wrong type, or a contradiction.
     """
-    try:
-        content = json.loads(text, parse_float=_finite, parse_constant=_not_finite)
-    except (ValueError, RecursionError) as error:
-        raise RecordError(f"{source}: not readable as JSON ({error})") from None
+    content = _parsed(text, source)
     try:
         present = to_present(content if isinstance(content, dict) else {})
         record: RunRecord = _read(RunRecord, present, "record")
@@ -60,12 +66,76 @@ def from_json(text: str | bytes, source: str = "record") -> RunRecord:
     return record
 
 
+def dataclass_to_json(value: Any, source: str) -> str:
+    """A dataclass of plain values, lists, dictionaries and dataclasses as indented JSON, as `to_json` writes records.
+
+    Raises:
+        RecordError: it holds something that JSON cannot say.
+    """
+    try:
+        return json.dumps(_plain(value), indent=1, allow_nan=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{source}: {error}") from None
+
+
+def dataclass_from_json(kind: type[T], text: str | bytes, source: str) -> T:
+    """What `dataclass_to_json` wrote, its types checked.
+
+    Raises:
+        RecordError: no JSON, or a field that is missing, unknown or of the wrong type.
+    """
+    content = _parsed(text, source)
+    try:
+        read: T = _read(kind, content, source)
+    except (ValueError, OverflowError) as error:
+        raise RecordError(str(error)) from None
+    return read
+
+
+def _parsed(text: str | bytes, source: str) -> Any:
+    try:
+        return parse(text)
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{source}: not readable as JSON ({error})") from None
+
+
+def parse(text: str | bytes) -> Any:
+    """JSON in UTF-8 whose numbers can be computed with and whose text can be written.
+
+    Raises:
+        ValueError: no JSON, a number beyond `LARGEST` or none at all, or half a character.
+        RecursionError: it is nested far too deeply.
+    """
+    text = text if isinstance(text, str) else text.decode()
+    content = json.loads(text, parse_float=_finite, parse_int=_count, parse_constant=_not_finite)
+    refuse_half_characters(text, content)
+    level, depth = [content], 0
+    while level := [inner for outer in level for inner in _inside(outer)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return content
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def refuse_half_characters(text: str, content: Any) -> None:
+    """Raise ValueError where JSON names one half of a character without the other, which no file can hold."""
+    if _HALF_A_CHARACTER.search(text):
+        json.dumps(content, ensure_ascii=False).encode()
+
+
 def check(record: RunRecord, source: str) -> None:
     """Refuse a record that contradicts itself.
 
     Raises:
-        RecordError: completed without a finite primary score, failed without a reason, or a hash unfit for a file name.
+        RecordError: completed without a finite primary score, failed without a reason, a negative count, a name beyond
+            all bounds, or a hash unfit for a file name.
     """
+    if wrong := _unlikely(record):
+        raise RecordError(f"{source}: {wrong}")
     if not _FILE_NAME.fullmatch(record.hash):
         raise RecordError(f"{source}: hash {record.hash!r} is not of letters, digits, '-' and '_'")
     if record.status == "failed" and record.failure is None:
@@ -73,19 +143,34 @@ def check(record: RunRecord, source: str) -> None:
     if record.status == "completed":
         if record.failure is not None:
             raise RecordError(f"{source}: completed, but with a failure")
-        if not math.isfinite(record.scores.get(record.primary_metric, math.nan)):
+        if not abs(float(record.scores.get(record.primary_metric, math.nan))) <= LARGEST:
             raise RecordError(f"{source}: completed, but without a score for {record.primary_metric!r}")
 
 
+def _unlikely(record: RunRecord) -> str:
+    """What no run leaves behind, in a few words; empty where all is well."""
+    names = (record.slug, record.backbone, record.adapter, record.task, record.protocol, record.primary_metric)
+    words = (*names, record.data or "", *record.labels, *record.versions.values(), *record.scores, *record.weights)
+    if long := max(map(len, words)) > LONGEST_NAME and max(words, key=len):
+        return f"it names something in {len(long)} characters ({long[:20]}…), expected {LONGEST_NAME} at most"
+    counted = vars(record.parameters) if record.parameters else {}
+    counts = {**counted, "total_as_published": record.total_as_published, "checkpoint_bytes": record.checkpoint_bytes}
+    negative = [f"{name} {count}" for name, count in counts.items() if count is not None and count < 0]
+    return f"it counts less than nothing: {negative[0]}" if negative else ""
+
+
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        # Names of files may hold bytes that are no text.
+        return value.encode(errors="backslashreplace").decode()
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Integral):
         return int(value)
     if isinstance(value, Real):
-        return float(value) if math.isfinite(value) else None
+        return float(value) if abs(float(value)) <= LARGEST else None
     if isinstance(value, Mapping):
         return {_key(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -153,8 +238,13 @@ def _fields(kind: Any) -> tuple[dict[str, Any], set[str]]:
 
 def _finite(text: str) -> float:
     number = float(text)
-    return number if math.isfinite(number) else _not_finite(text)
+    return number if abs(number) <= LARGEST else _not_finite(text)
+
+
+def _count(text: str) -> int:
+    number = int(text) if len(text) < 30 else LARGEST_COUNT + 1
+    return number if abs(number) <= LARGEST_COUNT else _not_finite(text)
 
 
 def _not_finite(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a finite number")
+    raise ValueError(f"{text:.40} is no number that can be computed with")

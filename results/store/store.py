@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable
@@ -12,12 +14,17 @@ from operator import itemgetter
 from pathlib import Path, PurePath
 from typing import Protocol
 
+from registry.files import read_regular
+from registry.text import printable
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
 from results.store.files import unwritable, write_atomically
-from results.store.serialise import RecordError, from_json, to_json
+from results.store.serialise import LARGEST, RecordError, from_json, refuse_half_characters, to_json
 
 _FIELDS = itemgetter(*ItemScore._fields)
+MOST_RECORD_BYTES = 64 * 2**20
+MOST_ITEM_BYTES = 512 * 2**20
+"""Of the items of one run, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ class Store:
             RecordError: the file is there but is no record of this hash.
         """
         path = self._record_path(run_hash)
-        return _read(path) if path.is_file() else None
+        return _read(path) if os.path.lexists(path) else None
 
     def load(self) -> Records:
         """Every record that can be read; `.unreadable` lists the files that cannot, so that none vanishes unseen."""
@@ -143,7 +150,7 @@ class Store:
         """
         path = self._items_path(run_hash)
         try:
-            content = path.read_bytes()
+            content = read_regular(path, MOST_ITEM_BYTES)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -155,12 +162,12 @@ class Store:
 
         None where a folder cannot be listed or a file vanishes meanwhile.
         """
-        facts = [self.place]
+        facts = [printable(self.place)]
         try:
             for folder in (self.output / "records", self.output / "items"):
                 for path in sorted(folder.iterdir()) if folder.exists() else ():
                     found = path.stat()
-                    facts.append(f"{path.name} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
+                    facts.append(f"{printable(path.name)} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
         except OSError:
             return None
         return "\n".join(facts)
@@ -186,9 +193,9 @@ class Store:
 
 def _read(path: Path) -> RunRecord:
     try:
-        return record_from_bytes(path.read_bytes(), str(path))
+        return record_from_bytes(read_regular(path, MOST_RECORD_BYTES), str(path))
     except OSError as error:
-        raise RecordError(f"{path}: {error.strerror or error}") from None
+        raise RecordError(f"{printable(str(path))}: {error.strerror or error}") from None
 
 
 def record_from_bytes(content: bytes, path: str) -> RunRecord:
@@ -197,10 +204,10 @@ def record_from_bytes(content: bytes, path: str) -> RunRecord:
     Raises:
         RecordError: no record, or one of another hash.
     """
-    record = from_json(content, path)
+    record = from_json(content, printable(path))
     if record.hash != PurePath(path).stem:
         # A copy under another name would count one run twice.
-        raise RecordError(f"{path}: holds the record {record.hash}")
+        raise RecordError(f"{printable(path)}: holds the record {record.hash}")
     return record
 
 
@@ -212,18 +219,36 @@ def items_from_bytes(content: bytes, path: str) -> list[ItemScore]:
     """
     try:
         # Once for all items rather than one by one: a large leaderboard reads millions of them.
-        found = [ItemScore(*_FIELDS(entry)) for entry in json.loads(gzip.decompress(content))]
+        text = _unpacked(content).decode()
+        entries = json.loads(text)
+        refuse_half_characters(text, entries)
+        found = [ItemScore(*_FIELDS(entry)) for entry in entries]
         items, scores, kinds = (set(map(type, column)) for column in zip(*found, strict=True)) if found else [set()] * 3
         if not (items | kinds <= {str} and scores <= {float, int}):
             raise TypeError("an item without text for its name and kind or without a number for its score")
+        if not _can_be_computed([item.score for item in found]):
+            raise ValueError("a score that is no number to compute with")
         return found
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
+    except (OSError, EOFError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
         raise RecordError(f"{path}: not a readable list of items ({error})") from None
+
+
+def _can_be_computed(scores: list[float]) -> bool:
+    # Two passes in C, however many there are; what is no number makes the sum none.
+    return not scores or (math.isfinite(sum(scores)) and max(max(scores), -min(scores)) <= LARGEST)
+
+
+def _unpacked(content: bytes) -> bytes:
+    with gzip.open(io.BytesIO(content)) as file:
+        unpacked = file.read(MOST_ITEM_BYTES + 1)
+    if len(unpacked) > MOST_ITEM_BYTES:
+        raise ValueError(f"it unpacks to more than {MOST_ITEM_BYTES // 2**20} MB")
+    return unpacked
 
 
 def _move_aside_if_unreadable(path: Path) -> None:
     try:
-        if path.is_file():
+        if os.path.lexists(path):
             _read(path)
     except RecordError:
         os.replace(path, path.with_name(f"{path.name}.unreadable"))

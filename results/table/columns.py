@@ -68,7 +68,7 @@ PRESENTED = {
 }
 
 COLUMNS = tuple(PRESENTED)
-"""Names, in the order of the CSV; `docs/leaderboard.md` describes them."""
+"""Names, in the order of the CSV."""
 
 _PART_OF = {
     field.name: part

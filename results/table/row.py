@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Cost:
-    """Parameters, memory in MB, and time: what `docs/leaderboard.md` says of each column of the same name."""
+    """Parameters, memory in MB, and time: the columns of the same name."""
 
     adapter_parameters: int | None = None
     head_parameters: int | None = None

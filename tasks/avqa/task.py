@@ -58,7 +58,8 @@ class Avqa(SourceTask):
         )
         super().__init__(data, source, resize)
         self.kinds = KINDS
-        self.answers, self.words = source.answers, source.words
+        self.labels = self.answers = source.answers
+        self.words = source.words
         self._question_shape = source.question_shape
 
     def dataset(self, split: Split) -> Dataset:

@@ -40,7 +40,8 @@ class Classification(SourceTask):
     ) -> None:
         source = open_source(data, "labels", segments=segments, allow_missing=allow_missing)
         super().__init__(data, source, resize)
-        self.classes, self.modalities = source.classes, modalities_of(modality)
+        self.labels = self.classes = source.classes
+        self.modalities = modalities_of(modality)
 
     def head(self, dim: int) -> Head:
         return ClipClassifier(dim, len(self.classes), self.modalities)

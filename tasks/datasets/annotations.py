@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from registry.errors import DataError
+from registry.files import user_path
 from tasks.datasets.table_text import decode_text
 
+VGGSOUND_TABLE = "vggsound.csv"
+"""VGGSound's own, which has no header."""
 MANIFEST = "manifest.csv"
 """What a folder's own manifest is called."""
 
@@ -39,8 +42,8 @@ def find_file(root: Path, name: str, folders: tuple[str, ...]) -> Path | None:
 
 def find_manifest(data: str | Path) -> Path | None:
     """The manifest behind a task's option `data`: the file itself, or that of a folder; None without."""
-    path = Path(data).expanduser()
-    if path.suffix.lower() == ".csv":
+    path = user_path(data)
+    if path.suffix.lower() == ".csv" and path.name != VGGSOUND_TABLE:
         return path
     return path / MANIFEST if (path / MANIFEST).is_file() else None
 

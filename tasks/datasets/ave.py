@@ -75,6 +75,7 @@ class AveFolder(ClipSource):
     """
 
     version = 1
+    seconds = float(SECONDS)
     official: Mapping[Split, int] = MappingProxyType({"train": 3339, "validation": 402, "test": 402})
 
     def __init__(

@@ -49,6 +49,8 @@ class ManifestClips(ClipSource):
             self.classes = classes_of(self.manifest)
         else:
             self.classes = ()
+        lengths = [None if row.end is None else row.end - row.start for row in self.manifest.rows]
+        self.seconds = None if None in lengths else max(length for length in lengths if length is not None)
         self._rows = {split: [row for row in self.manifest.rows if row.split == split] for split in SPLITS}
         if allow_missing:
             missing = self.manifest.missing(self.manifest.rows)

@@ -100,6 +100,7 @@ class ManifestEvents(ClipSource):
             if self.one_kind and clip.category(self.classes) == SEVERAL:
                 where = self.manifest.where(clip.events[-1])
                 raise DataError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+        self.seconds = max(clip.end - clip.span.start for clip in self._clips)
         if allow_missing:
             self._leave_out_missing()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from registry.errors import UserError
-from tasks.datasets.annotations import find_manifest
+from registry.files import user_path
+from tasks.datasets.annotations import VGGSOUND_TABLE, find_manifest
 from tasks.datasets.source import ClipSource, Outline
 from tasks.datasets.synthetic import (
     SyntheticEventSource,
@@ -65,8 +66,8 @@ class DatasetInfo:
         return source
 
 
-def open_source(data: str, need: Need, **options: Any) -> ClipSource:
-    """The clips behind a task's option `data`.
+def open_source(data: str | ClipSource, need: Need, **options: Any) -> ClipSource:
+    """The clips behind a task's option `data`; a source is what it is, whatever the options.
 
     A name (`synthetic`, or that of a published data set, which then is known by its sizes alone) comes before a folder
     of that name. Folders and files are what the first data set that can answer takes them for, else the last such.
@@ -77,6 +78,8 @@ def open_source(data: str, need: Need, **options: Any) -> ClipSource:
     Raises:
         UserError: files that are missing or malformed, or an option that means nothing for this data.
     """
+    if isinstance(data, ClipSource):
+        return data
     able = [dataset for dataset in DATASETS if need in dataset.readers]
     named = next((dataset for dataset in able if dataset.name == data), None)
     if named and need in named.published:
@@ -85,7 +88,7 @@ def open_source(data: str, need: Need, **options: Any) -> ClipSource:
     if named and named.is_at is None:
         _refuse_strange(data, options, {})
         return named.open(need)
-    place = Path(data).expanduser()
+    place = user_path(data)
     found = next((dataset for dataset in able if dataset.is_at and dataset.is_at(place)), able[-1])
     _refuse_strange(data, options, found.options)
     return found.open(need, data, **{name: value for name, value in options.items() if name in found.options})
@@ -104,9 +107,14 @@ def _holds(name: str, *files: str) -> Callable[[Path], bool]:
 
 
 def _has_lists(place: Path) -> bool:
-    """Whether CAV-MAE's lists lie in a folder; of several data sets in one folder, AVE is taken."""
+    """Whether CAV-MAE's lists or VGGSound's own table lie there; of several data sets in one folder, AVE is taken."""
     folders = [place] if (place / "ave").is_dir() else [place, place / "vggsound"]
-    return any("train" in path.name for folder in folders for path in folder.glob("*.json"))
+    return place.name == VGGSOUND_TABLE or any(
+        "train" in path.name or path.name == VGGSOUND_TABLE
+        for folder in folders
+        for kind in ("*.json", VGGSOUND_TABLE)
+        for path in folder.glob(kind)
+    )
 
 
 DATASETS = (

@@ -47,6 +47,8 @@ class ClipSource(ABC):
     """Items of the published lists; empty where there are none."""
     sampling: Sampling = MIDDLE
     """Which moments of a clip are seen and heard."""
+    seconds: float | None = None
+    """How long clips are; None where they last as long as their files."""
     side: int = 224
     """Frames are fitted to this many pixels, squared, unless `with_frames` says; clips of a store keep theirs."""
     mask_side: int = 224
@@ -118,9 +120,9 @@ class Outline(ClipSource):
 
     Args:
         name: of the data set.
-        classes: how many; `answers` and `words` likewise.
+        classes: how many, or their names; `answers` and `words` likewise.
         question_shape: (Q, W)
-        segments: T
+        segments, sampling, seconds, mask_side: see `ClipSource`.
     """
 
     version = 1
@@ -128,16 +130,20 @@ class Outline(ClipSource):
     def __init__(
         self,
         name: str,
-        classes: int = 0,
-        answers: int = 0,
-        words: int = 0,
+        classes: int | Sequence[str] = 0,
+        answers: int | Sequence[str] = 0,
+        words: int | Sequence[str] = 0,
         question_shape: tuple[int, int] = (0, 0),
         segments: int = SEGMENTS,
+        sampling: Sampling = MIDDLE,
+        seconds: float | None = None,
+        mask_side: int = 224,
     ) -> None:
-        self.name, self.question_shape, self.segments = name, question_shape, segments
+        self.name, self.question_shape = name, question_shape
+        self.segments, self.sampling, self.seconds, self.mask_side = segments, sampling, seconds, mask_side
         self.classes, self.answers, self.words = (
-            tuple(f"{what} {i}" for i in range(count))
-            for what, count in (("class", classes), ("answer", answers), ("word", words))
+            tuple(f"{what} {i}" for i in range(known)) if isinstance(known, int) else tuple(known)
+            for what, known in (("class", classes), ("answer", answers), ("word", words))
         )
 
     def clips(self, split: Split) -> NoReturn:

@@ -23,6 +23,7 @@ class SyntheticSource(ClipSource):
 
     version = store.VERSION
     segments = store.SEGMENTS
+    seconds = float(store.SEGMENTS)
     items: ClassVar[type[SyntheticClips]]
     """The data set that adds what is asked."""
 

@@ -1,11 +1,14 @@
-"""VGGSound for retrieval, in the list format of CAV-MAE: `{"data": [{"video_id", "wav", "video_path", "labels"}]}`.
+"""VGGSound for retrieval, in the list format of CAV-MAE: `{"data": [{"video_id", "wav", "video_path", "labels"}]}`, or
+in its own `vggsound.csv`, whose lines are YouTube id, first second, label and `train` or `test`.
 
 The retrieval test list, `vgg_test_5_per_class_for_retrieval*.json`, has 1,545 clips: five of each of 309 classes.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 import re
@@ -17,8 +20,9 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from registry.errors import DataError
+from registry.files import user_path
 from registry.vocabulary import Split
-from tasks.datasets.annotations import digest, read_text
+from tasks.datasets.annotations import VGGSOUND_TABLE, digest, read_text
 from tasks.datasets.source import ClipSource, CountReport, keep_present
 from tasks.media.library import Library, find_data_root, open_library
 from tasks.media.recording import Recording
@@ -47,7 +51,8 @@ class VggSoundFolder(ClipSource):
 
     The list with the word `train` in its name is training, `val` validation, `retrieval` (else `test`) test. Without
     one for validation, it is held out of training: a tenth of each class, at least one and at most five clips, those
-    with the smallest sha256 of their id. A clip of a later split is no training clip.
+    with the smallest sha256 of their id. A clip of a later split is no training clip. What no list names comes from
+    `vggsound.csv`, whose media are called `<YouTube id>_<first second in six digits>` or by the YouTube id alone.
 
     Args:
         data: the folder, or one that has it as `vggsound`.
@@ -59,9 +64,11 @@ class VggSoundFolder(ClipSource):
     """
 
     version = 1
+    seconds = float(SECONDS)
 
     def __init__(self, data: str | Path, side: int = 224, allow_missing: bool = False) -> None:
-        self.root, self.side = find_data_root(data, "vggsound"), side
+        place = user_path(data)
+        self.root, self.side = find_data_root(place.parent if place.name == VGGSOUND_TABLE else place, "vggsound"), side
         self._lists: list[str] = []
         train, validation, test = self._needed("train"), self._read("validation"), self._needed("test")
         tested = {entry.clip for entry in test}
@@ -114,7 +121,10 @@ class VggSoundFolder(ClipSource):
         entries = self._read(split)
         if entries is None:
             word = _WORDS[split][0][0]
-            raise DataError(f"{self.root} has no list for {split}, a .json file with the word {word!r} in its name.")
+            raise DataError(
+                f"{self.root} has no list for {split}, a .json file with the word {word!r} in its name, and no "
+                f"{VGGSOUND_TABLE}."
+            )
         return entries
 
     def _read(self, split: Split) -> list[Entry] | None:
@@ -132,7 +142,20 @@ class VggSoundFolder(ClipSource):
                 if words == _RETRIEVAL:
                     self.official = {"test": 1545}
                 return parse_list(read_text(self.root, found[0], ()), found[0])
-        return None
+        return self._from_table(split)
+
+    def _from_table(self, split: Split) -> list[Entry] | None:
+        if split == "validation" or not (self.root / VGGSOUND_TABLE).is_file():
+            return None
+        if VGGSOUND_TABLE not in self._lists:
+            self._lists.append(VGGSOUND_TABLE)
+        found = []
+        for (youtube_id, start, label), of in parse_table(read_text(self.root, VGGSOUND_TABLE, ())):
+            if of == split:
+                clip = f"{youtube_id}_{start:06d}"
+                is_short = not self.media.find(clip).present and self.media.find(youtube_id).present
+                found.append(Entry(youtube_id if is_short else clip, label))
+        return found
 
 
 class VggSoundClips(Dataset[dict[str, dict[str, Any]]]):
@@ -173,6 +196,28 @@ def parse_list(text: str, name: str) -> list[Entry]:
             raise DataError(f"list {name} entry {i} repeats video_id {entry.clip!r}.")
         seen.add(entry.clip)
     return entries
+
+
+def parse_table(text: str) -> list[tuple[tuple[str, int, str], str]]:
+    """((YouTube id, first second, label), split) of each line of `vggsound.csv`.
+
+    Raises:
+        DataError: not of that format, naming the line; a clip that occurs twice.
+    """
+    rows, seen = [], set()
+    for line, fields in enumerate(csv.reader(io.StringIO(text, newline="")), start=1):
+        fields = [field.strip() for field in fields]
+        if not any(fields):
+            continue
+        if len(fields) != 4 or not fields[1].isdecimal() or not fields[2] or fields[3] not in ("train", "test"):
+            raise DataError(
+                f"{VGGSOUND_TABLE} line {line} is {','.join(fields)[:60]!r}, expected id,seconds,label,train or test."
+            )
+        if (fields[0], fields[1]) in seen:
+            raise DataError(f"{VGGSOUND_TABLE} line {line} repeats the clip {fields[0]!r} at second {fields[1]}.")
+        seen.add((fields[0], fields[1]))
+        rows.append(((fields[0], int(fields[1]), fields[2]), fields[3]))
+    return rows
 
 
 def _parse(row: Any, where: str) -> Entry:

@@ -10,6 +10,7 @@ from registry.errors import UserError, unknown
 from registry.registries import register_task
 from registry.vocabulary import Prediction
 from tasks.datasets.open import open_source
+from tasks.event_localisation.cmbs import CmbsHead
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.weak import WeakSupervision
@@ -19,7 +20,7 @@ from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
 
 SUPERVISION = ("full", "weak")
-HEADS = ("linear", "stg_cma", "lavish")
+HEADS = ("linear", "stg_cma", "lavish", "cmbs")
 
 
 @register_task("event_localisation", version=1)
@@ -31,7 +32,9 @@ class EventLocalisation(SourceTask):
     `audio`. split: AVE's `official` one, or `dedup` without the clips that occur in several splits. supervision:
     `full`, or `weak`, which trains on the clip's class alone. segments: of a manifest's clips (10).
     head: `linear`, or a paper's own: `stg_cma` (two layers, audio before visual), `lavish` (two layers, binary
-    cross-entropy on softmax probabilities). label_smoothing: of the cross-entropy, so not with `lavish`.
+    cross-entropy on softmax probabilities), `cmbs` (DG-SCT's and AVMoE's: streams meet over time; of both modalities,
+    under full supervision). gate_loss: of `cmbs`, DG-SCT's term of the gates; False for AVMoE.
+    label_smoothing: of the cross-entropy, so not with `lavish` or `cmbs`.
     sampling: of AVE's clips, the `middle` of each second, or the papers' `published` moments. background: weak
     supervision on AVE also trains on the clips without an event that backgroundSet.txt lists. allow_missing: leave out
     clips whose media are missing, and say how many. resize: use a store that was prepared at another size than the
@@ -42,7 +45,7 @@ class EventLocalisation(SourceTask):
     """
 
     primary_metric: ClassVar[str] = "segment_accuracy"
-    head_options: ClassVar[frozenset[str]] = frozenset({"head", "label_smoothing", "modality"})
+    head_options: ClassVar[frozenset[str]] = frozenset({"head", "label_smoothing", "gate_loss", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(adapter_lr=5e-5, head_lr=5e-6, beta1=0.95, weight_decay=5e-7)
 
     def __init__(
@@ -58,6 +61,7 @@ class EventLocalisation(SourceTask):
         background: bool = False,
         allow_missing: bool = False,
         resize: bool = False,
+        gate_loss: bool = True,
     ) -> None:
         if supervision not in SUPERVISION:
             raise unknown("supervision", str(supervision), SUPERVISION)
@@ -68,8 +72,15 @@ class EventLocalisation(SourceTask):
             )
         if background and supervision != "weak":
             raise UserError("background=True adds clips to weak supervision; give supervision='weak' with it.")
+        if head == "cmbs" and (modality, supervision) != ("both", "full"):
+            raise UserError(
+                f"head='cmbs' is of both modalities and full supervision, not of modality={modality!r} and "
+                f"supervision={supervision!r}; choose another head."
+            )
+        if not gate_loss and head != "cmbs":
+            raise UserError(f"gate_loss=False belongs to head='cmbs', and this head is {head!r}; leave it out.")
         self.modalities, self._weak = modalities_of(modality), supervision == "weak"
-        self.head_kind, self.label_smoothing = head, label_smoothing
+        self.head_kind, self.label_smoothing, self.gate_loss = head, label_smoothing, gate_loss
         source = open_source(
             data,
             "events_of_one_kind" if self._weak else "events",
@@ -80,7 +91,7 @@ class EventLocalisation(SourceTask):
             allow_missing=allow_missing,
         )
         super().__init__(data, source, resize)
-        self.classes = (*source.classes, "background")
+        self.labels = self.classes = (*source.classes, "background")
 
     def head(self, dim: int) -> Head:
         head = self._segment_head(dim)
@@ -88,6 +99,8 @@ class EventLocalisation(SourceTask):
 
     def _segment_head(self, dim: int) -> SegmentHead:
         classes = len(self.classes)
+        if self.head_kind == "cmbs":
+            return CmbsHead((dim, dim), classes, self.gate_loss)
         if self.head_kind == "lavish":
             return LavishClassifier(dim, classes, self.modalities)
         build = StgCmaClassifier if self.head_kind == "stg_cma" else SegmentClassifier
@@ -120,7 +133,8 @@ def _check_head(head: str, label_smoothing: float) -> None:
         raise unknown("head of event_localisation", str(head), HEADS)
     if not 0 <= label_smoothing < 1:
         raise UserError(f"label_smoothing={label_smoothing} must be at least 0 and below 1.")
-    if label_smoothing and head == "lavish":
+    if label_smoothing and head in ("lavish", "cmbs"):
         raise UserError(
-            f"label_smoothing={label_smoothing} belongs to cross-entropy, and head='lavish' has none; leave it out."
+            f"label_smoothing={label_smoothing} belongs to cross-entropy of segments, and head={head!r} has none; "
+            "leave it out."
         )

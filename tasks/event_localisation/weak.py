@@ -34,5 +34,8 @@ class WeakSupervision(Head):
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         return self.segments.predict(outputs, targets)
 
+    def probabilities(self, outputs: Outputs) -> Tensor:
+        return self.segments.probabilities(outputs)
+
     def lr_scale(self) -> dict[nn.Parameter, float]:
         return self.segments.lr_scale()

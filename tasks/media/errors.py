@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 
 from registry.errors import DataError
+from registry.text import printable
+from tasks.media.underway import decoding
 
 _SHOWN = 5
 
@@ -33,11 +35,6 @@ def damaged(path: Path, reason: str) -> MediaError:
     )
 
 
-def printable(text: str) -> str:
-    """Text of others with whatever would move a cursor, break a line or fit no encoding written as an escape."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def shortened(names: list[str]) -> str:
     """The first names of a list, for a message of one line."""
     return ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
@@ -47,7 +44,8 @@ def shortened(names: list[str]) -> str:
 def naming(path: Path) -> Iterator[None]:
     """Turn whatever FFmpeg and PyAV raise inside the block into a `MediaError` that names the file."""
     try:
-        yield
+        with decoding(path):
+            yield
     except FileNotFoundError:
         raise MediaError(f"media file {printable(str(path))} is missing.") from None
     except av.InvalidDataError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from registry.errors import DataError
+from registry.files import user_path
 from tasks.media.clip import Clip
 from tasks.media.errors import shortened
 from tasks.media.files import leads_outside
@@ -20,12 +21,12 @@ from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.store import open_store
 
 _VIDEO_FOLDERS = ("videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "")
-_VIDEO_SUFFIXES = (
+VIDEO_SUFFIXES = (
     ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
     ".ogv",
 )  # fmt: skip
 _FRAME_FOLDER, _SOUND_FOLDER = "video_frames", "raw_audio"
-_SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aiff", ".aif")
+SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aiff", ".aif")
 _TASK_FOLDERS = ("ave", "music_avqa", "vggsound")
 """Of a sample of several tasks."""
 # No separators and no leading dot, so that an id cannot name anything outside of its folder.
@@ -38,7 +39,7 @@ def find_data_root(path: str | Path, task_folder: str) -> Path:
     Raises:
         UserError: `path` is not a folder.
     """
-    root = Path(path).expanduser()
+    root = user_path(path)
     if not root.is_dir():
         raise DataError(f"data folder {root} does not exist; give an existing one, or data=synthetic.")
     if (root / task_folder).is_dir():
@@ -132,11 +133,11 @@ class MediaFolder:
         self._links = set()
         for folder in reversed(_VIDEO_FOLDERS):
             if folder:
-                self._videos |= _list_inside(self.root / folder, _VIDEO_SUFFIXES)
-            self._videos |= _list_files(self.root / folder, _VIDEO_SUFFIXES)
+                self._videos |= _list_inside(self.root / folder, VIDEO_SUFFIXES)
+            self._videos |= _list_files(self.root / folder, VIDEO_SUFFIXES)
             self._links |= _list_links(self.root / folder)
         self._links |= _list_links(self.root / _FRAME_FOLDER)
-        self._sounds = _list_files(self.root / _SOUND_FOLDER, _SOUND_SUFFIXES)
+        self._sounds = _list_files(self.root / _SOUND_FOLDER, SOUND_SUFFIXES)
         self._frames = {**_list_numbered(self.root / _FRAME_FOLDER), **_list_folders(self.root / _FRAME_FOLDER)}
 
     def find(self, clip: str, seconds: float | None = None) -> FileRecording:
@@ -162,7 +163,7 @@ class MediaFolder:
             raise DataError(
                 f"media of {len(missing)} of {len(unique)} clips are missing or empty under {self.root}: "
                 f"{shortened(missing)}; expected videos/<id>.mp4, or {_FRAME_FOLDER}/<id>/ with "
-                f"{_SOUND_FOLDER}/<id>{_SOUND_SUFFIXES[0]}. allow_missing=True leaves them out and counts them."
+                f"{_SOUND_FOLDER}/<id>{SOUND_SUFFIXES[0]}. allow_missing=True leaves them out and counts them."
             )
 
     def read(

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
 from tasks.task import Head
 
 LARGEST_SCALE = 100.0
@@ -32,12 +32,21 @@ class SharedSpace(Head):
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """Pictures (B, T, 3, S, S) -> unit vectors `visual`, `audio` (B, T * width), neither having seen the other."""
-        embedded = {}
-        for m in MODALITIES:
-            features = encode({m: inputs[m]})[m].pooled.float()
-            segments = F.normalize(self.project[m](self.norm[m](features)), dim=-1)
-            embedded[m] = segments.flatten(1) / segments.shape[1] ** 0.5
+        embedded = {m: self.join_segments(self.embed(encode, inputs[m], m)) for m in MODALITIES}
         return {"visual": embedded["visual"], "audio": embedded["audio"]}
+
+    def embed(self, encode: Encode, picture: Tensor, modality: Modality) -> Tensor:
+        """Unit vectors of the segments in the shared space: (B, T, 3, S, S') -> (B, T, width)."""
+        features = super().embed(encode, picture, modality)
+        return F.normalize(self.project[modality](self.norm[modality](features)), dim=-1)
+
+    def join_segments(self, segments: Tensor) -> Tensor:
+        """Side by side, as a unit vector: (B, T, width) -> (B, T * width)."""
+        return segments.flatten(1) / segments.shape[1] ** 0.5
+
+    def probabilities(self, outputs: Outputs) -> Tensor:
+        """No probability: the cosine similarity of a clip's own sight and sound, (B, 1, 1)."""
+        return (outputs["visual"] * outputs["audio"]).sum(-1)[:, None, None]
 
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Symmetric InfoNCE over the pairs of the batch."""

@@ -32,11 +32,16 @@ class Retrieval(SourceTask):
     """
 
     primary_metric: ClassVar[str] = "recall_at_1"
+    labels = ("match",)
     # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 
     def __init__(
-        self, data: str = "synthetic", segments: int | None = None, allow_missing: bool = False, resize: bool = False
+        self,
+        data: str = "synthetic",
+        segments: int | None = None,
+        allow_missing: bool = False,
+        resize: bool = False,
     ) -> None:
         super().__init__(data, open_source(data, "pairs", segments=segments, allow_missing=allow_missing), resize)
 

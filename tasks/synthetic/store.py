@@ -53,6 +53,7 @@ def prepare(kind: Kind, report: Callable[[int, int], None] | None = None) -> Non
     Raises:
         UserError: the cache folder cannot be written.
     """
+    cache_folder(make=True)
     folder, total, before = _folder(kind), sum(SIZES[kind].values()), 0
     # Not the fork server: there is one for the whole process, and cells want it started with their own imports.
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:

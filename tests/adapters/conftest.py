@@ -8,7 +8,9 @@ from torch import nn
 
 from adapters.toy import ToyBackbone
 from backbones.backbone import Backbone
+from backbones.families.beit import read_beit
 from backbones.families.clip import read_clip
+from backbones.families.eva import read_eva
 from backbones.families.swin import read_swin
 from backbones.families.swin_v2 import read_swin_v2
 from backbones.families.vit import read_vit
@@ -32,6 +34,23 @@ def tiny_clip() -> Backbone:
     return read_clip(_noisy(tower), _picture(16))
 
 
+def tiny_eva() -> Backbone:
+    from timm.models.eva import Eva
+
+    rotary = {"use_rot_pos_emb": True, "ref_feat_shape": (2, 2), "qkv_fused": False, "scale_attn_inner": True}
+    return read_eva(
+        _noisy(Eva(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=4, swiglu_mlp=True, **rotary)),
+        _picture(16),
+    )
+
+
+def tiny_beit() -> Backbone:
+    from timm.models.beit import Beit
+
+    model = Beit(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=4, use_rel_pos_bias=True)
+    return read_beit(_noisy(model), _picture(16))
+
+
 def tiny_swin() -> Backbone:
     from timm.models.swin_transformer import SwinTransformer
 
@@ -49,6 +68,7 @@ def toy() -> ToyBackbone:
 
 
 FAMILIES = {"toy": toy, "vit": tiny_vit, "clip": tiny_clip, "swin": tiny_swin, "swin_v2": tiny_swin_v2}
+FAMILIES |= {"eva": tiny_eva, "beit": tiny_beit}
 
 
 @pytest.fixture(params=FAMILIES)

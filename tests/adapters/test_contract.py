@@ -6,23 +6,27 @@ from functools import partial
 
 import pytest
 import torch
+from built_in import OWN_ADAPTERS
 from torch import nn
 
 from adapters import contract
-from adapters.bitfit import BitFit
+from adapters.avmoe import AvMoe
+from adapters.cola import Cola
 from adapters.contract import CHECKS
+from adapters.dg_sct import DgSct
 from adapters.lavish import Lavish
-from adapters.linear_probe import LinearProbe
 from adapters.parts import each_modality
 from adapters.scheme import AdapterScheme
 from adapters.stg_cma import StgCma
 from adapters.toy import ToyBackbone
-from registry import ADAPTERS, look_up, names
+from adapters.unimodal.bitfit import BitFit
+from adapters.unimodal.linear_probe import LinearProbe
+from registry import ADAPTERS, look_up
 from registry.vocabulary import PARTNER
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", names(ADAPTERS))
+@pytest.mark.parametrize("name", OWN_ADAPTERS)
 def test_scheme_keeps_the_contract(name, check, backbone, pictures):
     check(look_up(ADAPTERS, name), backbone, pictures)
 
@@ -34,6 +38,12 @@ VARIANTS = {
     "lavish on ViT": partial(Lavish, latents=8, groups=4, batch_norm=False, norm_before=False, norm_after=False),
     "lavish for AVQA": partial(Lavish, latents=6, latent_start="zeros", groups=4, batch_norm=False),
     "lavish of one modality": partial(Lavish, exchange=False, activation=False),
+    "dg_sct as released": partial(DgSct, latents=4, wiring="paired", projection="full"),
+    "avmoe as released": partial(AvMoe, latents=4, wiring="paired", projection="full"),
+    "avmoe with attention over frames": partial(AvMoe, skip=1, latents=4, self_attention="frames", batch_norm=False),
+    "avmoe with own latents": partial(AvMoe, cross=2, unimodal=2, latents=4, self_attention="latents", balance=0.1),
+    "avmoe with attention of tokens": partial(AvMoe, skip=1, latents=4, self_attention="tokens", noise=0.1),
+    "cola with every second block": partial(Cola, rank=4, reduction=4, every=2, summary="mean"),
 }
 
 
@@ -43,9 +53,18 @@ def test_published_variants_keep_the_contract_on_every_family(variant, check, ba
     check(VARIANTS[variant], backbone, pictures)
 
 
-def test_the_avs_variant_keeps_the_contract_but_does_not_start_as_the_identity(backbone, pictures):
-    """Its audio adapters have no gate, so `starts_as_promised` is not its exam."""
-    avs = partial(Lavish, reduction=4, batch_norm=False, norm_before=False, gate_first=True, gate_audio=False)
+ANOTHER_START = {
+    "lavish": partial(Lavish, reduction=4, batch_norm=False, norm_before=False, gate_first=True, gate_audio=False),
+    "dg_sct": partial(DgSct, latents=4, batch_norm=False, norm_before=False, gate_first=True, gate_audio=False),
+    "avmoe": partial(AvMoe, latents=4, batch_norm=False, gate_audio=False),
+    "dg_sct that pools by attention": partial(DgSct, latents=4, pooling="attention"),
+}
+
+
+@pytest.mark.parametrize("variant", ANOTHER_START)
+def test_the_avs_variants_keep_the_contract_but_do_not_start_as_the_identity(variant, backbone, pictures):
+    """Audio adapters without a gate, or another pooling, so `starts_as_promised` is not their exam."""
+    avs = ANOTHER_START[variant]
     for check in CHECKS:
         if check is not contract.starts_as_promised:
             check(avs, backbone, pictures)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from adapters.bottleneck import UnimodalBottleneck
 from adapters.contract import encode, perturbed
 from adapters.stg_cma import StgCma
 from adapters.toy import ToyBackbone
+from adapters.unimodal.bottleneck import UnimodalBottleneck
 from registry import UserError
 
 OPTIONS = {"ratio": 0.125, "every": 2, "position": "bias", "segments": 3}

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from adapters.bitfit import BitFit
 from adapters.contract import encode
-from adapters.full_finetune import FullFinetune
-from adapters.linear_probe import LinearProbe
-from adapters.norm_tuning import NormTuning
 from adapters.toy import ToyBackbone
 from adapters.trainable_copies import substitute_parameters
+from adapters.unimodal.bitfit import BitFit
+from adapters.unimodal.full_finetune import FullFinetune
+from adapters.unimodal.linear_probe import LinearProbe
+from adapters.unimodal.norm_tuning import NormTuning
 from registry.errors import UserError
 
 SCHEMES = {"full_finetune": FullFinetune, "bitfit": BitFit, "norm_tuning": NormTuning}

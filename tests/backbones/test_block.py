@@ -153,6 +153,43 @@ def test_gradients_reach_context_time_bias_and_delta(block: Block) -> None:
     assert all(p.grad is None for p in block.parameters())
 
 
+def test_attention_is_its_two_halves(block: Block) -> None:
+    x, context = tokens_for(block), torch.randn(2, block.dim)
+    delta = {site: nn.Linear(*block.sites[site]) for site in ("qkv", "proj")}
+    mixed = block.mix(x, context=context, delta=delta)
+    assert mixed.shape == (*x.shape[:-1], block.sites["proj"][0])
+    halves = block.project(mixed, delta=delta)
+    torch.testing.assert_close(halves, block.attend(x, context=context, delta=delta), rtol=1e-5, atol=1e-5)
+
+
+def test_a_change_is_given_pictures_outermost(block: Block) -> None:
+    """So that one which differs from picture to picture finds the tokens of each, whatever the windows."""
+    x = tokens_for(block)
+
+    def by_picture(site: str, pictures: int) -> list[Tensor]:
+        seen: list[Tensor] = []
+
+        def keep(given: Tensor) -> Tensor:
+            seen.append(given.reshape(pictures, -1, given.shape[-1]).sort(dim=1).values)
+            return given.new_zeros(())
+
+        for clips in (x,) if pictures > 1 else x.flatten(0, 1)[:, None, None]:
+            block.feed_forward(clips, delta={site: keep}) if site.startswith("fc") else block.attend(
+                clips, delta={site: keep}
+            )
+            if site in ("qkv", "proj"):
+                block.attend_over_time(clips, delta={site: keep})
+        return seen
+
+    for site in block.sites:
+        together, alone = by_picture(site, 6), by_picture(site, 1)
+        spaces = 2 if site in ("qkv", "proj") else 1
+        in_space = torch.cat(alone[::spaces])
+        torch.testing.assert_close(together[0], in_space, rtol=1e-4, atol=1e-4)
+        if site == "qkv":
+            torch.testing.assert_close(together[1], in_space, rtol=1e-4, atol=1e-4)
+
+
 def test_stages_show_only_in_width_and_entrance() -> None:
     backbone = backbone_of("swin")
     x = torch.randn(1, 2, 256, 16)

@@ -15,6 +15,7 @@ from registry import UserError, register_adapter, register_backbone, register_ta
 from registry.vocabulary import Inputs, Prediction, Split
 from results.record import RunRecord
 from results.store.files import unwritable
+from tasks.media.underway import decoding
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, Task
 
@@ -108,6 +109,9 @@ def pretend(
         raise MemoryError("out of memory")
     if mood == "shot":
         os.kill(os.getpid(), signal.SIGKILL)
+    if mood == "crashes":
+        with decoding(Path("videos/clip7.mp4")):
+            os.kill(os.getpid(), signal.SIGSEGV)
     if mood == "quits":
         os._exit(3)
     if mood == "endless":

@@ -31,6 +31,19 @@ VARIANTS = {
         "gate_audio=False)",
         "lavish(exchange=False, activation=False, drop_path=0.2)",
     ],
+    "dg_sct": [
+        "dg_sct(latents=4, wiring='paired', projection='full', pooling='attention')",
+        "dg_sct(latents=4, latent_start='zeros', reduction=4, batch_norm=False, norm_before=False, gate_first=True, "
+        "gate_audio=False, channel_share=0.2, token_share=0.1, projection='resized', drop_path=0.2)",
+    ],
+    "avmoe": [
+        "avmoe(latents=4, wiring='paired', projection='full', balance=0.5)",
+        "avmoe(cross=2, unimodal=2, skip=1, latents=4, groups=4, batch_norm=False, gate_audio=False, "
+        "self_attention='frames')",
+        "avmoe(latents=4, reduction=2, self_attention='latents')",
+        "avmoe(latents=4, self_attention='tokens', drop_path=0.2)",
+    ],
+    "cola": ["cola(rank=4, alpha=6.0, cross_scale=0.5, reduction=4, every=2, summary='mean')"],
     "lora": ["lora(rank=4, alpha=6.0, sites=('qkv', 'proj', 'fc1', 'fc2'))"],
     "adaptformer": ["adaptformer(hidden=8, scale=0.5, dropout=0.1)"],
     "deep_prompts": ["deep_prompts(prompts=3)"],
@@ -73,7 +86,12 @@ def _of(component: Component, backbone: object) -> Numbers:
         with portable_draws():
             features = encode(scheme, backbone, pictures)
         numbers |= {f"{m} tokens while training": summary(f.tokens) for m, f in features.items()}
-        loss_of(part for f in features.values() for part in (f.tokens, f.pooled)).backward()
+        loss = loss_of(part for f in features.values() for part in (f.tokens, f.pooled))
+        penalty = scheme.penalty()
+        if penalty is not None:
+            numbers["penalty"] = summary(penalty)
+            loss = loss + penalty
+        loss.backward()
         numbers |= gradients(scheme)
     return numbers
 

@@ -20,6 +20,8 @@ VARIANTS = {
         "event_localisation(head='stg_cma', modality='audio', label_smoothing=0.1)",
         "event_localisation(head='lavish')",
         "event_localisation(head='lavish', supervision='weak')",
+        "event_localisation(head='cmbs')",
+        "event_localisation(head='cmbs', gate_loss=False)",
     ],
     "avqa": ["avqa(modality='audio')", "avqa(head='lavish')", "avqa(head='stg_cma')"],
     "classification": ["classification(modality='visual')"],

@@ -20,6 +20,11 @@ STG_CMA_AVS = {"epochs": 20, "batch_size": 2, "adapter_lr": 3e-4, "head_lr": 3e-
 LAVISH_AVS = {"epochs": 30, "batch_size": 4, "adapter_lr": 1e-4, "head_lr": 1e-4, "schedule": "constant",
               "warmup_epochs": 0.0, "optimizer": "adam", "beta1": 0.9, "weight_decay": 0.0, "patience": 0,
               "average_from": 0, "precision": "fp32"}  # fmt: skip
+CONSTANT = {"schedule": "constant"}
+STEP_3, STEP_8, STEP_10 = (
+    {"schedule": "step", "step_epochs": epochs, "step_factor": factor}
+    for epochs, factor in ((3, 0.35), (8, 0.1), (10, 0.1))
+)
 TABLE = {
     "stg_cma_ave": {**STG, "batch_size": 1, "adapter_lr": 5e-5, "head_lr": 5e-6, "average_from": 8, "average_to": 20,
                     "mixup": 0.5, "mixup_beta": 10.0, "mask_bands": 0, "mask_frames": 0, "noise": 0.0,
@@ -38,6 +43,20 @@ TABLE = {
     "stg_cma_avs_ms3": {**STG_CMA_AVS, "epochs": 30},
     "lavish_avs_s4": LAVISH_AVS,
     "lavish_avs_ms3": LAVISH_AVS,
+    **{
+        name: {**LAVISH, "epochs": epochs, "batch_size": batch, "accumulate": accumulate, "adapter_lr": rate,
+               "head_lr": rate, "patience": patience, **schedule}
+        for name, epochs, batch, accumulate, rate, patience, schedule in (
+            ("dg_sct_ave", 50, 8, 1, 5e-4, 20, STEP_3), ("dg_sct_avvp", 40, 8, 1, 3e-4, 0, STEP_10),
+            ("dg_sct_avqa", 80, 8, 1, 1e-4, 3, STEP_8), ("dg_sct_avs_s4", 15, 8, 1, 3e-4, 0, CONSTANT),
+            ("dg_sct_avs_ms3", 30, 2, 1, 1.5e-4, 0, CONSTANT), ("avmoe_ave", 50, 2, 8, 5e-4, 20, STEP_3),
+            ("avmoe_avvp", 40, 1, 8, 3e-4, 0, STEP_10), ("avmoe_avqa", 80, 2, 4, 1e-4, 5, STEP_8),
+            ("avmoe_avs_s4", 50, 2, 4, 3e-4, 0, CONSTANT), ("avmoe_avs_ms3", 60, 2, 1, 1.5e-4, 0, CONSTANT),
+            ("cola_avs", 20, 2, 4, 2e-4, 0, CONSTANT),
+        )
+    },
+    "cola_ave": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 5e-6, "head_lr": 4e-6, "patience": 10,
+                 **CONSTANT},
 }  # fmt: skip
 CELL = Grid(*((Component(name),) for name in ("tiny_vit", "linear_probe", "event_localisation")))
 

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
 
 from registry.errors import UserError
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Features, ItemScore, Modality, Streams
 from tasks.avqa.head import READING_RATE, QuestionReadout
 from tasks.avqa.task import Avqa
+from tasks.classification.head import ClipClassifier
 from tasks.classification.task import Classification
 from tasks.datasets.prepare import prepare
+from tasks.datasets.source import Outline
 from tasks.event_localisation.head import SegmentClassifier
 from tasks.event_localisation.task import EventLocalisation
 from tasks.event_localisation.weak import WeakSupervision
+from tasks.retrieval.head import SharedSpace
 from tasks.retrieval.task import Retrieval
 from tasks.task import Evaluation, SourceTask
 
@@ -103,3 +107,59 @@ def test_weak_supervision_scales_what_its_head_does() -> None:
 
 def test_an_item_is_a_tuple_of_name_score_and_kind() -> None:
     assert Evaluation({}, [ItemScore("clip", 0.5)]).items == [("clip", 0.5, "")]
+
+
+@pytest.mark.parametrize("kind", [*TASKS, Avqa])
+def test_a_task_is_built_of_what_is_known_of_its_data(kind: Callable[..., SourceTask]) -> None:
+    known = Outline("ave@1", classes=["dog", "bell"], answers=["yes"], words=["<pad>", "how"], segments=7, seconds=7.0)
+    task = kind(known)
+    assert (task.segments, task.source) == (7, known)
+    assert (
+        task.labels
+        == {
+            EventLocalisation: ("dog", "bell", "background"),
+            Retrieval: ("match",),
+            Classification: ("dog", "bell"),
+            Avqa: ("yes",),
+        }[kind]
+    )  # type: ignore[index]
+    assert not task.is_synthetic
+    with pytest.raises(UserError, match="names the data set without its files"):
+        task.dataset("test")
+
+
+def test_rows_of_probabilities_are_segments_questions_or_the_clip() -> None:
+    logits = torch.randn(2, 5, 3)
+    for head in (SegmentClassifier(8, 3), WeakSupervision(SegmentClassifier(8, 3)), QuestionReadout(8, 5, 20, 3)):
+        assert torch.equal(head.probabilities({"logits": logits}), logits.softmax(-1))
+    assert ClipClassifier(8, 3).probabilities({"logits": logits[:, 0]}).shape == (2, 1, 3)
+
+
+def test_one_side_is_embedded_by_segment_and_joined_by_the_head() -> None:
+    picture = torch.randn(2, 5, 3, 4, 4)
+
+    def encode(streams: Streams) -> dict[Modality, Features]:
+        assert list(streams) == ["audio"]
+        return {"audio": Features(torch.zeros(0), streams["audio"].mean((-3, -2, -1))[..., None].expand(2, 5, 8))}
+
+    plain, shared = SegmentClassifier(8, 3), SharedSpace(8, width=6)
+    assert plain.join_segments(plain.embed(encode, picture, "audio")).shape == (2, 8)
+    segments = shared.embed(encode, picture, "audio")
+    assert torch.allclose(segments.norm(dim=-1), torch.ones(2, 5), atol=1e-5)
+    joined = shared.join_segments(segments)
+    assert joined.shape == (2, 30)
+    other = torch.nn.functional.normalize(torch.randn(2, 30), dim=-1)
+    similarity = shared.probabilities({"visual": other, "audio": joined})
+    assert torch.allclose(similarity[:, 0, 0], (other * joined).sum(-1), atol=1e-6)
+
+
+def test_sources_tell_how_long_their_clips_are(ave: Path, tmp_path: Path) -> None:
+    assert EventLocalisation().source.seconds == 6.0
+    assert EventLocalisation(str(ave)).source.seconds == 10.0
+    own = manifest(tmp_path / "own", ave)
+    assert [kind(str(own)).source.seconds for kind in TASKS] == [10.0] * 3  # type: ignore[union-attr]
+    rows = (own / "manifest.csv").read_text().replace(",0,10,", ",2,8,")
+    (own / "manifest.csv").write_text(rows)
+    assert Retrieval(str(own)).source.seconds == 6.0
+    (own / "manifest.csv").write_text(rows.replace(",2,8,test", ",2,,test"))
+    assert Retrieval(str(own)).source.seconds is None

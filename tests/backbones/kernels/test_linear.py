@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from built_in import OWN_ADAPTERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from backbones.kernels import linear
 from benchmark.model.build import build_backbone, build_scheme
 from benchmark.model.encoder import Encoder
-from registry import ADAPTERS, Component, names
+from registry import Component
 
 needs_onednn = pytest.mark.skipif(not linear._ONEDNN_IS_FASTER, reason="oneDNN is not preferred on this machine")
 
@@ -177,7 +178,7 @@ def test_every_frozen_product_of_tokens_is_chosen_here(name, products, monkeypat
     assert all(m.weight.data_ptr() in seen for m in adapters)
 
 
-@pytest.mark.parametrize("adapter", names(ADAPTERS))
+@pytest.mark.parametrize("adapter", OWN_ADAPTERS)
 def test_no_linear_map_of_a_built_in_adapter_is_plain(adapter: str) -> None:
     scheme = build_scheme(Component.parse(adapter), build_backbone(Component.parse("tiny_vit")), 2)
     assert not [name for name, module in scheme.named_modules() if type(module) is nn.Linear]

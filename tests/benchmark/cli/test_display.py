@@ -57,3 +57,21 @@ def test_on_a_terminal_the_running_cell_and_the_grid_have_bars() -> None:
     out = shown(DONE, terminal=True)
     assert "3 of 9" in out
     assert "4 of 9" in out
+
+
+def test_a_notebook_with_widgets_shows_what_a_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Console(file=io.StringIO(), force_jupyter=True)
+    assert notebook.is_jupyter
+    assert not notebook.is_terminal
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with display(9, 3, notebook) as observer:
+        assert isinstance(observer, module.Lines)
+    monkeypatch.setattr(module, "find_spec", lambda name: name)
+    monkeypatch.setattr(module, "_progress_bars", lambda console: module.nullcontext(FakeBars()))
+    with display(9, 3, notebook) as observer:
+        assert isinstance(observer, module.Bars)
+
+
+class FakeBars:
+    def add_task(self, *words: object, **facts: object) -> int:
+        return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import fake_train
 import pytest
 
+import benchmark
 from benchmark.__main__ import main
 from benchmark.launch import local
 from benchmark.launch.local import Outcome
@@ -219,3 +221,33 @@ def test_splits_that_share_no_second_are_not_warned_of(run: Run, capsys, tmp_pat
     rows = ["a.mp4,0,5,train,x", "b.mp4,0,5,val,x", "a.mp4,5,9,test,x", "b.mp4,7,9,test,x"]
     assert run(*of_manifest(tmp_path / "m", *rows)) == 0
     assert "warning" not in capsys.readouterr().err
+
+
+@pytest.fixture
+def remembers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What is worked out is kept for the next command, here."""
+    monkeypatch.delenv("AVBENCH_PREPARED")
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "remembered"
+
+
+CELL_OF_OURS = ("--adapter", "linear_probe", "--task", "event_localisation", "--dry-run")
+
+
+def test_cells_that_only_the_code_decides_are_remembered(remembers: Path, tmp_path: Path) -> None:
+    words = ["run", "--output", str(tmp_path / "out"), "--backbone", "tiny_vit", *CELL_OF_OURS]
+    assert main(words) == 0
+    assert [path.name.partition("-")[0] for path in remembers.glob("cells-*")] == ["cells"]
+
+
+def test_cells_that_a_plugin_or_a_file_of_weights_decides_are_not(
+    remembers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = Path(__file__).parents[3] / "examples" / "my_adapter.py"
+    weights = next((Path(benchmark.__file__).parents[1] / "backbones" / "tiny").rglob("*vit*.safetensors"))
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(weights, "own.safetensors")
+    output = ("--output", str(tmp_path / "out"))
+    assert main(["run", *output, "--backbone", "tiny_vit(weights='own.safetensors')", *CELL_OF_OURS]) == 0
+    assert main(["run", *output, "--backbone", "tiny_vit", "--plugin", str(example), *CELL_OF_OURS]) == 0
+    assert not list(remembers.glob("cells-*"))

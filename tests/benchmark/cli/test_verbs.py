@@ -13,7 +13,10 @@ from queued_cells import cell
 from benchmark.__main__ import main
 from benchmark.launch.plan import Plan, write_plan
 
-VERBS = ("run", "list", "describe", "profile", "leaderboard", "compare", "status", "pretrain", "data", "verify")
+VERBS = (
+    "run", "list", "describe", "profile", "leaderboard", "compare", "predict", "embed", "status", "pretrain", "data",
+    "verify", "search", "push", "pull", "doctor",
+)  # fmt: skip
 
 
 def one_error_line(capsys) -> str:

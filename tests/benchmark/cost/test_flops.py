@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from built_in import OWN_ADAPTERS
 from library_models import FAMILIES, PICTURE
 from torch import nn
 from training_fakes import FakeHead, FakeTask, registered
@@ -11,7 +12,7 @@ from benchmark.cost.flops import count_forward, count_operations, squared
 from benchmark.model.build import build_backbone, build_scheme, build_task
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import AudioVisualModel
-from registry import ADAPTERS, Component, names
+from registry import Component
 
 VIT = Component.parse("tiny_vit(weights='none')")
 EVENTS = Component.parse("event_localisation")
@@ -89,7 +90,7 @@ def test_a_loss_without_labels():
 
 
 @pytest.mark.parametrize("family", ["vit", "vit_attention_pooled", "deit_3", "clip_gelu", "swin", "swin_v2"])
-@pytest.mark.parametrize("adapter", names(ADAPTERS))
+@pytest.mark.parametrize("adapter", OWN_ADAPTERS)
 def test_every_scheme_is_counted_on_every_family(adapter: str, family: str) -> None:
     """With gradients off as well, where a view of what is trained has no gradient function to ask for."""
     backbone = FAMILIES[family].read(FAMILIES[family].build(), PICTURE)

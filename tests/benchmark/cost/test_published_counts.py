@@ -1,7 +1,7 @@
 """Parameter counts of both papers, to the unit, on the meta device.
 
 Expected numbers are those of the official classes, instantiated: STG-CMA (kaiw7/STG-CMA, commit b09534d) and LAVISH
-(GenjiB/LAVISH, commit 97722b0, timm 0.6.7). docs/parameter_counts.md has the same rows with their commands.
+(GenjiB/LAVISH, commit 97722b0, timm 0.6.7). docs/evidence/parameter_counts.md has the same rows with their commands.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Items kept on disk are read back as they were, once written, and a writer that was cut off is continued."""
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -117,3 +118,10 @@ def test_values_that_are_no_records_are_refused(tmp_path):
     odd = [{"inputs": {"x": torch.zeros(1)}, "targets": {"words": ["a", "b"]}}]
     with pytest.raises(UnevenRecordsError, match="targets/words is of type list"):
         record_items(tmp_path / "a", 1, lambda start: odd[start:])
+
+
+def test_a_loaders_process_reads_the_same_items(tmp_path):
+    kept = record_items(tmp_path / "a", 3, lambda start: items(3)[start:])
+    passed_on = pickle.loads(pickle.dumps(kept))
+    for i in range(3):
+        assert_same(passed_on[i], kept[i])

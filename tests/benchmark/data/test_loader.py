@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -104,3 +107,48 @@ def test_the_clips_of_a_plug_in_reach_the_processes(tmp_path, clean_registries: 
     plugins.load_plugins([str(file)])
     clips = sys.modules["plugin_clips_of_mine"].Clips()
     assert list(clip_loader(clips, workers=1, batch_size=None)) == [0, 1, 2]
+
+
+READER = """
+import sys, torch
+from torch.utils.data import Dataset
+from benchmark.data.loader import clip_loader
+
+class Large(Dataset):
+    def __len__(self): return 100
+    def __getitem__(self, index): return bytes(2**20)
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    batches = iter(clip_loader(Large(), workers=2, batch_size=1, prefetch_factor=20))
+    next(batches)
+    print(*(worker.pid for worker in batches._workers), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_processes_end_with_a_reader_that_is_killed_while_they_write(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READER)
+    root = Path(__file__).parents[3]
+    reader = subprocess.Popen(
+        [sys.executable, str(tmp_path / "reader.py")], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert reader.stdout
+    pids = [int(pid) for pid in reader.stdout.readline().split()]
+    assert len(pids) == 2
+    # By now both wait for room in their pipes.
+    time.sleep(1)
+    reader.kill()
+    reader.wait()
+    until = time.monotonic() + 3
+    while any(map(_lives, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(_lives, pids))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

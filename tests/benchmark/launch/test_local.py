@@ -60,7 +60,7 @@ class Launched:
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     """Cells that end in every way, two at a time, in one grid."""
-    moods = ("raises", "shot", "well", "mistaken", "starved", "quits", "scoreless", "well", "hungry")
+    moods = ("raises", "shot", "well", "mistaken", "starved", "quits", "scoreless", "well", "hungry", "crashes")
     cells = [cell(f"{i}-{mood}", mood, seed=i) for i, mood in enumerate(moods)]
     store, watcher = Store(tmp_path_factory.mktemp("output")), Watcher()
     plugin = str(Path(__file__).parents[2] / "helpers" / "fake_plugin.py")
@@ -69,8 +69,8 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
 
 
 def test_every_cell_ends_and_is_counted(launched: Launched) -> None:
-    assert launched.outcome == Outcome(completed=3, failed=6, users_mistakes=1)
-    assert len(launched.watcher.starts) == len(launched.watcher.records) == 9
+    assert launched.outcome == Outcome(completed=3, failed=7, users_mistakes=1)
+    assert len(launched.watcher.starts) == len(launched.watcher.records) == 10
 
 
 def test_an_output_that_cannot_be_written_ends_the_grid_and_is_no_failure_of_its_cells(tmp_path: Path) -> None:
@@ -98,6 +98,7 @@ def test_completed_cells_are_stored_with_items_and_code(launched: Launched) -> N
         ("4-starved", "out_of_memory", "MemoryError: out of memory"),
         ("5-quits", "error", "ended without a result, exit status 3"),
         ("6-scoreless", "error", "completed, but without a score"),
+        ("9-crashes", "data", "/videos/clip7.mp4: the process that decoded it died"),
     ],
 )
 def test_a_cell_that_fails_becomes_a_record_that_says_why(

@@ -6,6 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from adapters.avmoe import AvMoe
+from adapters.cola import Cola
+from adapters.dg_sct import DgSct
 from adapters.lavish import Lavish
 from adapters.stg_cma import StgCma
 from backbones.backbone import Backbone
@@ -86,6 +89,31 @@ def test_a_scheme_without_parts_is_compiled_block_by_block(
     written, compiled = (outcome(Encoder(backbone, scheme, compiled=c)) for c in (False, True))
     assert len(graphs) == len(backbone.blocks)
     torch.testing.assert_close(compiled[0], written[0], rtol=1e-5, atol=1e-6)
+
+
+CASES = {
+    "pooled by weights of tokens": lambda backbone: DgSct(backbone, latents=4, pooling="attention"),
+    "experts": lambda backbone: AvMoe(backbone, latents=4, balance=0.5),
+    "changes that the partner writes": lambda backbone: Cola(backbone, rank=4, reduction=4),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_scheme_remembers_until_it_leaves_is_remembered(
+    case: str, backbone: Backbone, graphs: list[torch.fx.GraphModule]
+) -> None:
+    scheme = perturbed(CASES[case](backbone))
+    found = []
+    for compiled in (False, True):
+        numbers = outcome(Encoder(backbone, scheme, compiled=compiled))
+        penalty = scheme.penalty()
+        found.append([*numbers, *([] if penalty is None else [penalty])])
+    assert graphs
+    assert len(found[0]) == len(found[1])
+    for ours, theirs in zip(*found, strict=True):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_other_batches_and_inference_compile_nothing(backbone: Backbone, graphs: list[torch.fx.GraphModule]) -> None:

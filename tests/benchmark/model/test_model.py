@@ -33,6 +33,20 @@ def test_every_loss_term_counts_whatever_its_name():
     assert total.item() == told["loss"].item() == 3.5
 
 
+def test_a_schemes_penalty_is_a_term_of_training_and_nothing_is_left_of_other_passes():
+    model = build()
+    due = []
+    model.encoder.scheme.penalty = lambda: due.pop() if due else None
+    prepared = model.data_preprocessor(BATCH)
+    due.append(torch.tensor(2.5))
+    losses = model(**prepared, mode="loss")
+    assert losses["penalty"].item() == 2.5
+    due.append(torch.tensor(2.5))
+    model(**prepared)
+    assert due == []
+    assert "penalty" not in model(**prepared, mode="loss")
+
+
 def test_bf16_holds_frozen_weights_in_bf16_and_trained_ones_in_fp32():
     model = build("bf16")
     assert {p.dtype for p in model.encoder.backbone.parameters()} == {torch.bfloat16}

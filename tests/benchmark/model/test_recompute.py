@@ -25,6 +25,9 @@ CASES = {
     "stochastic depth of adapters": ("tiny_vit", "stg_cma(ratio=0.25, position='bias', drop_path=0.5)"),
     "a trained final norm": ("tiny_clip", "stg_cma(ratio=0.25, position='embedding', train_final_norm=True)"),
     "copies of every weight": ("tiny_vit", "full_finetune"),
+    "weights of tokens that features are pooled by": ("tiny_vit", "dg_sct(latents=4, pooling='attention')"),
+    "weights of experts that a penalty reads": ("tiny_vit", "avmoe(latents=4, noise=0.1, balance=0.5)"),
+    "changes that the partner writes": ("tiny_swin", "cola(rank=4, reduction=4)"),
 }
 
 
@@ -55,7 +58,10 @@ def outcome(case: str, precision: str, checkpointing: Checkpointing) -> tuple[di
     with kept_for_backward, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
         features = encoder(pictures)
     loss = sum((f.pooled.float() ** 2).sum() for f in features.values())
+    penalty = scheme.penalty()
+    loss = loss if penalty is None else loss + penalty
     loss.backward()
+    assert scheme.penalty() is None
     assert {name: id(p) for name, p in backbone.named_parameters()} == frozen
     numbers = {f"gradient of {n}": p.grad for n, p in scheme.named_parameters() if p.grad is not None}
     numbers |= {f"buffer {n}": b.clone() for n, b in scheme.named_buffers()}

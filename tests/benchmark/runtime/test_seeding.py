@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from benchmark.runtime.seeding import EpochOrder, derive_seed, seed_everything
+from benchmark.runtime.seeding import EpochOrder, derive_seed, seed_everything, undisturbed_random_states
 
 
 def draw() -> tuple[float, float, float]:
@@ -39,3 +39,13 @@ def test_orders_are_permutations_that_follow_seed_and_epoch():
             assert list(order) == orders[seed, epoch]
     assert all(sorted(order) == list(range(50)) for order in orders.values())
     assert len({tuple(order) for order in orders.values()}) == 4
+
+
+def test_global_random_states_can_be_left_undisturbed():
+    seed_everything(3)
+    expected = draw()
+    seed_everything(3)
+    with undisturbed_random_states():
+        seed_everything(4)
+        draw()
+    assert draw() == expected

@@ -6,7 +6,7 @@ import pytest
 import torch
 from training_fakes import FakeAdapter, FakeBackbone, FakeHead
 
-from adapters.full_finetune import FullFinetune
+from adapters.unimodal.full_finetune import FullFinetune
 from backbones.tiny import tiny_vit
 from benchmark.model.encoder import Encoder
 from benchmark.model.model import AudioVisualModel

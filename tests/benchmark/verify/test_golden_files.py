@@ -7,21 +7,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import adapters.stg_cma
-from adapters import lavish
+import benchmark.verify.avmoe as verify_avmoe
+import benchmark.verify.dg_sct as verify_dg_sct
+from adapters import avmoe, cola, dg_sct, lavish
 from adapters.stg_cma import StgCma
 from backbones.kernels import attention, linear
 from backbones.windows import ShiftedWindows
 from benchmark.__main__ import main
 from benchmark.verify.check import verify_file
+from tasks.event_localisation import cmbs
 
+MODES = ("output/", "inter/", "grad/", "eval/", "train/", "symmetric/", "paired/")
 GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = sorted(GOLDEN.glob("*/*.npz"))
 
 
 def of(name: str) -> Path:
-    return next(path for path in FILES if path.stem == name)
+    """By its name, behind its folder's where several have it."""
+    return next(path for path in FILES if name in (path.stem, name_of(path)))
+
+
+def name_of(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
 
 
 def rewritten(name: str, folder: Path, **changes: np.ndarray | None) -> Path:
@@ -34,11 +44,11 @@ def rewritten(name: str, folder: Path, **changes: np.ndarray | None) -> Path:
 
 
 def test_all_files_are_there():
-    assert len(FILES) == 33
+    assert len(FILES) == 54
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES, ids=name_of)
 def test_golden_file_passes(path, precision):
     """Tolerances of the READMEs beside the files in float32; in bf16 those that `precision.py` states."""
     report = verify_file(path, precision)
@@ -46,13 +56,13 @@ def test_golden_file_passes(path, precision):
     losses = [line for line in report.compared if line.tensor in ("eval/loss", "train/loss")]
     assert precision == "bf16" or all(line.max_rel <= 1e-5 for line in losses)
     with np.load(path) as file:
-        recorded = [k for k in file.files if k.startswith(("output/", "inter/", "grad/", "eval/", "train/"))]
+        recorded = [k for k in file.files if k.startswith(MODES)]
     assert {line.tensor for line in report.compared} >= set(recorded)
 
 
 @pytest.mark.usefixtures("onednn_at_any_size")
 @pytest.mark.parametrize(
-    "path", [path for path in FILES if "full" in path.stem or "tiny" in path.stem], ids=lambda p: p.stem
+    "path", [path for path in FILES if "full" in path.stem or "tiny" in path.stem or "shared" in path.stem], ids=name_of
 )
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_whole_models_pass_by_the_library_of_large_products(path, precision, monkeypatch):
@@ -89,6 +99,41 @@ def embedding_after_the_norm(self, index, block, streams):
     return self.blocks[index](block, streams)
 
 
+_route, _bind = avmoe.Mixture.route, cola.ColaBlock.bind
+
+
+def without_tanh(logits):
+    return logits.softmax(-2)
+
+
+def guided_by_a_sum(self, x, mean):
+    return (self.channel_own(x).relu() * self.channel_partner(mean).relu()[..., None, :]).sum(-2)
+
+
+def partner_first(self, x, partner):
+    return _route(self, partner, x)
+
+
+def with_activation(self, x, partner=None):
+    steps = dict(self.bottleneck.named_children())
+    x = self.self_attention(x)
+    for name, step in steps.items():
+        x = step(x).relu() if name == "down" else step(x)
+    return x
+
+
+def own_summary(self, streams, *sites):
+    swapped = dict(zip(streams, reversed(streams.values()), strict=True))
+    return _bind(self, swapped, *sites)
+
+
+def not_squashed(self, outputs, targets):
+    losses = _cmbs_loss(self, outputs, targets)
+    on = (targets["labels"] != self.events).float()
+    return {**losses, "gate": torch.nn.functional.binary_cross_entropy(outputs["gate"], on)}
+
+
+_cmbs_loss = cmbs.CmbsHead.loss
 CrossModal, Temporal = adapters.stg_cma.CrossModalAdapter, adapters.temporal.TemporalAdapter
 _forward, _split = CrossModal.forward, ShiftedWindows.split
 
@@ -110,6 +155,13 @@ MISTAKES = {
     "exchange over the picture": ("swin_stage_fusion", CrossModal, "forward", over_the_picture),
     "scaled latents": ("adapter_plain", lavish, "cross_attend", scaled),
     "one stream after the other": ("vit_tiny", lavish.BesideBranch, "forward", sequential_streams),
+    "no tanh in the weights of tokens": ("dg_sct/shared_vit", verify_dg_sct, "token_attention", without_tanh),
+    "a guide that sums": ("dg_sct/adapter_ave", dg_sct.Guide, "query", guided_by_a_sum),
+    "a router that reads the partner first": ("avmoe/adapter_no_projection", avmoe.Mixture, "route", partner_first),
+    "unimodal experts with activation": ("avmoe/adapter_ave", avmoe.UnimodalExpert, "forward", with_activation),
+    "a balance of frames": ("adapter_avvp", verify_avmoe, "imbalance", lambda gating: -gating.log().mean(1).sum()),
+    "summaries of oneself": ("cola/shared_vit", cola.ColaBlock, "bind", own_summary),
+    "gates that are probabilities": ("head_cmbs", cmbs.CmbsHead, "loss", not_squashed),
     "no shift": ("swin_tiny", ShiftedWindows, "split", unshifted),
 }
 

@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from results.render.plots import draw_tradeoff
+from registry import UserError
+from results.render.plots import draw_tradeoff, tradeoff_figure
 from results.table.build import build
 
 
@@ -37,3 +38,12 @@ def test_lone_points_without_parameters_or_score_are_no_trouble(record, tmp_path
     assert draw_tradeoff(build([record(parameters=None)]), tmp_path) == []
     assert draw_tradeoff(build([record(status="failed")]), tmp_path) == []
     assert len(draw_tradeoff(build([record()]), tmp_path)) == 2
+
+
+def test_the_figure_itself_can_be_had(picture, record, tmp_path) -> None:
+    rows, _ = picture
+    figure = tradeoff_figure(rows)
+    figure.savefig(tmp_path / "own.png")
+    assert (tmp_path / "own.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="no row has a score yet"):
+        tradeoff_figure(build([record(status="failed")]))

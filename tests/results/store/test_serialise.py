@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -9,12 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from results.record import FAILURE_KINDS, Failure, Parameters, RunRecord
-from results.store.serialise import RecordError, from_json, to_json
+from results.store.serialise import (
+    LARGEST,
+    LARGEST_COUNT,
+    RecordError,
+    dataclass_from_json,
+    dataclass_to_json,
+    from_json,
+    to_json,
+)
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+FINITE = st.floats(-LARGEST, LARGEST)
 SCORES = st.dictionaries(st.text(max_size=5), FINITE, max_size=3)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | FINITE | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers(-LARGEST_COUNT, LARGEST_COUNT) | FINITE | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
@@ -111,3 +119,41 @@ def test_text_that_is_no_record_is_refused(text) -> None:
 def test_a_record_without_its_primary_score_is_not_written(record) -> None:
     with pytest.raises(RecordError, match="without a score"):
         to_json(replace(record(), scores={"accuracy": float("nan")}))
+
+
+@dataclass(frozen=True)
+class Inner:
+    numbers: list[float]
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str
+    inner: Inner
+    seconds: float | None = None
+
+
+def test_any_dataclass_of_plain_values_comes_back() -> None:
+    value = Outer("a", Inner([1.0, 2.5]))
+    assert dataclass_from_json(Outer, dataclass_to_json(value, "outer"), "outer") == value
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "outer: not readable as JSON"),
+        ('{"name": "a"}', "outer lacks inner"),
+        ('{"name": "a", "inner": {"numbers": [1]}, "more": 1}', "outer has unknown fields: more"),
+        ('{"name": "a", "inner": {"numbers": ["one"]}}', "outer.inner.numbers[0] is 'one', not float"),
+        ("[]", "outer is [], not Outer"),
+    ],
+)
+def test_a_dataclass_that_is_malformed_is_refused_by_its_field(text: str, said: str) -> None:
+    with pytest.raises(RecordError) as error:
+        dataclass_from_json(Outer, text, "outer")
+    assert said in str(error.value)
+
+
+def test_what_json_cannot_say_is_not_written() -> None:
+    with pytest.raises(RecordError, match="outer: "):
+        dataclass_to_json(Outer("a", object()), "outer")  # type: ignore[arg-type]

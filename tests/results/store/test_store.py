@@ -79,7 +79,7 @@ def test_what_may_not_be_read_is_told_and_is_not_empty(tmp_path, record, monkeyp
         assert loaded.unreadable[0].reason == f"{tmp_path / 'records'}: Permission denied"
         assert store.fingerprint() is None
     else:
-        monkeypatch.setattr(Path, "read_bytes", refuse)
+        monkeypatch.setattr(os, "open", refuse)
         with pytest.raises(RecordError, match="Permission denied"):
             store.items(record().hash)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from registry.errors import UserError
-from tasks.datasets.vggsound import VggSoundFolder, parse_list
+from tasks.datasets.open import open_source
+from tasks.datasets.vggsound import VggSoundFolder, parse_list, parse_table
 from tasks.media.encode import encode_clip
 from tasks.retrieval.task import Retrieval
 
@@ -109,3 +110,48 @@ def test_an_id_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
 def test_sizes_without_files_train_nothing(name: str) -> None:
     with pytest.raises(UserError, match="without its files"):
         Retrieval(data=name).data_identity()
+
+
+def with_table(root: Path, rows: str) -> Path:
+    (root / "vggsound.csv").write_text(rows)
+    return root
+
+
+OWN = "".join(f'v{i:02d},{i},"people, marching {i % 2}",train\n' for i in range(20)) + "-x,10,a,test\ny_,300,a,test\n"
+
+
+@pytest.mark.parametrize("given", ["", "vggsound.csv"])
+def test_its_own_table(tmp_path: Path, given: str) -> None:
+    with_table(tmp_path, OWN)
+    source = open_source(str(tmp_path / given), "pairs")
+    assert isinstance(source, VggSoundFolder)
+    assert [e.clip for e in source.entries("test")] == ["-x_000010", "y__000300"]
+    assert [len(source.entries(split)) for split in ("train", "validation")] == [18, 2]
+    assert source.classes == ("a", "people, marching 0", "people, marching 1")
+    assert set(source.annotation_files()) == {"vggsound.csv"}
+
+
+def test_clips_of_its_own_table_may_bear_the_youtube_id_alone(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for name in ("v00_000000", "v01"):
+        (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"x")
+    with_table(tmp_path, "v00,0,a,train\nv01,1,a,train\nv02,2,a,train\n-x,10,a,test\n")
+    folder = VggSoundFolder(tmp_path)
+    named = {e.clip for split in ("train", "validation") for e in folder.entries(split)}
+    assert named == {"v00_000000", "v01", "v02_000002"}
+
+
+def test_the_retrieval_list_comes_before_the_table(tmp_path: Path) -> None:
+    folder = VggSoundFolder(with_lists(with_table(tmp_path, OWN), vgg_test_for_retrieval=TEST))
+    assert len(folder.entries("test")) == 3
+
+
+@pytest.mark.parametrize("row", ["a,1,x", "a,one,x,train", "a,1,,train", "a,1,x,val", "a,1,x,train,more"])
+def test_a_bad_line_of_the_table_is_named(row: str) -> None:
+    with pytest.raises(UserError, match=r"vggsound\.csv line 2 is .*, expected id,seconds,label,train or test"):
+        parse_table(f"b,1,x,test\n{row}\n")
+
+
+def test_a_clip_that_stands_twice_in_the_table_is_named() -> None:
+    with pytest.raises(UserError, match="line 3 repeats the clip 'a' at second 1"):
+        parse_table("a,1,x,train\na,2,x,train\na,1,y,test\n")

@@ -105,6 +105,10 @@ def test_every_head_serves_both_streams_or_one(head, modality):
         ({"head": "lavis"}, "lavish"),
         ({"label_smoothing": 1.0}, "below 1"),
         ({"head": "lavish", "label_smoothing": 0.1}, "cross-entropy"),
+        ({"head": "cmbs", "label_smoothing": 0.1}, "cross-entropy"),
+        ({"head": "cmbs", "modality": "audio"}, "head='cmbs' is of both modalities"),
+        ({"head": "cmbs", "supervision": "weak"}, "head='cmbs' is of both modalities"),
+        ({"head": "lavish", "gate_loss": False}, "belongs to head='cmbs'"),
     ],
 )
 def test_wrong_options_are_refused(options, words):

@@ -1,0 +1,192 @@
+"""From a kept adapter's folder back to live modules. What a folder of a stranger says is checked before it is used."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor
+
+from benchmark.cost.describe import without_storage, without_weights
+from benchmark.grid.check import checked
+from benchmark.grid.expand import REGISTRIES
+from benchmark.grid.resolve import TRAINING
+from benchmark.grid.spec import ROLES
+from benchmark.kept.config import KeptConfig, ModelFacts
+from benchmark.kept.folder import CONFIG, read_folder_config, read_folder_tensors
+from benchmark.model.build import build_model
+from benchmark.model.model import AudioVisualModel
+from benchmark.runtime.seeding import undisturbed_random_states
+from benchmark.runtime.tensor_digest import tensors_sha256
+from benchmark.train.checkpoint import live_state, restore
+from registry import TASKS, Component, UserError, look_up
+from registry.errors import WeightsError, in_one_line
+from registry.plugins import load_plugins
+from registry.registries import version_of
+from tasks.datasets.source import Outline
+from tasks.media.files import leads_outside
+from tasks.media.sampling import RULES, Sampling
+from tasks.task import SourceTask, Task
+
+WITHOUT_FILES = ("hub", "none", "embedded")
+"""Values of a backbone's option `weights` that name no file of the user's."""
+_OF_DATA = ("data", "resize", "allow_missing")
+"""Options of tasks that only clips of their data have."""
+_MEND = "fetch the folder again, or train again"
+
+
+def rebuild(folder: Path, weights: str | None = None) -> tuple[KeptConfig, Task, AudioVisualModel]:
+    """The configuration, task and model of a kept adapter, on the CPU and in evaluation mode.
+
+    Args:
+        weights: the file of the backbone's weights, where they were a file; by default one of the same name is looked
+            for in the folder.
+
+    Raises:
+        UserError: files that are missing, damaged, of another version or model, a component that is not registered, or
+            other weights of the backbone than those that it was trained on.
+    """
+    load_plugins()
+    config = read_folder_config(folder)
+    where = f"{folder / CONFIG}"
+    components = _components(config, where)
+    components["backbone"] = _with_weights(components["backbone"], config, folder, weights)
+    task = _told(where, lambda: described_task(components["task"], config.model, config.data))
+    with undisturbed_random_states():
+        tensors = read_folder_tensors(folder, _expected(components, task, config, where), config.tensors_sha256)
+        model = _told(where, lambda: _build(components, task, config))
+    _check_weights(model, config, where)
+    restore(model, tensors)
+    return config, task, cast(AudioVisualModel, model.eval())
+
+
+def described_task(component: Component, facts: ModelFacts, data: str | None) -> Task:
+    """A task that knows its classes, words and answers without its data.
+
+    Raises:
+        UserError: options that the task refuses.
+    """
+    build = cast(Any, look_up(TASKS, component.name))
+    options = {name: value for name, value in component.options.items() if name not in _OF_DATA}
+    if isinstance(build, type) and issubclass(build, SourceTask):
+        options["data"] = Outline(
+            data or "unknown",
+            classes=facts.classes,
+            answers=facts.answers,
+            words=facts.words,
+            question_shape=(facts.questions, facts.words_of_a_question),
+            segments=facts.segments,
+            sampling=Sampling(facts.sampling, facts.window),
+            seconds=facts.seconds,
+            mask_side=facts.mask_side,
+        )
+    return cast(Task, build(**options))
+
+
+def _components(config: KeptConfig, where: str) -> dict[str, Component]:
+    if config.model.precision not in ("bf16", "fp32") or config.model.sampling not in RULES:
+        raise UserError(f"{where} is damaged: it names a precision or sampling that there is not; {_MEND}.")
+    if min(config.model.segments, config.model.window) <= 0 or (config.model.seconds or 1) <= 0:
+        raise UserError(f"{where} is damaged: segments and seconds must be more than 0; {_MEND}.")
+    components = {}
+    for role in ROLES:
+        try:
+            components[role] = checked(REGISTRIES[role], config.component(role))
+        except UserError as error:
+            raise UserError(
+                f"{where}: {error} A plug-in's component is known once it is loaded: --plugin FILE, or in Python "
+                "import its file first."
+            ) from None
+        for name, value in components[role].options.items():
+            if _names_a_place(value):
+                raise UserError(f"{where}: option {name}={value!r} names a place outside of the folder; {_MEND}.")
+        _check_version(role, version_of(REGISTRIES[role], components[role].name), config, where)
+    _check_version("training", str(TRAINING), config, where)
+    return components
+
+
+def _names_a_place(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_names_a_place, (*value, *value.values())))
+    if isinstance(value, list | tuple | set | frozenset):
+        return any(map(_names_a_place, value))
+    return isinstance(value, str | bytes) and any(mark in str(value) for mark in ("/", "\\", "..", "\0"))
+
+
+def _check_version(part: str, here: str, config: KeptConfig, where: str) -> None:
+    there = config.versions.get(part, here)
+    if there != here:
+        raise UserError(
+            f"{where} was written with version {there} of its {part}, and here is version {here}, whose numbers "
+            "differ; install the version of this library or plug-in that wrote it, or train again."
+        )
+
+
+def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights: str | None) -> Component:
+    named = backbone.options.get("weights")
+    if weights is not None:
+        return backbone.with_options(weights=weights)
+    if named is None or named in WITHOUT_FILES:
+        return backbone
+    beside = folder / str(named)
+    if beside.is_file() and not leads_outside(beside, folder):
+        return backbone.with_options(weights=str(beside))
+    known = _in_words(config.weights) if config.weights else named
+    raise WeightsError(
+        f"the backbone's weights {known} are a file that does not lie in {folder}; give it with weights='FILE', on the "
+        "command line --weights FILE."
+    )
+
+
+def _expected(components: dict[str, Component], task: Task, config: KeptConfig, where: str) -> dict[str, Tensor]:
+    """Names and shapes of the tensors, before anything of their size is allocated."""
+    bare = {**components, "backbone": without_weights(components["backbone"])}
+    return live_state(_told(where, lambda: without_storage(lambda: _build(bare, task, config))))
+
+
+def _build(components: dict[str, Component], task: Task, config: KeptConfig) -> AudioVisualModel:
+    return build_model(
+        components["backbone"],
+        components["adapter"],
+        task,
+        seed=config.seed,
+        precision=cast(Any, config.model.precision),
+    )
+
+
+def _told(where: str, build: Any) -> Any:
+    """What a builder returns; whatever an impossible option provokes is told in one line."""
+    try:
+        return build()
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{where} describes no model that can be built: {in_one_line(error)[:300]}; {_MEND}."
+        ) from error
+
+
+def _check_weights(model: AudioVisualModel, config: KeptConfig, where: str) -> None:
+    backbone = model.encoder.backbone
+    if sorted(backbone.weight_files.values()) != sorted(config.weights.values()):
+        trained_on, here = (_in_words(files) for files in (config.weights, backbone.weight_files))
+        raise WeightsError(
+            f"{where}: the adapter was trained on {trained_on}, and {config.backbone} has {here} here; give the former "
+            "with weights='FILE', on the command line --weights FILE."
+        )
+    if json.loads(json.dumps(dataclasses.asdict(backbone.picture))) != config.model.picture:
+        raise UserError(f"{where} was written for other pictures than those of {config.backbone} here; train again.")
+    frozen = config.model.frozen_sha256
+    if frozen is not None and tensors_sha256(dict(backbone.named_parameters())) != frozen:
+        torch_there = config.libraries.get("torch", "unknown")
+        raise WeightsError(
+            f"{where}: seed {config.seed} gives {config.backbone} other random weights here than where the adapter "
+            f"was trained (torch {torch_there}); install that version of torch, or train again."
+        )
+
+
+def _in_words(files: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} (sha256 {digest[:12]}…)" for name, digest in files.items()) or "random weights"

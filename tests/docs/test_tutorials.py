@@ -1,0 +1,31 @@
+"""Every command and every line of Python of the README and the tutorials runs, one page after another in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pages import blocks, play
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+TUTORIALS = [
+    ROOT / "docs" / "tutorials" / f"{name}.md"
+    for name in ("first_grid", "your_adapter", "your_backbone", "your_task", "your_data", "from_python")
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One working folder for all pages, since later ones use what the first one wrote."""
+    return tmp_path_factory.mktemp("reader")
+
+
+def test_every_tutorial_is_played() -> None:
+    assert sorted(TUTORIALS) == sorted((ROOT / "docs" / "tutorials").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", [README, *TUTORIALS], ids=lambda page: page.stem)
+def test_the_page_runs_from_top_to_bottom(page: Path, folder: Path) -> None:
+    assert any(block.language in {"shell", "python"} for block in blocks(page))
+    play(page, folder)
