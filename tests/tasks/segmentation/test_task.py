@@ -34,7 +34,7 @@ def test_scores_by_hand():
     assert scores["f_score_split"] == pytest.approx(100 * (half + whole + wide) / 3)
     assert scores["f_score"] == scores["f_score_split"]
     assert scores[f"miou/{task.classes[0]}"] == pytest.approx(60)
-    assert [tuple(item) for item in evaluation.items] == [
+    assert [(item.item, item.score, item.kind) for item in evaluation.items] == [
         ("a", pytest.approx(0.6), task.classes[0]), ("b", pytest.approx(0.6), task.classes[1]),
     ]  # fmt: skip
     assert 100 * np.mean([item.score for item in evaluation.items]) == pytest.approx(scores[task.primary_metric])
