@@ -6,8 +6,12 @@ import errno
 import gc
 import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from types import FrameType
+from typing import Any
 
 from benchmark.cli.parser import build_parser
 from benchmark.runtime.name_clash import a_namesake_is_installed, explain_clash
@@ -25,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     if a_namesake_is_installed() and (clash := explain_clash()):
         return _refuse(clash)
+    before = _end_when_terminated()
     try:
         parser = build_parser(words)
         parsed = parser.parse_args(words)
@@ -52,6 +57,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _flush_nothing_more()
         return _refuse(f"cannot write what the command prints: {error.strerror}; make room where its output goes.")
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end_when_terminated() -> Any:
+    """SIGTERM ends a command as Ctrl-C does, its processes with it -> what it did before; None where it is left."""
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # Without this module there are none.
+        if processes := sys.modules.get("multiprocessing"):
+            for child in processes.active_children():
+                child.terminate()
+        raise KeyboardInterrupt
+
+    return signal.signal(signal.SIGTERM, interrupt)
 
 
 def _flush_nothing_more() -> None:

@@ -213,6 +213,10 @@ class Head(nn.Module, ABC):
         probabilities = outputs["logits"].softmax(-1)
         return probabilities if probabilities.ndim == 3 else probabilities.unsqueeze(1)
 
+    def masks(self, outputs: Outputs) -> Tensor | None:
+        """What a head that draws marks in each frame, (B, T, M, M) bool; None of all others."""
+        return None
+
     def embed(self, encode: Encode, picture: Tensor, modality: Modality) -> Tensor:
         """One modality encoded alone: (B, T, 3, S, S') -> a vector for each segment, (B, T, D)."""
         return encode({modality: picture})[modality].pooled.float()

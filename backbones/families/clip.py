@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from backbones.attention import Attention, DotProduct
 from backbones.backbone import Backbone, FirstToken, MeanToken, PictureSpec
 from backbones.block import Block, Mlp, Pair
-from backbones.families.checkpoint import UnusableFileError, read_checkpoint
 from backbones.families.common import expect, picture_of
 from backbones.families.fit import fill
-from backbones.families.layouts import find_tower, not_to_be_left_out
 from backbones.families.presets import register_presets
 from backbones.families.timm_towers import TimmTower, load_timm_tower
 from backbones.families.weights import (
@@ -33,6 +31,8 @@ from backbones.families.weights import (
     wants_no_weights,
     warn_of_activation,
 )
+from backbones.formats.checkpoint import UnusableFileError, read_checkpoint
+from backbones.formats.layouts import find_tower, not_to_be_left_out
 from backbones.kernels.activation import read_activation
 from backbones.kernels.linear import linear_of
 from backbones.pictures import VIT_SOUND

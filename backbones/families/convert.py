@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save
 from torch.nn import functional
 
-from backbones.families.onnx_files import FIRST_BYTE, features_of, picture_side
 from backbones.families.timm_models import load_timm
+from backbones.formats.onnx_files import FIRST_BYTE, features_of, picture_side
 from registry.errors import WeightsError
 from registry.files import user_path
 

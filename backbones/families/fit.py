@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from backbones.families.checkpoint import Tensors, UnusableFileError
+from backbones.formats.checkpoint import Tensors, UnusableFileError
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 

@@ -11,9 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backbones.families.checkpoint import Tensors, UnusableFileError, is_numpy_archive, read_checkpoint
 from backbones.families.fit import describe, fill
-from backbones.families.layouts import Tower, find_tower, not_to_be_left_out
 from backbones.families.weights import (
     RANDOM,
     TIMM_FILES,
@@ -26,6 +24,8 @@ from backbones.families.weights import (
     wants_no_weights,
     warn_of_activation,
 )
+from backbones.formats.checkpoint import Tensors, UnusableFileError, is_numpy_archive, read_checkpoint
+from backbones.formats.layouts import Tower, find_tower, not_to_be_left_out
 from registry.errors import UserError
 
 STEM = "patch_embed.proj.weight"

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import torch
 
-from backbones.families.checkpoint import UnusableFileError
 from backbones.families.digests import sha256_of
 from backbones.families.hub import download
+from backbones.formats.checkpoint import UnusableFileError
 from registry.errors import UserError, WeightsError
 from registry.files import user_path
 

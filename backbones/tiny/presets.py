@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from backbones.backbone import Backbone, PictureSpec, SoundPicture
-from backbones.families.checkpoint import read_checkpoint
 from backbones.families.clip import read_clip
 from backbones.families.fit import fill
 from backbones.families.swin import read_swin
 from backbones.families.vit import read_vit
 from backbones.families.weights import WeightFile, load_checked, local_file, wants_no_weights
+from backbones.formats.checkpoint import read_checkpoint
 from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE
 from registry.errors import UserError
 from registry.registries import register_backbone

@@ -45,6 +45,8 @@ class ModelFacts:
     precision: str
     frozen_sha256: str | None = None
     """Of the backbone's parameters where no file initialised them."""
+    mask_side: int = 224
+    """Pixels along one side of what a head of segmentation draws."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def facts_of_model(task: Task, model: AudioVisualModel) -> ModelFacts:
         picture=dataclasses.asdict(backbone.picture),
         precision=model.precision,
         frozen_sha256=tensors_sha256(dict(backbone.named_parameters())) if backbone.random_weights else None,
+        mask_side=source.mask_side if source else 224,
     )
 
 

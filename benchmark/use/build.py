@@ -81,6 +81,7 @@ def described_task(component: Component, facts: ModelFacts, data: str | None) ->
             segments=facts.segments,
             sampling=Sampling(facts.sampling, facts.window),
             seconds=facts.seconds,
+            mask_side=facts.mask_side,
         )
     return cast(Task, build(**options))
 

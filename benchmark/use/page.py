@@ -47,7 +47,7 @@ def to_html(prediction: Prediction, exchange: ExchangeMap) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta name='color-scheme' content='light dark'>",
-        f"<title>{_text(prediction.source, 80)}</title><style>\n{css}{_frames_as_css(prediction.frames)}</style>",
+        f"<title>{_text(prediction.source, 80)}</title><style>\n{css}{_frames_as_css(prediction.shown_frames)}</style>",
         "</head><body><main>",
         *_head(prediction),
         *([] if several else _bars(prediction)),

@@ -46,7 +46,7 @@ def _figure(prediction: Prediction, exchange: ExchangeMap) -> Figure:
     axes = figure.subplots(len(heights), height_ratios=list(heights.values()))
     lanes: dict[str, Axes] = dict(zip(heights, axes, strict=True))
     figure.suptitle(_title(prediction), fontsize=10, parse_math=False)
-    _strip(lanes["frames"], prediction.frames, "frames")
+    _strip(lanes["frames"], prediction.shown_frames, "frames")
     if exchange.heard is not None and exchange.control is not None:
         _strip(lanes["heard"], _tinted(prediction.frames, exchange.heard / exchange.scale), "sight took\nfrom sound")
         _strip(lanes["control"], _tinted(prediction.frames, exchange.control / exchange.scale), "control:\nsilence")

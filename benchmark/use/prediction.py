@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.segmentation.overlay import draw_mask
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -40,6 +42,15 @@ class Prediction:
     """The model's row and the hash of its record."""
     warnings: tuple[str, ...]
     """Labels of the model: `synthetic data`, `random weights`, `selected on test`."""
+    masks: NDArray[np.bool_] | None = None
+    """(T, M, M), the pixels of each frame that segmentation marks; None of other tasks."""
+
+    @property
+    def shown_frames(self) -> NDArray[np.uint8]:
+        """The frames with masks drawn over them, where there are any: (T, H, W, 3)."""
+        if self.masks is None:
+            return self.frames
+        return np.stack([draw_mask(frame, mask) for frame, mask in zip(self.frames, self.masks, strict=True)])
 
     @property
     def best(self) -> tuple[str, ...]:

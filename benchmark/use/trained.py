@@ -191,7 +191,7 @@ class TrainedModel:
         facts, config = self.config.model, self.config
         asked = encode_question(question, facts)
         read = read_clip(clip, facts)
-        prepared, probabilities = self._probabilities(read, asked)
+        prepared, probabilities, masks = self._said(read, asked)
         rows = np.ascontiguousarray(probabilities.cpu().numpy(), dtype=np.float32)
         log_mels = prepared["audio"][0, :, 0].float().transpose(1, 2).cpu().numpy()
         return Prediction(
@@ -209,15 +209,17 @@ class TrainedModel:
             log_mels=log_mels if read.clip.has_sound else None,
             model=f"{config.row} ({config.hash})",
             warnings=tuple(config.labels),
+            masks=None if masks is None else masks.cpu().numpy(),
         )
 
     @torch.inference_mode()
-    def _probabilities(self, read: ReadClip, asked: Tensor | None) -> tuple[Inputs, Tensor]:
-        """Prepared inputs of one clip, and its rows (rows, labels)."""
+    def _said(self, read: ReadClip, asked: Tensor | None) -> tuple[Inputs, Tensor, Tensor | None]:
+        """Prepared inputs of one clip, its rows (rows, labels), and the masks (T, M, M) of a head that draws."""
         inputs = {name: value[None] for name, value in read.clip.inputs().items()}
         prepared = self._prepared(inputs if asked is None else {**inputs, "questions": asked})
         outputs = self._model(prepared)
-        return prepared, self._model.head.probabilities(outputs)[0].float()
+        masks = self._model.head.masks(outputs)
+        return prepared, self._model.head.probabilities(outputs)[0].float(), None if masks is None else masks[0]
 
     def _prepared(self, inputs: Inputs) -> Inputs:
         self._model.eval()

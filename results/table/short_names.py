@@ -40,15 +40,16 @@ def _derived(texts: Sequence[str]) -> dict[str, str]:
     parsed = {text: component for text in texts if (component := _parsed(text))}
     values = {text: {name: _plain(value) for name, value in own.options.items()} for text, own in parsed.items()}
     told = _telling(list(values.values()))
+    shared = {name: _shared_ends({own[name] for own in values.values() if name in own}) for name in told}
+    alone = len(told) == 1 and all(isinstance(one.options.get(told[0], ""), str) for one in parsed.values())
     names = {text: _cut(text, LONGEST) for text in texts if text not in parsed}
     for text, component in parsed.items():
         own = values[text]
-        alone = len(told) == 1 and all(isinstance(one.options.get(told[0], ""), str) for one in parsed.values())
         shown = [
             differing if alone else f"{name}={differing}"
             for name in told
             if name in own
-            for differing in [_differing_part(own[name], {other[name] for other in values.values() if name in other})]
+            for differing in [_differing_part(own[name], *shared[name])]
         ]
         options = f"({', '.join(shown)})" if shown else ""
         names[text] = _cut(component.name, max(LONGEST - len(options), _PLAIN)) + options
@@ -73,15 +74,21 @@ def _distinct(options: Sequence[Mapping[str, str]], names: Sequence[str]) -> int
     return len({tuple(own.get(name) for name in names) for own in options})
 
 
-def _differing_part(value: str, values: Collection[str]) -> str:
-    """Long text without the beginning and end that all values share."""
+def _differing_part(value: str, start: int, end: int) -> str:
+    """Long text without the characters at its beginning and end that all values share."""
     if len(value) <= _PLAIN:
         return value
-    start, end = _shared_start(values), _shared_start([other[::-1] for other in values])
-    middle = value[start : len(value) - end] if start + end < len(value) and len(values) > 1 else ""
+    middle = value[start : len(value) - end] if start + end < len(value) else ""
     if not middle:
         return _cut(value, _PLAIN)
     return _cut(("…" if start else "") + middle + ("…" if end else ""), _PLAIN)
+
+
+def _shared_ends(values: Collection[str]) -> tuple[int, int]:
+    """Characters with which all values begin, and with which all end; none of a lone value."""
+    if len(values) < 2:
+        return 0, 0
+    return _shared_start(values), _shared_start([value[::-1] for value in values])
 
 
 def _shared_start(values: Collection[str]) -> int:

@@ -70,6 +70,7 @@ class AvsBenchFolder(ClipSource):
 
     version = 1
     segments = SEGMENTS
+    seconds = float(SECONDS)
 
     def __init__(
         self, data: str | Path, sampling: str = "middle", allow_missing: bool = False, side: int = 224

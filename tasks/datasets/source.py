@@ -132,7 +132,7 @@ class Outline(ClipSource):
         name: of the data set.
         classes: how many, or their names; `answers` and `words` likewise.
         question_shape: (Q, W)
-        segments, sampling, seconds: see `ClipSource`.
+        segments, sampling, seconds, mask_side: see `ClipSource`.
     """
 
     version = 1
@@ -147,9 +147,10 @@ class Outline(ClipSource):
         segments: int = SEGMENTS,
         sampling: Sampling = MIDDLE,
         seconds: float | None = None,
+        mask_side: int = 224,
     ) -> None:
         self.name, self.question_shape = name, question_shape
-        self.segments, self.sampling, self.seconds = segments, sampling, seconds
+        self.segments, self.sampling, self.seconds, self.mask_side = segments, sampling, seconds, mask_side
         self.classes, self.answers, self.words = (
             tuple(f"{what} {i}" for i in range(known)) if isinstance(known, int) else tuple(known)
             for what, known in (("class", classes), ("answer", answers), ("word", words))

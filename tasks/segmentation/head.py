@@ -50,6 +50,13 @@ class SegmentationHead(Head):
         """Cross-entropy of the pixels of annotated frames; `masks` (B, T, M, M) and `annotated` (B, T)."""
         return {"cross_entropy": pixel_loss(outputs["logits"], targets["masks"], targets["annotated"])}
 
+    def probabilities(self, outputs: Outputs) -> Tensor:
+        """Share of the pixels of each frame that are marked: -> (B, T, 1)."""
+        return self.masks(outputs).float().mean((-2, -1)).unsqueeze(-1)
+
+    def masks(self, outputs: Outputs) -> Tensor:
+        return outputs["logits"] > 0
+
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
         """What the scores need of each clip's annotated frames, `counts`; masks are too large to be kept."""
         logits, masks, annotated = outputs["logits"], targets["masks"], targets["annotated"]

@@ -225,3 +225,10 @@ class TestEveryFormatHasOneFunction:
         drawn = plots.drawn(text)
         assert drawn.isprintable()
         assert not cbook.is_math_text(drawn)
+
+
+def test_an_output_whose_name_is_no_text_is_written(foreign: Path, tmp_path: Path) -> None:
+    output = tmp_path / os.fsdecode(b"x\xff")
+    summary = write(output, Store(foreign))
+    assert all((output / name).stat().st_size for name in summary.files)
+    assert "x\\udcff" in (output / "leaderboard.md").read_text()

@@ -14,17 +14,17 @@ STG = {"beta1": 0.95, "beta2": 0.999, "weight_decay": 5e-7, "decayed": "all", "e
        "warmup_start": "zero", "final_lr": 2e-6, "schedule": "cosine", "clip_norm": 0.0}  # fmt: skip
 LAVISH = {"beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "patience": 5, "warmup_epochs": 0.0, "precision": "fp32",
           "mixup": 0.0, "average_from": 0, "clip_norm": 0.0, "quirk": "none"}  # fmt: skip
-CONSTANT = {"schedule": "constant"}
-STEP_3, STEP_8, STEP_10 = (
-    {"schedule": "step", "step_epochs": epochs, "step_factor": factor}
-    for epochs, factor in ((3, 0.35), (8, 0.1), (10, 0.1))
-)
 STG_CMA_AVS = {"epochs": 20, "batch_size": 2, "adapter_lr": 3e-4, "head_lr": 3e-4, "schedule": "cosine",
                "final_lr": 2e-5, "warmup_epochs": 5.0, "warmup_start": "zero", "optimizer": "adam", "beta1": 0.95,
                "weight_decay": 5e-7, "decayed": "all", "average_from": 0, "precision": "fp32"}  # fmt: skip
 LAVISH_AVS = {"epochs": 30, "batch_size": 4, "adapter_lr": 1e-4, "head_lr": 1e-4, "schedule": "constant",
               "warmup_epochs": 0.0, "optimizer": "adam", "beta1": 0.9, "weight_decay": 0.0, "patience": 0,
               "average_from": 0, "precision": "fp32"}  # fmt: skip
+CONSTANT = {"schedule": "constant"}
+STEP_3, STEP_8, STEP_10 = (
+    {"schedule": "step", "step_epochs": epochs, "step_factor": factor}
+    for epochs, factor in ((3, 0.35), (8, 0.1), (10, 0.1))
+)
 TABLE = {
     "stg_cma_ave": {**STG, "batch_size": 1, "adapter_lr": 5e-5, "head_lr": 5e-6, "average_from": 8, "average_to": 20,
                     "mixup": 0.5, "mixup_beta": 10.0, "mask_bands": 0, "mask_frames": 0, "noise": 0.0,
@@ -39,6 +39,10 @@ TABLE = {
                        "schedule": "constant"},
     "lavish_avqa": {**LAVISH, "epochs": 30, "batch_size": 1, "adapter_lr": 8e-5, "head_lr": 8e-5, "schedule": "step",
                     "step_epochs": 8, "step_factor": 0.1},
+    "stg_cma_avs_s4": STG_CMA_AVS,
+    "stg_cma_avs_ms3": {**STG_CMA_AVS, "epochs": 30},
+    "lavish_avs_s4": LAVISH_AVS,
+    "lavish_avs_ms3": LAVISH_AVS,
     **{
         name: {**LAVISH, "epochs": epochs, "batch_size": batch, "accumulate": accumulate, "adapter_lr": rate,
                "head_lr": rate, "patience": patience, **schedule}
@@ -53,10 +57,6 @@ TABLE = {
     },
     "cola_ave": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 5e-6, "head_lr": 4e-6, "patience": 10,
                  **CONSTANT},
-    "stg_cma_avs_s4": STG_CMA_AVS,
-    "stg_cma_avs_ms3": {**STG_CMA_AVS, "epochs": 30},
-    "lavish_avs_s4": LAVISH_AVS,
-    "lavish_avs_ms3": LAVISH_AVS,
 }  # fmt: skip
 CELL = Grid(*((Component(name),) for name in ("tiny_vit", "linear_probe", "event_localisation")))
 

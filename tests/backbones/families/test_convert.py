@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from backbones.families.convert import convert
-from backbones.families.onnx_files import read_onnx
 from backbones.families.vit import vit
+from backbones.formats.onnx_files import read_onnx
 from benchmark.__main__ import main
 from registry.errors import WeightsError
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from backbones.families.checkpoint import UnusableFileError
 from backbones.families.fit import fill
+from backbones.formats.checkpoint import UnusableFileError
 
 
 @pytest.fixture

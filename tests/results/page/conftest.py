@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from registry.vocabulary import ItemScore
+from registry.vocabulary import Answers, ItemScore
 from results.page.build import to_html
 from results.record import RunRecord, SingleClip
 from results.render.csv import to_csv
@@ -25,7 +26,8 @@ def board(grid, tmp_path_factory: pytest.TempPathFactory) -> Leaderboard:
     folder = tmp_path_factory.mktemp("page")
     store = Store(folder)
     for record in records:
-        store.write(_furnished(record), [i._replace(kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])])
+        scored = [i._replace(kind=KINDS[n % 3]) for n, i in enumerate(items[record.hash])]
+        store.write(_furnished(record), scored, answers=_answers(scored))
     first = records[0]
     store.write(replace(first, recipe={"epochs": 9, "note": HOSTILE}, hash="twin"), [ItemScore("clip0", 1.0)])
     store.write(replace(first, adapter=HOSTILE, labels=[*first.labels, HOSTILE], hash="hostile"))
@@ -39,6 +41,16 @@ def page(board: Leaderboard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "leaderboard.csv").write_text(to_csv([*board.rows, *board.published]))
     (folder / "leaderboard.html").write_text(to_html(board))
     return folder / "leaderboard.html"
+
+
+def _answers(items: list[ItemScore]) -> Answers:
+    """Two classes, of which the first is the truth everywhere."""
+    predicted = np.array([int(item.score == 0.0) for item in items])
+    probabilities = np.where(np.arange(2) == predicted[:, None], 0.8, 0.2)
+    names = tuple(item.item for item in items)
+    return Answers(
+        {"chance": 50.0, "majority": 100.0}, ("yes", HOSTILE), names, 0 * predicted, predicted, probabilities
+    )
 
 
 def _furnished(record: RunRecord) -> RunRecord:

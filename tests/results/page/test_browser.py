@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def own(rows: list[dict[str, str]], **wanted: str) -> list[dict[str, str]]:
 
 
 def names(rows: list[dict[str, str]]) -> list[str]:
-    return [f"{row['backbone']}/{row['adapter']}" for row in rows]
+    return [f"{row['short_backbone']}/{row['short_adapter']}" for row in rows]
 
 
 def shown_names(browser: Any) -> list[str]:
@@ -125,10 +125,13 @@ def test_the_first_look_is_one_task_in_the_order_of_its_scores(browser: Any, row
     assert browser.find_element("id", "labels").text == "All rows: synthetic data"
 
 
-@pytest.mark.parametrize("column", ["mean", "trainable_parameters", "peak_memory_mb", "backbone"])
+@pytest.mark.parametrize("column", ["mean", "trainable_parameters", "peak_memory_mb", "short_backbone"])
 def test_sorting(browser: Any, rows: list[dict[str, str]], column: str) -> None:
     ranked = own(rows, task=TASK)
-    number: Callable[[dict[str, str]], Any] = lambda row: row[column] if column == "backbone" else float(row[column])  # noqa: E731
+
+    def number(row: dict[str, str]) -> Any:
+        return row[column] if column == "short_backbone" else float(row[column])
+
     falling = column == "mean"
     for reverse, direction in ((falling, "first"), (not falling, "second")):
         sort_by(browser, column)
@@ -291,3 +294,31 @@ def test_it_looks_right(browser: Any, theme: str, device: str, width: int, heigh
 def _picture(name: str) -> Path:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     return SCREENSHOTS / name
+
+
+@pytest.mark.parametrize(("width", "mobile"), [(1280, False), (390, True)])
+def test_no_column_is_cut_and_no_plot_overflows(browser: Any, width: int, mobile: bool) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        fits = """const scroll = document.querySelector('.scroll'), plot = document.querySelector('#plot .main-svg');
+            // On a phone the table scrolls within its frame.
+            return innerWidth === arguments[0] && (innerWidth < 700 || scroll.scrollWidth <= scroll.clientWidth + 1) &&
+              plot.getBoundingClientRect().right <= innerWidth + 1 &&
+              document.documentElement.scrollWidth <= innerWidth;"""
+        end = time.monotonic() + 20
+        while not browser.execute_script(fits, width):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_record_shows_what_its_row_gets_wrong(browser: Any) -> None:
+    browser.execute_script("openRecord(0)")
+    until(browser, "return document.querySelectorAll('#confusion .heatmaplayer image').length > 0")
+    until(browser, "return document.querySelectorAll('#reliability .main-svg').length > 0")
+    told = browser.execute_script("return document.getElementById('record-body').innerText")
+    assert "Expected calibration error" in told
+    assert "Items whose truth got the least probability" in told
+    assert "cannot be told apart from rows with one of these letters" in told

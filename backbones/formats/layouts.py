@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from backbones.families.checkpoint import Tensors, UnusableFileError
+from backbones.formats.checkpoint import Tensors, UnusableFileError
 
 Names = Literal["timm", "clip"]
 

@@ -14,8 +14,8 @@ from numpy._core.multiarray import scalar
 from safetensors.torch import load_file
 from torch import Tensor
 
-from backbones.families.onnx_files import FIRST_BYTE, read_onnx
-from backbones.families.torchscript import is_torchscript, read_torchscript
+from backbones.formats.onnx_files import FIRST_BYTE, read_onnx
+from backbones.formats.torchscript import is_torchscript, read_torchscript
 
 Tensors = dict[str, Tensor]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from backbones.families.checkpoint import read_checkpoint
-from backbones.families.torchscript import is_torchscript, read_torchscript
+from backbones.formats.checkpoint import read_checkpoint
+from backbones.formats.torchscript import is_torchscript, read_torchscript
 
 
 class Scripted(nn.Module):

@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from backbones.families.checkpoint import UnusableFileError, is_numpy_archive, read_checkpoint
+from backbones.formats.checkpoint import UnusableFileError, is_numpy_archive, read_checkpoint
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.ones(2, dtype=torch.float16)}
 

@@ -9,8 +9,8 @@ import torch
 from library_models import FAMILIES
 from torch import Tensor
 
-from backbones.families.checkpoint import UnusableFileError
-from backbones.families.layouts import find_tower, not_to_be_left_out
+from backbones.formats.checkpoint import UnusableFileError
+from backbones.formats.layouts import find_tower, not_to_be_left_out
 
 Tensors = dict[str, Tensor]
 

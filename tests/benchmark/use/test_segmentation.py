@@ -1,0 +1,36 @@
+"""A kept model of segmentation is scored as it was, and draws its masks over the frames of a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kept_cells import Kept, cell, train_and_keep
+
+import benchmark
+from tasks.sample.export import export_sample
+
+
+@pytest.fixture(scope="module")
+def masked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Kept]:
+    root = tmp_path_factory.mktemp("masked")
+    export_sample(root / "data", clips=2, size=32, fps=2, layout="manifest_masks")
+    task = f"segmentation(data={str(root / 'data')!r})"
+    return root / "data", train_and_keep(cell("tiny_swin", "stg_cma(ratio=0.25)", task), root / "out")
+
+
+def test_scores_are_those_of_the_record(masked: tuple[Path, Kept]) -> None:
+    data, kept = masked
+    found = benchmark.load(kept.folder).evaluate(str(data))
+    assert found.items == list(kept.items)
+    assert found.scores == kept.record.scores
+
+
+def test_masks_of_a_video_are_told_and_drawn(masked: tuple[Path, Kept]) -> None:
+    data, kept = masked
+    prediction = benchmark.load(kept.folder).predict(sorted((data / "videos").iterdir())[0])
+    assert prediction.masks is not None
+    assert prediction.masks.shape == (10, 224, 224)
+    assert prediction.probabilities[:, 0] == pytest.approx(prediction.masks.mean((1, 2)), abs=1e-6)
+    assert prediction.shown_frames.shape == (10, 224, 224, 3)
+    assert prediction.to_dict()["rows"][0]["label"] == "share of the frame that is marked"
