@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from backbones.backbone import Backbone, MeanOfFirst
-from backbones.families.checkpoint import Tensors, UnusableFileError, read_checkpoint
 from backbones.families.fit import fill
 from backbones.families.vit import read_block
 from backbones.families.weights import (
@@ -27,6 +26,7 @@ from backbones.families.weights import (
     local_file,
     wants_no_weights,
 )
+from backbones.formats.checkpoint import Tensors, UnusableFileError, read_checkpoint
 from backbones.pictures import PictureSpec, SoundPicture
 from backbones.stem import PatchStem, Positions
 from registry.registries import register_backbone

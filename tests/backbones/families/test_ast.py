@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from backbones.families.checkpoint import UnusableFileError
 from safetensors.torch import save_file
 
 from backbones.backbone import Backbone
 from backbones.families.ast import PRETRAINED_SOUND, SOUND, AstTower, ast, grid_of, load_ast, read_ast
 from backbones.families.weights import local_file
+from backbones.formats.checkpoint import UnusableFileError
 from backbones.pictures import PictureSpec
 from benchmark.cost.describe import count
 from benchmark.model.front_end import FrontEnd
