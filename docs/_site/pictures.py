@@ -207,10 +207,10 @@ def packages() -> Picture:
     for x, y, text in (
         (30, 48, "cli\nthe command"), (190, 48, "grid\nwhich cells"), (350, 48, "launch\nwhere they run"),
         (510, 48, "train\nhow"), (670, 48, "data\nloader, cache"), (190, 122, "verify\nauthors' code"),
-        (350, 122, "pretrain\ntiny backbones"), (510, 122, "cost\ncounts, clocks"), (670, 122, "model\nfront end, encoder"),
+        (350, 122, "kept, use\nwhat was trained"), (510, 122, "cost\ncounts, clocks"), (670, 122, "model\nfront end, encoder"),
     ):  # fmt: skip
         p.box(x, y, 140, 48, text)
-    p.box(30, 122, 140, 48, "profile, runtime\nthe machine")
+    p.box(30, 122, 140, 48, "pretrain, profile,\nruntime")
     p.box(10, 212, 200, 48, "tasks\nheads, scores, clips", "data")
     p.box(225, 212, 300, 48, "adapters\none scheme a file", "trained")
     p.box(540, 212, 310, 48, "results\nrecords, statistics, pages; no torch", "data")
