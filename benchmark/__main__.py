@@ -20,6 +20,8 @@ from registry.text import printable, shortened
 
 USERS_MISTAKE = 2
 INTERRUPTED = 130
+_over = threading.Event()
+"""Set while no command runs in this process."""
 MOST_SHOWN = 4000
 """Characters of one line on what is wrong."""
 
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _flush_nothing_more()
         return _refuse(f"cannot write what the command prints: {error.strerror}; make room where its output goes.")
     finally:
+        _over.set()
         if before is not None:
             signal.signal(signal.SIGTERM, before)
 
@@ -69,13 +72,20 @@ def _end_when_terminated() -> Any:
         return None
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        threading.Thread(target=_end_children, daemon=True).start()
+        raise KeyboardInterrupt
+
+    _over.clear()
+    return signal.signal(signal.SIGTERM, interrupt)
+
+
+def _end_children() -> None:
+    """Until the command is over: a child that is only just starting would otherwise be waited for."""
+    while not _over.wait(0.2):
         # Without this module there are none.
         if processes := sys.modules.get("multiprocessing"):
             for child in processes.active_children():
                 child.terminate()
-        raise KeyboardInterrupt
-
-    return signal.signal(signal.SIGTERM, interrupt)
 
 
 def _flush_nothing_more() -> None:

@@ -28,6 +28,7 @@ MODULES = {
     "search": "benchmark.cli.use.search",
     "push": "benchmark.cli.use.push",
     "pull": "benchmark.cli.use.pull",
+    "doctor": "benchmark.cli.use.doctor",
 }
 
 

@@ -54,7 +54,7 @@ class AugmentedClips(ChangedClips):
 
     def __getitem__(self, index: int) -> Item:
         item = self._clips[index]
-        if "masks" in item["targets"] and moves_pixels(self._recipe):
+        if "masks" in item.get("targets", {}) and moves_pixels(self._recipe):
             raise UserError(
                 "recipe crop, flip and rand_augment move pixels of frames and leave their masks; set them to 0 for "
                 "clips with masks."

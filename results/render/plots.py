@@ -120,7 +120,7 @@ def _figure(boards: dict[Board, list[Row]]) -> Figure:
     for board, ax in panels.items():
         _panel(ax, boards[board], looks)
         _panel_title(ax, titles[board], boards[board][0])
-        ax.set_ylabel(f"{words(board.metric)} (%)")
+        ax.set_ylabel(f"{drawn(words(board.metric))} (%)")
     for ax in axes[len(boards) :]:
         ax.remove()
     figure.suptitle(_title(boards), x=0.01, ha="left", fontsize=13, fontweight="bold")
@@ -328,7 +328,7 @@ def _title(boards: dict[Board, list[Row]]) -> str:
 def _panel_title(ax: Axes, title: str, row: Row) -> None:
     """The board in words, and below it in small print what needs no learning."""
     levels = levels_in_words(row)
-    lines = textwrap.fill(drawn(title), TITLE_WIDTH)
+    lines = "\n".join(drawn(line) for line in textwrap.wrap(shortened(printable(title), LONGEST_TEXT), TITLE_WIDTH))
     ax.set_title(lines, loc="left", fontsize=11, fontweight="bold", color="#222222", pad=18 if levels else 6)
     if levels:
         ax.text(0, 1.012, levels, transform=ax.transAxes, fontsize=8.5, color="#B22222", va="bottom")

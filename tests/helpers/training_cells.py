@@ -26,4 +26,6 @@ def numbers(record) -> dict:
     measured = ("peak_memory_mb", "ms_per_clip", "train_ms_per_clip", "single", "train_seconds")
     measured += ("started", "finished", "history")
     history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in record.history]
-    return {k: v for k, v in dataclasses.asdict(record).items() if k not in measured} | {"history": history}
+    kept = {k: v for k, v in dataclasses.asdict(record).items() if k not in measured} | {"history": history}
+    kept["environment"].pop("machine_load", None)
+    return kept

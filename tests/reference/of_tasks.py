@@ -56,7 +56,8 @@ def _of(text: str) -> Numbers:
     evaluation = task.evaluate(head.predict({name: value.detach() for name, value in outputs.items()}, targets))
     numbers |= {f"score {name}": [float(value)] for name, value in evaluation.scores.items()}
     numbers["items"] = summary([item.score for item in evaluation.items])
-    numbers["first item"] = str(tuple(evaluation.items[0]))
+    first = evaluation.items[0]
+    numbers["first item"] = str((first.item, first.score, first.kind))
     return numbers
 
 

@@ -105,8 +105,8 @@ def test_weak_supervision_scales_what_its_head_does() -> None:
     assert WeakSupervision(inner).lr_scale() == inner.lr_scale()
 
 
-def test_an_item_is_a_tuple_of_name_score_and_kind() -> None:
-    assert Evaluation({}, [ItemScore("clip", 0.5)]).items == [("clip", 0.5, "")]
+def test_an_item_is_a_tuple_of_name_score_kind_and_group() -> None:
+    assert Evaluation({}, [ItemScore("clip", 0.5)]).items == [("clip", 0.5, "", "")]
 
 
 @pytest.mark.parametrize("kind", [*TASKS, Avqa])

@@ -47,8 +47,8 @@ def add_to(verbs: Verbs) -> None:
 
 def act(arguments: argparse.Namespace) -> int:
     model = load_model(arguments)
-    clips = benchmark.find_clips(arguments.videos)
     predictions = model.predict_each(arguments.videos, arguments.question)
+    clips = benchmark.find_clips(arguments.videos)
     for clip, name, prediction in zip(clips, benchmark.folder_names(clips), predictions, strict=True):
         files = benchmark.write_report(model, clip, prediction, arguments.output / name) if arguments.output else []
         if arguments.json:
