@@ -23,6 +23,8 @@ SMALLEST = {
     "clip": "ViT-B-32-quickgelu",
     "swin": "swin_tiny_patch4_window7_224",
     "swin_v2": "swinv2_tiny_window8_256",
+    "eva": "eva02_tiny_patch14_224",
+    "beit": "beit_base_patch16_224",
 }
 """Models whose pictures stand for those of their families; nothing is computed with them."""
 MODELS = {
@@ -30,6 +32,8 @@ MODELS = {
     "clip": ["clip_quick_gelu", "clip_gelu", "clip_norm_after_pool"],
     "swin": ["swin", "swin_one_window_at_the_end"],
     "swin_v2": ["swin_v2", "swin_v2_of_another_window"],
+    "eva": ["eva", "eva_02_small", "eva_02_base", "eva_post_norm", "dino_v3"],
+    "beit": ["beit", "beit_with_table"],
 }
 """The small models of `library_models` that each family's reader reads."""
 SEGMENTS = 3
