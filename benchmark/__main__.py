@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -20,6 +21,8 @@ from registry.text import printable, shortened
 
 USERS_MISTAKE = 2
 INTERRUPTED = 130
+PATIENCE = 15.0
+"""Seconds that a terminated command has to end by itself."""
 _over = threading.Event()
 """Set while no command runs in this process."""
 MOST_SHOWN = 4000
@@ -80,12 +83,20 @@ def _end_when_terminated() -> Any:
 
 
 def _end_children() -> None:
-    """Until the command is over: a child that is only just starting would otherwise be waited for."""
+    """Until the command is over: a child that is only just starting would otherwise be waited for.
+
+    A command that waits for something else ends without what it would still have done: whoever terminates it kills it
+    soon, and records are whole at any moment.
+    """
+    until = time.monotonic() + PATIENCE
     while not _over.wait(0.2):
         # Without this module there are none.
         if processes := sys.modules.get("multiprocessing"):
             for child in processes.active_children():
                 child.terminate()
+        if time.monotonic() > until:
+            print("interrupted.", file=sys.stderr, flush=True)
+            os._exit(INTERRUPTED)
 
 
 def _flush_nothing_more() -> None:

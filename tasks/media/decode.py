@@ -25,8 +25,7 @@ import numpy as np
 
 from tasks.media.clip import Clip, windows
 from tasks.media.errors import damaged, naming
-from tasks.media.packets import NeededPackets, on_screen
-from tasks.media.pictures import FramePicker
+from tasks.media.pictures import FramePicker, NeededPackets, on_screen
 from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.sound import SoundCollector
 from tasks.media.tracks import (

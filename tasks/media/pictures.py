@@ -1,16 +1,17 @@
-"""Decoded frames become upright RGB pictures, of which those on screen at the wanted moments are taken."""
+"""Frames become upright RGB pictures; which are on screen at the wanted moments, and need to be decoded at all."""
 
 from __future__ import annotations
 
+import math
 import struct
+from collections import deque
+from collections.abc import Iterator
 from typing import Any, cast
 
 import av
 import numpy as np
 import torch
 from av.sidedata.sidedata import Type
-
-from tasks.media.packets import on_screen
 
 Turn = tuple[int, int, int, int]
 """(a, b, c, d), each -1, 0 or 1: what is stored at (x, y) is seen at (a x + c y, b x + d y)."""
@@ -19,6 +20,55 @@ _QUARTERS: dict[int, Turn] = {0: UPRIGHT, 90: (0, -1, 1, 0), 180: (-1, 0, 0, -1)
 """By degrees against the clock."""
 _ALMOST = 0.02
 """About one degree, as FFmpeg allows."""
+_ROUNDING = 1e-6
+
+
+def on_screen(time: float, moment: float) -> bool:
+    """Whether a frame that appears at `time` has appeared by a moment, both in seconds."""
+    return time <= moment + _ROUNDING
+
+
+class NeededPackets:
+    """Tells of each packet of a video track whether its frame is on screen at one of the moments.
+
+    Frames are coded in another order than they are shown in. So packets are held back until one arrives that is to be
+    decoded later than the next moment: whatever is on screen then has arrived before it.
+
+    Args:
+        moments: in seconds of the file, ascending.
+        origin: where on the track's own clock the file begins, in seconds.
+        tick: seconds of a unit of that clock.
+    """
+
+    def __init__(self, moments: list[float], origin: float, tick: float) -> None:
+        self.chosen: list[float] = []
+        """Of each moment that is decided, the time of the frame on screen; -inf before the first frame."""
+        self._moments, self._origin, self._tick = moments, origin, tick
+        self._held: deque[tuple[float, av.Packet]] = deque()
+
+    def sort_out(self, packet: av.Packet) -> Iterator[tuple[av.Packet, bool]]:
+        """Take in the next packet of the track: -> those that are decided, in order, each with whether it is needed."""
+        if packet.pts is None or packet.dts is None:
+            # The end of the track, or a container that does not tell.
+            yield from self._decided(math.inf)
+            yield packet, True
+            return
+        self._held.append((self.seconds(packet.pts), packet))
+        yield from self._decided(self.seconds(packet.dts))
+
+    def seconds(self, ticks: int) -> float:
+        """A time of the track in seconds of the file."""
+        return ticks * self._tick - self._origin
+
+    def _decided(self, decoded: float) -> Iterator[tuple[av.Packet, bool]]:
+        while len(self.chosen) < len(self._moments) and not on_screen(decoded, self._moments[len(self.chosen)]):
+            moment, before = self._moments[len(self.chosen)], self.chosen[-1] if self.chosen else -math.inf
+            self.chosen.append(max((time for time, _ in self._held if on_screen(time, moment)), default=before))
+        rest_is_known = len(self.chosen) == len(self._moments)
+        until = math.inf if rest_is_known else self._moments[len(self.chosen) - 1] if self.chosen else -math.inf
+        while self._held and on_screen(self._held[0][0], until):
+            time, packet = self._held.popleft()
+            yield packet, time in self.chosen
 
 
 def turn_of(frame: av.VideoFrame) -> Turn:

@@ -159,12 +159,12 @@ def test_cells_start_in_the_given_order(tmp_path: Path, fakes: str) -> None:
 
 def test_a_cell_whose_time_is_up_is_ended_and_the_rest_go_on(tmp_path: Path, fakes: str) -> None:
     cells, watcher = [cell("a", "endless"), cell("b")], Watcher()
-    placement = Placement("cpu", 1, (fakes,), timeout=4.0)
+    placement = Placement("cpu", 1, (fakes,), timeout=12.0)
     outcome = launch(cells, Store(tmp_path), placement, watcher, fake_train.train)
     assert outcome == Outcome(completed=1, failed=1)
     failure = watcher.records["a"].failure
     assert failure is not None
-    assert (failure.kind, failure.message) == ("timeout", "it took longer than --timeout 4 seconds")
+    assert (failure.kind, failure.message) == ("timeout", "it took longer than --timeout 12 seconds")
     assert "pretending" in failure.log
 
 

@@ -170,7 +170,7 @@ def test_a_process_of_limited_memory_completes_its_step() -> None:
     By hand for a large one, as three gigabytes beside what torch maps, which take a minute:
     `python -c "$LIMITED" "swin_base(weights='none')" stg_cma 1 3000 auto`.
     """
-    cell = ("tiny_vit", "stg_cma(ratio=0.25)", "200", "1000")
+    cell = ("tiny_vit", "stg_cma(ratio=0.25)", "160", "1000")
     assert "allocate memory" in limited(*cell, "none").stderr
     done = limited(*cell, "auto")
     assert done.returncode == 0, done.stderr[-2000:]
