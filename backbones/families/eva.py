@@ -9,14 +9,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from backbones.attention import Attention, DotProduct, QueryValueBiasLinear
-from backbones.backbone import AttentionPool, Backbone, FirstToken, MeanToken, PictureSpec
+from backbones.backbone import AttentionPool, Backbone, PictureSpec
 from backbones.block import Block, Mlp, Pair
 from backbones.families.common import expect, picture_of
 from backbones.families.timm_models import classifier_size, load_timm, own_statistics
-from backbones.families.vit import read_mlp
+from backbones.families.vit import read_mlp, read_pool, read_stem
 from backbones.pictures import VIT_SOUND
 from backbones.rotary import Gate, Grid, JoinedLinear, NormedLinear, Rotary, RotaryDotProduct, grids_of, scale_of
-from backbones.stem import PatchStem, Positions, refuse_indivisible
+from backbones.stem import refuse_indivisible
 from registry.errors import UserError
 from registry.registries import register_backbone
 
@@ -84,7 +84,7 @@ def read_eva(
         )
     rotary = _read_rotary(model, picture)
     return Backbone(
-        _read_stem(model, positions),
+        read_stem(model, positions, "eva"),
         [
             _read_block(block, rotary, model.norm_pre if index == 0 else None)
             for index, block in enumerate(model.blocks)
@@ -114,19 +114,6 @@ def _read_rotary(model: Any, picture: PictureSpec) -> Rotary | None:
 
     halves = bool(getattr(model.blocks[0].attn, "rotate_half", False))
     return Rotary(table_of, grids, model.num_prefix_tokens, halves)
-
-
-def _read_stem(model: Any, policy: str) -> PatchStem:
-    from timm.layers.patch_embed import PatchEmbed
-
-    embed = model.patch_embed
-    expect(embed, PatchEmbed, "eva")
-    prefix = [token for token in (model.cls_token, model.reg_token) if token is not None]
-    positions = None
-    if model.pos_embed is not None:
-        placed = 0 if model.no_embed_class else model.num_prefix_tokens
-        positions = Positions(model.pos_embed, tuple(embed.grid_size), placed, policy)
-    return PatchStem(embed.proj, patch_norm=embed.norm, prefix=prefix, positions=positions)
 
 
 def _read_block(block: Any, rotary: Rotary | None, enter: nn.Module | None) -> Block:
@@ -179,11 +166,5 @@ def read_gated_mlp(mlp: Any, reader: str) -> Mlp:
 
 
 def _read_pool(model: Any) -> nn.Module:
-    skip = model.num_prefix_tokens
-    if model.global_pool == "token":
-        return FirstToken()
-    if model.global_pool == "avg":
-        return MeanToken(skip)
-    if model.global_pool == "map":
-        return AttentionPool(model.attn_pool)
-    raise UserError(f"the eva reader takes token, avg or map pooling, but this model has {model.global_pool!r}.")
+    # Unlike that of a ViT, this attention pool reads the class token and registers too.
+    return AttentionPool(model.attn_pool) if model.global_pool == "map" else read_pool(model, "eva")

@@ -73,11 +73,11 @@ def read_vit(
     refuse_indivisible(picture.size, model.patch_embed.patch_size[0])
     norm_after_pool = isinstance(model.norm, nn.Identity)
     return Backbone(
-        _read_stem(model, positions),
+        read_stem(model, positions, "vit"),
         [read_block(block, model.norm_pre if index == 0 else None) for index, block in enumerate(model.blocks)],
         picture=picture,
         final_norm=model.fc_norm if norm_after_pool else model.norm,
-        pool=_read_pool(model),
+        pool=read_pool(model, "vit"),
         norm_after_pool=norm_after_pool,
         weight_files=weight_files,
         weight_notes=weight_notes,
@@ -85,10 +85,15 @@ def read_vit(
     )
 
 
-def _read_stem(model: Any, policy: str) -> PatchStem:
+def read_stem(model: Any, policy: str, reader: str) -> PatchStem:
+    """timm's patch, class, register and position embedding; `policy` is how positions fit other pictures.
+
+    Raises:
+        UserError: another kind of embedding.
+    """
     from timm.layers.patch_embed import PatchEmbed
 
-    expect(model.patch_embed, PatchEmbed, "vit")
+    expect(model.patch_embed, PatchEmbed, reader)
     prefix = [token for token in (model.cls_token, model.reg_token) if token is not None]
     placed = 0 if model.no_embed_class else model.num_prefix_tokens
     positions = None
@@ -137,15 +142,20 @@ def read_mlp(mlp: Any, reader: str) -> Mlp:
     return Mlp(mlp.fc1, mlp.act, mlp.fc2, norm=mlp.norm)
 
 
-def _read_pool(model: Any) -> nn.Module:
-    skip = 0 if model.pool_include_prefix else model.num_prefix_tokens
+def read_pool(model: Any, reader: str) -> nn.Module:
+    """timm's pooling by class token, mean or attention.
+
+    Raises:
+        UserError: another one.
+    """
+    skip = 0 if getattr(model, "pool_include_prefix", False) else model.num_prefix_tokens
     if model.global_pool == "token":
         return FirstToken()
     if model.global_pool == "avg":
         return MeanToken(skip)
     if model.global_pool == "map":
         return AttentionPool(model.attn_pool, skip)
-    raise UserError(f"the vit reader takes token, avg or map pooling, but this model has {model.global_pool!r}.")
+    raise UserError(f"the {reader} reader takes token, avg or map pooling, but this model has {model.global_pool!r}.")
 
 
 register_presets(vit, version=1)

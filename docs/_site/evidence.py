@@ -69,4 +69,4 @@ def steps(label: str) -> str:
     head = ("backbone", "adapter", "batch", "step, s per clip", "of the machine's rate", "inference, s per clip")
     first = chosen[0]
     facts = f"{first['device_name']}, {first['threads']} threads; {first['precision']}; {first['date']}; random weights and inputs"
-    return f"{table(head, rows)}\n\nSource: `python measurements/step.py`; {facts}; file `measurements/step_results.json`.\n"
+    return f"{table(head, rows)}\n\nSource: `python measurements/speed/step.py`; {facts}; file `measurements/step_results.json`.\n"

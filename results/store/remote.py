@@ -9,17 +9,9 @@ from fsspec.core import url_to_fs
 from registry.errors import UserError
 from registry.vocabulary import Answers, ItemScore
 from results.store.answers import answers_from_bytes
+from results.store.items import MOST_ITEM_BYTES, items_from_bytes
 from results.store.serialise import RecordError
-from results.store.store import (
-    MOST_ITEM_BYTES,
-    MOST_RECORD_BYTES,
-    NAMES,
-    Records,
-    Unreadable,
-    items_from_bytes,
-    names_from_bytes,
-    record_from_bytes,
-)
+from results.store.store import MOST_RECORD_BYTES, NAMES, Records, Unreadable, names_from_bytes, record_from_bytes
 
 
 class RemoteStore:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import math
 import os
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -19,15 +14,11 @@ from registry.text import printable
 from registry.vocabulary import Answers, ItemScore
 from results.record import RunRecord
 from results.store.files import unwritable, write_atomically
-from results.store.serialise import LARGEST, RecordError, from_json, refuse_half_characters, to_json
+from results.store.items import MOST_ITEM_BYTES, items_from_bytes, items_to_bytes
+from results.store.serialise import RecordError, from_json, to_json
 
 NAMES = "names.json"
-_GROUPED = itemgetter(*ItemScore._fields)
-_ALONE = itemgetter(*ItemScore._fields[:-1])
-"""Of items that belong to no group, which are written without the field."""
 MOST_RECORD_BYTES = 64 * 2**20
-MOST_ITEM_BYTES = 512 * 2**20
-"""Of the items of one run, unpacked."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +122,7 @@ class Store:
         path = self._record_path(record.hash)
         if self.completed(record.hash):
             return False
-        if content := _items_to_bytes(items, record.hash):
+        if content := items_to_bytes(items, record.hash):
             write_atomically(self._items_path(record.hash), content)
         if answers is not None:
             # Commands that write none are spared numpy.
@@ -182,12 +173,8 @@ class Store:
             RecordError: the file is there but holds none.
         """
         path = self.output / NAMES
-        try:
-            return names_from_bytes(read_regular(path, MOST_RECORD_BYTES), str(path))
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise RecordError(f"{path}: {error.strerror or error}") from None
+        content = _content(path, MOST_RECORD_BYTES)
+        return {} if content is None else names_from_bytes(content, str(path))
 
     def add_names(self, names: Mapping[str, str]) -> None:
         """Keep more short names; a component that has one already gets the new one.
@@ -209,12 +196,9 @@ class Store:
             RecordError: the file is there but cannot be read.
         """
         path = self._answers_path(run_hash)
-        try:
-            content = read_regular(path, MOST_ITEM_BYTES)
-        except FileNotFoundError:
+        content = _content(path, MOST_ITEM_BYTES)
+        if content is None:
             return None
-        except OSError as error:
-            raise RecordError(f"{path}: {error.strerror or error}") from None
         # Commands that read none are spared numpy.
         from results.store.answers import answers_from_bytes  # noqa: PLC0415
 
@@ -227,12 +211,9 @@ class Store:
             RecordError: the file is there but cannot be read.
         """
         path = self._items_path(run_hash)
-        try:
-            content = read_regular(path, MOST_ITEM_BYTES)
-        except FileNotFoundError:
+        content = _content(path, MOST_ITEM_BYTES)
+        if content is None:
             return []
-        except OSError as error:
-            raise RecordError(f"{path}: {error.strerror or error}") from None
         return items_from_bytes(content, str(path))
 
     def fingerprint(self) -> str | None:
@@ -273,11 +254,21 @@ class Store:
         return self.output / "items" / f"{run_hash}.json.gz"
 
 
-def _read(path: Path) -> RunRecord:
+def _content(path: Path, most: int) -> bytes | None:
+    """The bytes of a regular file; None where there is none."""
     try:
-        return record_from_bytes(read_regular(path, MOST_RECORD_BYTES), str(path))
+        return read_regular(path, most)
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise RecordError(f"{printable(str(path))}: {error.strerror or error}") from None
+
+
+def _read(path: Path) -> RunRecord:
+    content = _content(path, MOST_RECORD_BYTES)
+    if content is None:
+        raise RecordError(f"{printable(str(path))}: vanished while it was read")
+    return record_from_bytes(content, str(path))
 
 
 def record_from_bytes(content: bytes, path: str) -> RunRecord:
@@ -308,59 +299,9 @@ def names_from_bytes(content: bytes, path: str) -> dict[str, str]:
     return names
 
 
-def items_from_bytes(content: bytes, path: str) -> list[ItemScore]:
-    """The items of a file `<hash>.json.gz`.
-
-    Raises:
-        RecordError: not a readable list of items.
-    """
-    try:
-        # Once for all items rather than one by one: a large leaderboard reads millions of them.
-        text = _unpacked(content).decode()
-        entries = json.loads(text)
-        refuse_half_characters(text, entries)
-        fields = _GROUPED if entries and "group" in entries[0] else _ALONE
-        found = [ItemScore(*fields(entry)) for entry in entries]
-        columns = [set(map(type, column)) for column in zip(*found, strict=True)] if found else [set()] * 4
-        items, scores, *texts = columns
-        if not (items.union(*texts) <= {str} and scores <= {float, int}):
-            raise TypeError("an item without text for its name and kind or without a number for its score")
-        if not _can_be_computed([item.score for item in found]):
-            raise ValueError("a score that is no number to compute with")
-        return found
-    except (OSError, EOFError, ArithmeticError, ValueError, KeyError, TypeError, RecursionError, zlib.error) as error:
-        raise RecordError(f"{path}: not a readable list of items ({error})") from None
-
-
-def _can_be_computed(scores: list[float]) -> bool:
-    # Two passes in C, however many there are; what is no number makes the sum none.
-    return not scores or (math.isfinite(sum(scores)) and max(max(scores), -min(scores)) <= LARGEST)
-
-
-def _unpacked(content: bytes) -> bytes:
-    with gzip.open(io.BytesIO(content)) as file:
-        unpacked = file.read(MOST_ITEM_BYTES + 1)
-    if len(unpacked) > MOST_ITEM_BYTES:
-        raise ValueError(f"it unpacks to more than {MOST_ITEM_BYTES // 2**20} MB")
-    return unpacked
-
-
 def _move_aside_if_unreadable(path: Path) -> None:
     try:
         if os.path.lexists(path):
             _read(path)
     except RecordError:
         os.replace(path, path.with_name(f"{path.name}.unreadable"))
-
-
-def _items_to_bytes(items: Iterable[ItemScore], run_hash: str) -> bytes:
-    items = list(items)
-    entries = [{"item": str(i.item), "score": float(i.score), "kind": str(i.kind)} for i in items]
-    if not entries:
-        return b""
-    if any(i.group for i in items):
-        entries = [{**entry, "group": str(i.group)} for entry, i in zip(entries, items, strict=True)]
-    try:
-        return gzip.compress(json.dumps(entries, allow_nan=False).encode(), mtime=0)
-    except ValueError as error:
-        raise RecordError(f"items of {run_hash}: {error}") from None

@@ -19,7 +19,7 @@ from registry.vocabulary import ItemScore
 from results.leaderboard import write
 from results.record import Failure, Parameters
 from results.render import csv, latex, markdown, plots
-from results.store import store
+from results.store import items
 from results.store.merged import Merged
 from results.store.serialise import to_json
 from results.store.store import Store
@@ -126,7 +126,7 @@ def test_items_that_cannot_be_computed_with_are_named_and_their_run_counts_witho
 def test_items_that_unpack_to_more_than_memory_are_named(
     foreign: Path, record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MOST_ITEM_BYTES", 2**20)
+    monkeypatch.setattr(items, "MOST_ITEM_BYTES", 2**20)
     add(foreign, json.loads(to_json(record(hash="a1"))))
     pack = zlib.compressobj(9, wbits=31)
     packed = [pack.compress(b" " * 2**20) for _ in range(64)]

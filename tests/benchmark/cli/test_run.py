@@ -9,14 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fake_train
+import fake_launch
 import pytest
 
 import benchmark
 from benchmark.__main__ import main
 from benchmark.launch import local
 from benchmark.launch.local import Outcome
-from results.store.store import Store
 
 Run = Callable[..., int]
 CELL = ("--backbone", "fake_backbone", "--adapter", "fake_adapter", "--task", "fake_task")
@@ -26,17 +25,7 @@ CELL = ("--backbone", "fake_backbone", "--adapter", "fake_adapter", "--task", "f
 def run(fakes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`python -m benchmark run --output OUT …` in this process, without children."""
 
-    def launch(cells: Any, store: Store, placement: Any, observer: Any, train: Any = None) -> Outcome:
-        outcome = Outcome()
-        for cell in cells:
-            observer.started(cell)
-            record, items = fake_train.train(cell.spec, run_hash=cell.hash, device="cpu", report=lambda progress: None)
-            store.write(record, items)
-            observer.ended(cell, record)
-            outcome.completed += 1
-        return outcome
-
-    monkeypatch.setattr(local, "launch", launch)
+    monkeypatch.setattr(local, "launch", fake_launch.launch)
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mpl"))
     return lambda *words: main(["run", "--output", str(tmp_path / "out"), "--device", "cpu", "--plugin", fakes, *words])
 

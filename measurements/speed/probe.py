@@ -1,7 +1,7 @@
 """What kept features save a linear probe: the time of an epoch with and without them, and of a sweep of ten rates.
 
-    python measurements/probe.py                                  # an epoch of clip_vit_base, then the sweep
-    python measurements/probe.py --only sweep --sweep-clips 200
+    python measurements/speed/probe.py                                  # an epoch of clip_vit_base, then the sweep
+    python measurements/speed/probe.py --only sweep --sweep-clips 200
 
 Each part has a cache of its own in a temporary folder, so nothing is kept before it begins. Clips are synthetic,
 written as files in AVE's layout (ten segments); weights are random, which costs the same.
@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 EPOCH_BACKBONE = "clip_vit_base(weights='none')"
 SWEEP_BACKBONE = "vit(model='vit_tiny_patch16_224', weights='none')"
 RATES = [f"{3e-4 * 10 ** (step / 4.5):.2g}" for step in range(10)]

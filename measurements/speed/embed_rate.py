@@ -1,7 +1,7 @@
 """How fast `embed` is beside the forward pass alone, and whether its memory grows: one process, one run.
 
-    python measurements/embed_rate.py                       # 1000 clips of a second, ViT-Ti/16 of random weights
-    python measurements/embed_rate.py --clips 40 --backbone tiny_vit
+    python measurements/speed/embed_rate.py                       # 1000 clips of a second, ViT-Ti/16 of random weights
+    python measurements/speed/embed_rate.py --clips 40 --backbone tiny_vit
 
 The forward pass alone works on decoded clips of one batch again and again, in the same process, before and after; the
 rate of `embed` is that from the first batch's end to the last's, so that the start of processes does not count, which

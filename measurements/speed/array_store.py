@@ -1,7 +1,7 @@
 """Single random records from our record file and from zarr, in turn in one process: microseconds for each.
 
 python3 -m venv /tmp/zarr && /tmp/zarr/bin/pip install zarr numpy filelock
-PYTHONPATH=. /tmp/zarr/bin/python measurements/array_store.py
+PYTHONPATH=. /tmp/zarr/bin/python measurements/speed/array_store.py
 """
 
 from __future__ import annotations

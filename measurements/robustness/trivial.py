@@ -1,6 +1,7 @@
-"""Components whose cells train in a moment, for measurements of what stands around training. A plug-in.
+r"""Components whose cells train in a moment, for measurements of what stands around training. A plug-in.
 
-    python -m benchmark run --plugin measurements/trivial.py --backbone trivial --adapter linear_probe --task brightness
+    python -m benchmark run --plugin measurements/robustness/trivial.py \
+        --backbone trivial --adapter linear_probe --task brightness
 
 The clips are noise whose brightness and loudness tell the answer: scores mean nothing beyond being the same each time.
 """

@@ -1,6 +1,6 @@
 """One training step of each paper's largest set-up at its real input size, with random weights: time and peak memory.
 
-    python measurements/real_size_step.py [clip_vit_large swin_v2_large] [--precision bf16] [--batch 1]
+    python measurements/speed/real_size_step.py [clip_vit_large swin_v2_large] [--precision bf16] [--batch 1]
 
 Ten segments of noise as frames and sound. Each set-up runs in a process of its own, whose peak resident memory is
 that of building, forward pass, backward pass and optimiser step; on a GPU the peak of its memory is told as well.

@@ -1,10 +1,10 @@
 """What becomes of grids when things go wrong: kills at random moments, full disks, jumping clocks, damaged files.
 
-    flock /tmp/heavy.lock nice -n 10 python measurements/faults.py --kills 100
-    python measurements/faults.py --kills 0        # only the other faults
+    python measurements/robustness/faults.py --kills 100
+    python measurements/robustness/faults.py --kills 0        # only the other faults
 
 Prints one line for each fault and a count of kills, and exits with 1 if a grid lost anything. Cells are trivial
-(measurements/trivial.py). Full and read-only disks need the right to mount a tmpfs, jumps of the clock
+(measurements/robustness/trivial.py). Full and read-only disks need the right to mount a tmpfs, jumps of the clock
 Debian's faketime;
 without them they are left out, and it says so.
 """
@@ -22,11 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from measurements.kills import Kills, kill
-from measurements.unbroken import Bench, leaderboard, numbers, written
-from measurements.warm_runs import ROOT, prepare
+from measurements.robustness.kills import Kills, kill
+from measurements.robustness.unbroken import Bench, leaderboard, numbers, written
+from measurements.robustness.warm_runs import ROOT, prepare
 
 
 class NotPossibleHereError(Exception):

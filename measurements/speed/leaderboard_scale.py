@@ -1,6 +1,6 @@
 """How long a leaderboard of many records takes to build, and how quickly its page answers.
 
-    python measurements/leaderboard_scale.py --records 10000 --items 500 [--browser]
+    python measurements/speed/leaderboard_scale.py --records 10000 --items 500 [--browser]
 
 Invented records: three tasks, ten backbones, adapters in many sizes, three seeds each, with test items and learning
 curves. `--browser` opens the page in Debian's Chromium (see `make test-browser`) and times what a person does there.

@@ -1,8 +1,8 @@
 """How fast clips are decoded and read, and how long a training step waits for them: docs/evidence/data_speed.md.
 
-    python measurements/data.py
-    python measurements/data.py --only decode --film cyclists.mp4 --film walkers.avi
-    python measurements/data.py --only wait --adapter stg_cma --precision bf16 --steps 10
+    python measurements/speed/data.py
+    python measurements/speed/data.py --only decode --film cyclists.mp4 --film walkers.avi
+    python measurements/speed/data.py --only wait --adapter stg_cma --precision bf16 --steps 10
 
 Clips are encoded by this script: ten seconds of 640 x 360 pixels at 25 frames per second, H.264 by x264's defaults
 (medium, key frames up to 250 frames apart) with three B pictures in a row at 600 kbit/s, and stereo sound (AAC,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmark.launch.server import get_ready
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "measurements" / "trivial.py"
 
 

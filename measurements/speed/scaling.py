@@ -1,7 +1,7 @@
 """How time and memory of a training step grow with clips, segments, picture side, and tokens of the exchange.
 
-    python measurements/scaling.py                      # measurements/store.py keeps it for docs/evidence/scaling.md
-    python measurements/scaling.py --axes segments exchange
+    python measurements/speed/scaling.py                  # measurements/store.py keeps it for docs/evidence/scaling.md
+    python measurements/speed/scaling.py --axes segments exchange
 
 ViT-S/16 with random weights and random square pictures for both modalities, bf16. Each point runs in a process of its
 own. Memory is the resident peak of a step beyond what the process held before it, model and libraries aside; time is a
@@ -31,7 +31,7 @@ from benchmark.model.encoder import Encoder
 from registry import Component
 from registry.machine import cores
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = "vit_small_patch16_224.augreg_in21k"
 PATCH, TIMED = 16, 3
 CODE = 64

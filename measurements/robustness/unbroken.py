@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from measurements.warm_runs import PLUGIN, Run
+from measurements.robustness.warm_runs import PLUGIN, Run
 from results.render.csv import without_measurements
 
 GRID = 'backbones = ["trivial"]\nadapters = ["linear_probe", "lavish"]\ntasks = ["brightness"]\nseeds = [0, 1]\n'

@@ -1,9 +1,9 @@
 """Training steps of the standard set at real input size: how much of the machine's own rate, and how much memory.
 
-    python measurements/step.py                                    # batch 1, bf16, all twelve
-    python measurements/step.py --only swin_base+stg_cma --precision fp32
-    python measurements/step.py --largest --memory-gb 12           # doubles the batch until memory or time runs out
-    python measurements/step.py --show                             # the table of what was measured so far
+    python measurements/speed/step.py                              # batch 1, bf16, all twelve
+    python measurements/speed/step.py --only swin_base+stg_cma --precision fp32
+    python measurements/speed/step.py --largest --memory-gb 12     # doubles the batch until memory or time runs out
+    python measurements/speed/step.py --show                       # the table of what was measured so far
 
 Ten segments, AVE's labels, random weights, noise as pictures and sound. Each combination runs in a process of its own
 through `python -m benchmark profile`. What is in --results already is not measured again, so a run that was cut off
@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BACKBONES = ("clip_vit_base", "clip_vit_large", "swin_base", "swin_v2_base")
 ADAPTERS = ("linear_probe", "lavish", "stg_cma")
 TASK = "event_localisation(data='ave')"
@@ -37,8 +37,8 @@ HEADER = (
 INTRODUCTION = """\
 # Step times
 
-Written by `python measurements/step.py`; what the columns mean is in docs/evidence/performance.md. Random weights,
-random inputs, ten segments. GB are 10^9 bytes."""
+Written by `python measurements/speed/step.py`; what the columns mean is in docs/evidence/performance.md. Random
+weights, random inputs, ten segments. GB are 10^9 bytes."""
 
 Measured = dict[str, Any]
 

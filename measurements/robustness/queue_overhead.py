@@ -1,6 +1,6 @@
 """What the queue costs: trivial cells on two processors against the sum of their own run times, halved.
 
-    flock /tmp/heavy.lock nice -n 10 python measurements/queue_overhead.py --cells 200
+    python measurements/robustness/queue_overhead.py --cells 200
 
 A cell's own run time is what its process spends between its lease and its record. Everything else is overhead: the
 command's imports, the plan, processes, messages and the leaderboard. The target is a ratio of at most 1.3.
@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "measurements" / "trivial.py"
 LINE = re.compile(r"^(\S+ \S+) (cell begins|cell ended)$", re.MULTILINE)
 

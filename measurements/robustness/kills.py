@@ -10,8 +10,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from measurements.unbroken import Bench, written
-from measurements.warm_runs import Run
+from measurements.robustness.unbroken import Bench, written
+from measurements.robustness.warm_runs import Run
 
 KILLS_OF_ONE_GRID = 10
 COLD_KILLS = 5

@@ -1,7 +1,7 @@
 """Steps of one combination with a constant of the code at several values in turn, in one process.
 
-    python measurements/in_turn.py backbones.kernels.attention CACHED 2**18 2**20 --backbone swin_v2_base
-    python measurements/in_turn.py backbones.kernels.attention CACHED 2**18 2**20 --inference
+    python measurements/speed/in_turn.py backbones.kernels.attention CACHED 2**18 2**20 --backbone swin_v2_base
+    python measurements/speed/in_turn.py backbones.kernels.attention CACHED 2**18 2**20 --inference
 
 The machine drifts by more than what a small change gains, so that two runs one after the other cannot tell it. Here
 every value has a step before any has its next. Values are Python, read with the names of the constant's own module.

@@ -14,7 +14,7 @@ import pytest
 from backbones.kernels import attention
 from backbones.kernels.attention import cross_attend
 
-BENCHMARKS = Path(__file__).parents[2] / "measurements"
+BENCHMARKS = Path(__file__).parents[3] / "measurements" / "speed"
 
 
 def script(name: str):
