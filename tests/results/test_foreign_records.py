@@ -19,7 +19,7 @@ from registry.vocabulary import ItemScore
 from results.leaderboard import write
 from results.record import Failure, Parameters
 from results.render import csv, latex, markdown, plots
-from results.store import items
+from results.store import items, store
 from results.store.merged import Merged
 from results.store.serialise import to_json
 from results.store.store import Store
