@@ -22,7 +22,9 @@ from registry.text import printable, shortened
 USERS_MISTAKE = 2
 INTERRUPTED = 130
 PATIENCE = 15.0
-"""Seconds that a terminated command has to end by itself."""
+"""Seconds that a terminated command has to end."""
+GRACE = PATIENCE / 2
+"""Of them, those in which its processes may finish what they are at."""
 _over = threading.Event()
 """Set while no command runs in this process."""
 MOST_SHOWN = 4000
@@ -83,12 +85,16 @@ def _end_when_terminated() -> Any:
 
 
 def _end_children() -> None:
-    """Until the command is over: a child that is only just starting would otherwise be waited for.
+    """Those that the command itself does not end: one that was only just starting would be waited for without end.
+
+    Not at once: of a process that dies while it hands over a result, a pool waits for the rest for ever.
 
     A command that waits for something else ends without what it would still have done: whoever terminates it kills it
     soon, and records are whole at any moment.
     """
     until = time.monotonic() + PATIENCE
+    if _over.wait(GRACE):
+        return
     while not _over.wait(0.2):
         # Without this module there are none.
         if processes := sys.modules.get("multiprocessing"):

@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "measurements" / "trivial.py"
+PLUGIN = ROOT / "measurements" / "robustness" / "trivial.py"
 LINE = re.compile(r"^(\S+ \S+) (cell begins|cell ended)$", re.MULTILINE)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmark.launch.server import get_ready
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "measurements" / "trivial.py"
+PLUGIN = ROOT / "measurements" / "robustness" / "trivial.py"
 
 
 class Run:

@@ -34,7 +34,7 @@ SIZES: dict[Kind, dict[Split, int]] = {
 FIRST_SEED: dict[Split, int] = {"train": 0, "validation": 10_000_000, "test": 20_000_000}
 """Far apart, so that no two splits share a scene."""
 FRAME_SIDE = 32
-_CHUNK = 32
+_CHUNK = 8
 
 
 def seeds(kind: Kind, split: Split) -> range:

@@ -23,7 +23,7 @@ from results.store.store import Store
 pytestmark = pytest.mark.ray
 LONG = 120
 """Epochs: seconds in all, so that both nodes are at work when one dies, however late the second has started."""
-PLUGIN = str(Path(__file__).parents[2] / "measurements" / "trivial.py")
+PLUGIN = str(Path(__file__).parents[2] / "measurements" / "robustness" / "trivial.py")
 
 
 class Silent:

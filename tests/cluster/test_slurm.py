@@ -56,7 +56,7 @@ def running(output: Path) -> dict[str, int]:
 def test_an_array_of_cells_one_killed_one_requeued_all_complete(environment: dict[str, str], tmp_path: Path) -> None:
     grid, output = tmp_path / "grid.toml", tmp_path / "out"
     grid.write_text(GRID)
-    plugin = str(ROOT / "measurements" / "trivial.py")
+    plugin = str(ROOT / "measurements" / "robustness" / "trivial.py")
     words = ["run", "--grid", str(grid), "--plugin", plugin, "--output", str(output), "--device", "cpu"]
     words += ["--set", "epochs=40", "--launcher", "slurm", "--time", "5", "--jobs", "2", "--partition", "all"]
     submitted = benchmark(environment, *words)
@@ -86,7 +86,7 @@ def test_an_array_of_cells_one_killed_one_requeued_all_complete(environment: dic
 
 def test_a_request_that_slurm_refuses_is_one_line(environment: dict[str, str], tmp_path: Path) -> None:
     words = ("--backbone", "trivial", "--adapter", "linear_probe", "--task", "brightness", "--device", "cpu")
-    plugin = str(ROOT / "measurements" / "trivial.py")
+    plugin = str(ROOT / "measurements" / "robustness" / "trivial.py")
     ended = benchmark(
         environment, "run", *words, "--plugin", plugin, "--output", str(tmp_path), "--launcher", "slurm",
         "--partition", "nowhere",

@@ -21,7 +21,7 @@ from registry import Component, UserError
 from registry.plugins import load_plugins
 from results.record import RunRecord
 
-PLUGIN = str(Path(__file__).parents[3] / "measurements" / "trivial.py")
+PLUGIN = str(Path(__file__).parents[3] / "measurements" / "robustness" / "trivial.py")
 
 
 @pytest.fixture
