@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from benchmark.use.clips import find_clips
     from benchmark.use.doctor import examine
     from benchmark.use.embedding import read_embeddings, write_embeddings
+    from benchmark.use.find import find_folder
     from benchmark.use.hub import plan_pull, plan_push, pull, push
     from benchmark.use.prediction import Prediction
     from benchmark.use.report import folder_names, write_report
@@ -100,6 +101,7 @@ _PLACES = {
     "search": "benchmark.use.search",
     "write_report": "benchmark.use.report",
     "find_clips": "benchmark.use.clips",
+    "find_folder": "benchmark.use.find",
     "load_plugins": "registry.plugins",
     "pass_on_note": "tasks.datasets.sample",
     "preparation": "benchmark.cli.display",

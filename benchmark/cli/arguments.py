@@ -93,10 +93,15 @@ def add_cell(parser: argparse.ArgumentParser, *, required: bool) -> None:
         )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_kept(parser: argparse.ArgumentParser) -> None:
+    """Where a kept adapter lies, as `benchmark.find_folder` takes it."""
     parser.add_argument("model", metavar="MODEL", help="a folder under adapters/, a row's name, or a hub repository")
     parser.add_argument("--runs", type=Path, metavar="DIR", help="the output that has the row (default: runs)")
     parser.add_argument("--seed", type=at_least(0), metavar="S", help="of the row (default: the smallest kept)")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    add_kept(parser)
     parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, where they were a file")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
 

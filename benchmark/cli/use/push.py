@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import benchmark
-from benchmark.cli.arguments import Verbs, add_verb
+from benchmark.cli.arguments import Verbs, add_kept, add_plugins, add_verb, load_requested
 from results.render.format import byte_count
 
 if TYPE_CHECKING:
@@ -23,17 +22,20 @@ def add_to(verbs: Verbs) -> None:
         details="Sends config.json, model.safetensors and the card README.md of a kept adapter, no other file.\n"
         f"{REACHED}",
         examples="push runs/adapters/tiny_vit-stg_cma-avqa-s0-1a2b3c4d me/stg-cma-avqa --dry-run\n"
-        "push runs/adapters/tiny_vit-stg_cma-avqa-s0-1a2b3c4d me/stg-cma-avqa --public",
+        "push tiny_vit/stg_cma/avqa me/stg-cma-avqa --runs runs --seed 1 --public",
     )  # fmt: skip
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a kept adapter, as run leaves them")
+    add_kept(parser)
     parser.add_argument("repository", metavar="REPO", help="OWNER/NAME on the hub; made where there is none")
     parser.add_argument("--public", action="store_true", help="let everybody read it (default: a private repository)")
     parser.add_argument("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    add_plugins(parser)
 
 
 def act(arguments: argparse.Namespace) -> int:
+    load_requested(arguments)
+    folder, _ = benchmark.find_folder(arguments.model, arguments.runs, arguments.seed)
     act = benchmark.plan_push if arguments.dry_run else benchmark.push
-    transfer = act(arguments.model, arguments.repository, private=not arguments.public)
+    transfer = act(folder, arguments.repository, private=not arguments.public)
     show_transfer("would push to" if arguments.dry_run else "pushed to", transfer)
     return 0
 

@@ -11,6 +11,7 @@ import pytest
 from kept_cells import Kept
 
 import benchmark
+from benchmark.__main__ import main
 from registry import UserError
 from results.store.store import Store
 
@@ -29,6 +30,14 @@ def test_a_row_is_found_by_its_name(kept: dict[str, Kept]) -> None:
         benchmark.load("nothing")
     with pytest.raises(UserError, match="is a folder; output and seed are for rows"):
         benchmark.load(kept["retrieval"].folder, seed=0)
+
+
+def test_a_row_is_published_by_its_name(kept: dict[str, Kept], capsys: pytest.CaptureFixture[str]) -> None:
+    row, output = "tiny_vit/lora/retrieval", str(kept["retrieval"].output)
+    assert main(["push", row, "me/lora", "--runs", output, "--seed", "0", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("would push to https://huggingface.co/me/lora (private):\n  config.json")
+    assert main(["push", row, "me/lora", "--runs", output, "--seed", "3", "--dry-run"]) == 2
+    assert "has no seed 3; it has 0" in capsys.readouterr().err
 
 
 def test_a_row_without_its_folder_says_how_to_get_one(kept: dict[str, Kept], tmp_path: Path) -> None:
