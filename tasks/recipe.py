@@ -79,7 +79,9 @@ class Recipe:
     """Largest amplitude of uniform noise on normalised log-mel pictures; AST's and CAV-MAE's code has 0.1."""
     roll: int = 0
     """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["bf16", "fp16", "fp32"] = "bf16"
+    """What products are computed in. `fp16` is for GPUs without bfloat16: losses are scaled so that small gradients are
+    not lost, and a step whose gradients overflow is left out (mixed-precision training, arXiv:1710.03740)."""
     checkpointing: Checkpointing = "auto"
     """Whether blocks are computed again in the backward pass instead of keeping their activations: no block, all
     (`blocks`), or on CPU as many as a step needs to fit into free memory (`auto`, `benchmark.model.recompute`). The
@@ -104,6 +106,8 @@ class Recipe:
                 f"recipe averages epochs {self.average_from} to {self.average_to} of {self.epochs}; set average_from "
                 "and average_to within them, or average_from=0."
             )
+        if self.precision == "fp16" and self.quirk == "repeated_step":
+            raise UserError("recipe quirk='repeated_step' takes a step twice, which precision='fp16' cannot; use bf16.")
         if self.mixup and not self.mixup_beta:
             raise UserError("recipe mixup_beta=0 must be more than 0.")
 
@@ -129,6 +133,19 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Field names and values, in the order of this class."""
         return dict(vars(self))
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Refuse float16 where it is no gain.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        UserError: `fp16` on a processor.
+    """
+    if precision == "fp16" and device == "cpu":
+        raise UserError("precision fp16 is for GPUs; on a processor use precision=fp32, or bf16 where it has AVX-512.")
 
 
 def published(preset: object) -> Recipe:

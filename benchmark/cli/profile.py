@@ -32,7 +32,9 @@ def add_to(verbs: Verbs) -> None:
     )  # fmt: skip
     add_cell(parser, required=True)
     parser.add_argument("--batch", type=at_least(1), default=1, metavar="B", help="clips in a step (default: 1)")
-    parser.add_argument("--precision", choices=["bf16", "fp32"], default="bf16", help="default: bf16")
+    parser.add_argument(
+        "--precision", choices=["bf16", "fp16", "fp32"], default="bf16", help="fp16 on GPUs only (default: bf16)"
+    )
     parser.add_argument(
         "--checkpointing", choices=["none", "auto", "blocks"], default="auto", help="as the recipe's (default: auto)"
     )

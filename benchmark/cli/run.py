@@ -28,6 +28,7 @@ from results.render.format import counted
 from results.store.serialise import RecordError
 from results.store.store import Store
 from results.table.short_names import short_names
+from tasks.recipe import check_precision
 
 INTERRUPTED = 130
 DETAILS = """\
@@ -223,6 +224,8 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
     if missing:
         load_requested(arguments)
         where = run_options.placement(arguments)
+        for cell in missing:
+            check_precision(cell.spec.recipe.precision, where.device)
         launcher = run_options.launcher(arguments, where)
         _prepare_data(missing)
         status = _train(cells, missing, done, store, where, launcher, arguments.log)

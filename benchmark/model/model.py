@@ -13,21 +13,28 @@ from benchmark.model.front_end import PICTURES, FrontEnd
 from registry.vocabulary import Inputs, Outputs, Prediction, Targets
 from tasks.task import Head
 
-Precision = Literal["bf16", "fp32"]
+Precision = Literal["bf16", "fp16", "fp32"]
+MULTIPLIED_IN: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+"""The type of products in each precision."""
+
+
+def autocast(device_type: str, precision: str) -> torch.autocast:
+    """What a model of this precision computes under; in `fp32` nothing changes."""
+    return torch.autocast(device_type, MULTIPLIED_IN[precision], enabled=precision != "fp32")
 
 
 class AudioVisualModel(BaseModel):
     """A frozen backbone, an adapter scheme and a task's head, as mmengine's loops drive them.
 
     Mixed precision lives here and nowhere else, so that training, validation, test and timing cannot differ in it:
-    the forward pass runs under bfloat16 autocast where asked for, losses and predictions see float32.
+    the forward pass runs under autocast in the type asked for, losses and predictions see float32.
     """
 
     def __init__(self, encoder: Encoder, head: Head, precision: Precision) -> None:
         super().__init__(data_preprocessor=_Preparation(FrontEnd(encoder.backbone.picture)))
         self.encoder, self.head, self.precision = encoder, head, precision
-        if precision == "bf16":
-            encoder.backbone.cast_projections(torch.bfloat16)
+        if precision != "fp32":
+            encoder.backbone.cast_projections(MULTIPLIED_IN[precision])
 
     def forward(
         self, inputs: Inputs, targets: Targets | None = None, mode: Literal["loss", "predict", "tensor"] = "tensor"
@@ -79,7 +86,7 @@ class AudioVisualModel(BaseModel):
     def autocast(self) -> torch.autocast:
         """What forward passes run under."""
         device_type = next(self.parameters()).device.type
-        return torch.autocast(device_type, torch.bfloat16, enabled=self.precision == "bf16")
+        return autocast(device_type, self.precision)
 
     def init_weights(self) -> None:
         """Nothing: parts are complete when they are built, and mmengine would initialise pretrained ones anew."""

@@ -23,19 +23,19 @@ from benchmark.cost.flops import squared
 from benchmark.cost.measure import PeakMemory, wait_for
 from benchmark.data.loader import clip_loader
 from benchmark.model.build import build_model, build_task
-from benchmark.model.model import AudioVisualModel, Precision
+from benchmark.model.model import MULTIPLIED_IN, AudioVisualModel, Precision
 from benchmark.profile.machine_rate import Products, share, timed
 from benchmark.profile.operators import longest
 from benchmark.runtime.allocator import KEEP_FREED_MEMORY
 from benchmark.runtime.environment import device_name
 from benchmark.runtime.seeding import choose_repeatable_kernels
-from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer
+from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer, loss_scaler
 from registry import Component
 from registry.errors import UserError
 from registry.machine import cores
 from registry.plugins import load_plugins
 from registry.vocabulary import Inputs
-from tasks.recipe import Checkpointing, Recipe
+from tasks.recipe import Checkpointing, Recipe, check_precision
 from tasks.task import Task
 
 
@@ -78,6 +78,7 @@ def profile_cell(asked: ProfileRequest) -> dict[str, Any]:
     Raises:
         UserError: a mistake in what was asked, or the process was killed, as happens when memory runs out.
     """
+    check_precision(asked.precision, asked.device)
     with _environment(KEEP_FREED_MEMORY), ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(measure, asked).result()
@@ -106,7 +107,7 @@ def measure(asked: ProfileRequest) -> dict[str, Any]:
         work.train()
     peak = memory.read()
     device = torch.device(asked.device)
-    products = Products(device, torch.bfloat16 if asked.precision == "bf16" else torch.float32, asked.product_side)
+    products = Products(device, MULTIPLIED_IN[asked.precision], asked.product_side)
     training = timed(work.train, asked.steps, products)
     step_seconds = statistics.median(t.seconds for t in training)
     listed = longest(work.train, device, step_seconds) if asked.kernels else None
@@ -175,7 +176,10 @@ class Work:
         self._side = model.encoder.backbone.picture.size
         recipe = Recipe(precision=asked.precision)
         self._steps = AccumulatingOptimizer(
-            build_optimizer(self.model, recipe), accumulate=1, clip_norm=recipe.clip_norm
+            build_optimizer(self.model, recipe),
+            accumulate=1,
+            clip_norm=recipe.clip_norm,
+            scaler=loss_scaler(recipe.precision, asked.device),
         )
         self._batches = _endless(self.task, self._side, asked) if asked.data else None
         self._random = None if asked.data else random_inputs(self.task, self.model, asked.batch)

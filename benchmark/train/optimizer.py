@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
@@ -25,26 +26,44 @@ class AccumulatingOptimizer(OptimWrapper):
     """
 
     def __init__(
-        self, optimizer: Optimizer, accumulate: int, clip_norm: float, quirk: str = "none", iterations: int = 0
+        self,
+        optimizer: Optimizer,
+        accumulate: int,
+        clip_norm: float,
+        quirk: str = "none",
+        iterations: int = 0,
+        scaler: GradScaler | None = None,
     ) -> None:
         super().__init__(optimizer, accumulative_counts=accumulate)
+        self.scaler = scaler
         self._clip_norm, self._quirk, self._iterations = clip_norm, quirk, iterations
 
     def backward(self, loss: torch.Tensor, **kwargs: object) -> None:
         if self._quirk == "discarded_gradients":
             self.zero_grad()
-        super().backward(loss, **kwargs)
+        super().backward(self.scaler.scale(loss) if self.scaler else loss, **kwargs)
 
     def step(self, **kwargs: object) -> None:
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
         if self._clip_norm > 0:
             clip_grad_norm_([p for group in self.optimizer.param_groups for p in group["params"]], self._clip_norm)
-        self.optimizer.step(**kwargs)
+        if self.scaler:
+            self.scaler.step(self.optimizer, **kwargs)
+            self.scaler.update()
+        else:
+            self.optimizer.step(**kwargs)
         if self._quirk == "repeated_step" and self._is_repeated():
             self.optimizer.step(**kwargs)
 
     def _is_repeated(self) -> bool:
         place = (self._inner_count - 1) % self._iterations + 1
         return place % REPEATED_EVERY == 0 or place == self._iterations
+
+
+def loss_scaler(precision: str, device: str) -> GradScaler | None:
+    """What keeps small gradients from vanishing in float16; the other precisions need none."""
+    return GradScaler(torch.device(device).type) if precision == "fp16" else None
 
 
 def build_optimizer(model: AudioVisualModel, recipe: Recipe) -> Optimizer:

@@ -95,6 +95,7 @@ def _past(runner: Runner) -> tuple[State, dict[str, Any]]:
         "epoch": runner.epoch,
         "iteration": runner.iter,
         "groups": [{k: v for k, v in group.items() if k != "params"} for group in optimizer["param_groups"]],
+        "loss_scale": scaler.state_dict() if (scaler := runner.optim_wrapper.scaler) else None,
         "schedules": [schedule.state_dict() for schedule in runner.param_schedulers],
         "hooks": hooks,
         "stopped": runner.train_loop.stop_training,
@@ -107,6 +108,8 @@ def _load_state_dict(runner: Runner, tensors: State, facts: dict[str, Any]) -> N
     model, optimizer = _bare(runner), runner.optim_wrapper.optimizer
     restore(model, _below(tensors, "model/"))
     _load_optimizer(optimizer, _below(tensors, "optimizer/"), facts["groups"])
+    if scaler := runner.optim_wrapper.scaler:
+        scaler.load_state_dict(facts["loss_scale"])
     for schedule, past in zip(runner.param_schedulers, facts["schedules"], strict=True):
         schedule.load_state_dict(past)
     runner.optim_wrapper.initialize_count_status(runner.model, loop.iter, loop.max_iters)

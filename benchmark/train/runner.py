@@ -27,7 +27,7 @@ from benchmark.grid.spec import RunSpec
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.seeding import EpochOrder
 from benchmark.train.distributed import Share, gathered, processes, rank, wrapped
-from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_optimizer, build_schedule, loss_scaler
 from registry.vocabulary import Prediction
 from tasks.task import Evaluation, Task
 
@@ -92,7 +92,12 @@ def build_runner(
         val_cfg={},
         test_cfg={},
         optim_wrapper=AccumulatingOptimizer(
-            optimizer, recipe.accumulate, recipe.clip_norm, recipe.quirk, len(loaders["train"])
+            optimizer,
+            recipe.accumulate,
+            recipe.clip_norm,
+            recipe.quirk,
+            len(loaders["train"]),
+            loss_scaler(recipe.precision, device.type),
         ),
         param_scheduler=build_schedule(optimizer, recipe, len(loaders["train"])),
         val_evaluator=[TaskMetric(task)],

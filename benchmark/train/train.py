@@ -36,6 +36,7 @@ from registry.errors import UserError
 from registry.vocabulary import ScoredItems
 from results.record import Parameters, RunRecord, SingleClip
 from results.store.files import write_atomically
+from tasks.recipe import check_precision
 from tasks.task import Evaluation, Task
 
 RAW_BATCHES = 3
@@ -78,6 +79,7 @@ def train(
     if spec.recipe.batch_size // micro_batches % processes():
         batch = spec.recipe.batch_size // micro_batches
         raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
+    check_precision(spec.recipe.precision, device)
     reporter = Reporter(report, spec.slug, spec.recipe.epochs)
     reporter.tell()
     choose_repeatable_kernels(device)

@@ -18,7 +18,7 @@ from benchmark.grid.spec import ROLES
 from benchmark.kept.config import KeptConfig, ModelFacts
 from benchmark.kept.folder import CONFIG, read_folder_config, read_folder_tensors
 from benchmark.model.build import build_model
-from benchmark.model.model import AudioVisualModel
+from benchmark.model.model import MULTIPLIED_IN, AudioVisualModel
 from benchmark.runtime.seeding import undisturbed_random_states
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import live_state, restore
@@ -87,7 +87,7 @@ def described_task(component: Component, facts: ModelFacts, data: str | None) ->
 
 
 def _components(config: KeptConfig, where: str) -> dict[str, Component]:
-    if config.model.precision not in ("bf16", "fp32") or config.model.sampling not in RULES:
+    if config.model.precision not in MULTIPLIED_IN or config.model.sampling not in RULES:
         raise UserError(f"{where} is damaged: it names a precision or sampling that there is not; {_MEND}.")
     if min(config.model.segments, config.model.window) <= 0 or (config.model.seconds or 1) <= 0:
         raise UserError(f"{where} is damaged: segments and seconds must be more than 0; {_MEND}.")

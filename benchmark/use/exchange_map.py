@@ -22,7 +22,7 @@ from benchmark.use.clips import UserClip, read_clip
 from benchmark.use.trained import TrainedModel
 from results.render.format import significant
 
-ROUNDING = {"bf16": 2**-6, "fp32": 1e-5}
+ROUNDING = {"bf16": 2**-6, "fp16": 2**-9, "fp32": 1e-5}
 """By precision, the relative movement that comes of adding up in another order: less is no exchange."""
 FAINT = 0.01
 """Movement that full red stands for at least, so that next to nothing is not painted like something."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.model.encoder import Encoder
 from benchmark.model.front_end import FrontEnd
+from benchmark.model.model import autocast
 from registry.errors import UserError
 from registry.vocabulary import Features, Inputs, Modality, Streams
 
@@ -56,7 +57,7 @@ class AdaptedFeatures(nn.Module):
         prepared = self.front_end(_checked(frames, waveform))
         pictures = cast(Streams, {m: prepared[m] for m in ("visual", "audio") if m in prepared})
         device = next(iter(pictures.values())).device.type
-        with torch.autocast(device, torch.bfloat16, enabled=self.precision == "bf16"):
+        with autocast(device, self.precision):
             found = self.encoder(pictures)
         return {m: Features(features.tokens.float(), features.pooled.float()) for m, features in found.items()}
 

@@ -14,7 +14,7 @@ from backbones.kernels import attention_triton
 from benchmark.cost.describe import without_weights
 from benchmark.model.build import build_model, build_task
 from benchmark.model.encoder import Encoder
-from benchmark.profile.profile import random_inputs, squared
+from benchmark.profile.profile import ProfileRequest, Work, measure, random_inputs, squared
 from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.verify.golden import read
 from benchmark.verify.stg_cma_models import build
@@ -126,11 +126,21 @@ def test_compiled_blocks_agree_with_those_as_written() -> None:
         assert off(compiled[name], value.double()) < 1e-3, name
 
 
-def test_figures_of_a_profile_are_of_the_gpu() -> None:
-    from benchmark.profile.profile import Asked, measure
-
+def test_training_in_float16_moves_with_finite_numbers() -> None:
     cell = [Component.parse(text) for text in ("vit_tiny_patch16_224", "stg_cma", TASK)]
-    asked = Asked(*cell, device="cuda", steps=2, kernels=True)
+    work = Work(ProfileRequest(*cell, device="cuda", precision="fp16"))
+    trained = [p for p in work.model.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in trained]
+    # The first steps find a scale that does not overflow.
+    for _ in range(20):
+        work.train()
+    assert all(torch.isfinite(p).all() for p in trained)
+    assert any(not torch.equal(p, was) for p, was in zip(trained, before, strict=True))
+
+
+def test_figures_of_a_profile_are_of_the_gpu() -> None:
+    cell = [Component.parse(text) for text in ("vit_tiny_patch16_224", "stg_cma", TASK)]
+    asked = ProfileRequest(*cell, device="cuda", steps=2, kernels=True)
     m = measure(dataclasses.replace(asked, product_side=1024))
     assert m["device_name"] == torch.cuda.get_device_name()
     assert 0 < m["step_share"] < 1

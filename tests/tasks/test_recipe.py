@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from benchmark.__main__ import main
 from benchmark.grid.expand import expand
 from benchmark.grid.grid import Grid
 from registry import Component
 from registry.errors import UserError
-from tasks.recipe import PRESETS, Recipe
+from tasks.recipe import PRESETS, Recipe, check_precision
 
 STG = {"beta1": 0.95, "beta2": 0.999, "weight_decay": 5e-7, "decayed": "all", "epochs": 20, "warmup_epochs": 2.0,
        "warmup_start": "zero", "final_lr": 2e-6, "schedule": "cosine", "clip_norm": 0.0}  # fmt: skip
@@ -105,6 +106,19 @@ def test_a_quirk_needs_the_protocol_of_papers():
         expand(CELL, settings=["recipe=lavish_ave", "quirk=repeated_step"])
     (cell,) = expand(CELL, settings=["recipe=lavish_ave", "quirk=repeated_step"], protocol="paper")
     assert (cell.protocol, cell.recipe.quirk) == ("paper", "repeated_step")
+
+
+def test_float16_is_for_gpus(tmp_path, capsys):
+    words = ["run", "--backbone", "tiny_vit", "--adapter", "linear_probe", "--task", "avqa", "--set", "precision=fp16"]
+    assert main([*words, "--device", "cpu", "--output", str(tmp_path)]) == 2
+    told = "error: precision fp16 is for GPUs; on a processor use precision=fp32, or bf16 where it has AVX-512.\n"
+    assert capsys.readouterr().err == told
+    assert check_precision("fp16", "cuda:0") is None
+
+
+def test_a_step_taken_twice_cannot_be_scaled():
+    with pytest.raises(UserError, match="takes a step twice, which precision='fp16' cannot; use bf16"):
+        Recipe(precision="fp16", quirk="repeated_step")
 
 
 def test_the_embedded_recipe_is_what_it_was():

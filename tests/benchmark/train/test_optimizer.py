@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.train.optimizer import AccumulatingOptimizer, build_schedule
+from benchmark.train.optimizer import AccumulatingOptimizer, build_schedule, loss_scaler
 from benchmark.train.runner import alone
 from tasks.recipe import Recipe
 
@@ -65,3 +65,34 @@ def test_accumulation_averages_and_loses_no_last_step():
 
 def test_clipping_bounds_the_gradient():
     assert step_with(1, 0.5, [4.0, 0.25], total=2) == [-0.5, -0.75]
+
+
+class TestScaledLoss:
+    """Float16 on a processor too: what a step is does not depend on where it runs."""
+
+    def trained(self, gradients: list[float], scaler: torch.amp.GradScaler | None) -> list[float]:
+        weight = torch.zeros(1, requires_grad=True)
+        with alone("test"):
+            steps = AccumulatingOptimizer(torch.optim.SGD([weight], lr=0.5), 1, clip_norm=2.0, scaler=scaler)
+        steps.initialize_count_status(torch.nn.Identity(), 0, len(gradients))
+        seen = []
+        for gradient in gradients:
+            steps.update_params((weight * gradient).sum())
+            seen.append(weight.item())
+        return seen
+
+    def test_gradients_are_clipped_and_applied_at_their_own_size(self) -> None:
+        gradients = [0.25, 8.0, -1.0]
+        assert self.trained(gradients, loss_scaler("fp16", "cpu")) == self.trained(gradients, None)
+
+    def test_a_step_that_overflows_is_left_out_and_halves_the_scale(self) -> None:
+        scaler = loss_scaler("fp16", "cpu")
+        assert scaler is not None
+        before = scaler.get_scale()
+        seen = self.trained([1.0, float("inf"), 1.0], scaler)
+        assert seen == [-0.5, -0.5, -1.0]
+        assert scaler.get_scale() == before / 2
+
+    @pytest.mark.parametrize("precision", ["bf16", "fp32"])
+    def test_other_precisions_need_none(self, precision: str) -> None:
+        assert loss_scaler(precision, "cuda:0") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,17 @@ def test_resumed_is_unbroken_bit_for_bit(tmp_path: Path, recipe: dict, phase: st
     assert resumed.environment.get("resumed_after_epochs", []) == ([] if epoch == 1 else [epoch - (phase != "test")])
     best, best_unbroken = (load(tmp_path / name / "best.safetensors")[0] for name in ("cut", "unbroken"))
     assert all(torch.equal(best[name], value) for name, value in best_unbroken.items())
+
+
+def test_the_scale_of_a_loss_in_float16_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Refused to users, since it is slow there; what is resumed is the same as on a GPU.
+    monkeypatch.setattr("benchmark.train.train.check_precision", lambda precision, device: None)
+    cell = spec(precision="fp16")
+    cut_off(cell, tmp_path / "cut", "train", 3)
+    newest = max((tmp_path / "cut").glob("epoch-*"))
+    assert json.loads(load(newest)[1]["facts"])["loss_scale"]["scale"] > 1
+    resumed, _ = run(cell, work_dir=tmp_path / "cut")
+    assert same(resumed, run(cell)[0])
 
 
 def test_cut_off_twice(tmp_path: Path) -> None:
