@@ -51,6 +51,19 @@ def test_a_grid_trains_then_has_nothing_to_train(run: Run, grid_file: str, capsy
     assert "4 cells: 4 done, nothing to train" in capsys.readouterr().out
 
 
+def test_a_record_that_cannot_be_read_is_told_and_its_cell_trained_again(run: Run, capsys, tmp_path: Path) -> None:
+    run(*CELL)
+    record = next((tmp_path / "out" / "records").glob("*.json"))
+    whole = json.loads(record.read_text())["scores"]
+    record.write_text("{")
+    capsys.readouterr()
+    assert run(*CELL) == 0
+    told = capsys.readouterr()
+    assert "it is moved aside and its cell trained again" in told.err
+    assert "1 cell: 0 done, 1 to train on cpu" in told.out
+    assert json.loads(record.read_text())["scores"] == whole
+
+
 def test_a_wider_grid_trains_what_is_missing(run: Run, grid_file: str, capsys) -> None:
     run("--grid", grid_file, "--adapters", "other_adapter", "--seeds", "0", "0")
     assert "1 cell: 0 done, 1 to train on cpu, 1 at a time" in capsys.readouterr().out
