@@ -14,13 +14,15 @@ CMD ["--help"]
 FROM base AS cpu
 # torch without CUDA has an index of its own; the local version (+cpu) meets the pins of constraints.txt. Triton and the
 # libraries of CUDA are not asked for by that build, so their lines do nothing.
-RUN pip install --index-url https://download.pytorch.org/whl/cpu \
-        $(grep -E '^(torch|torchvision|torchaudio)==' /source/constraints.txt) \
+RUN grep -E '^(torch|torchvision|torchaudio)==' /source/constraints.txt > /tmp/torch.txt \
+    && pip install --index-url https://download.pytorch.org/whl/cpu --requirement /tmp/torch.txt \
     && pip install --constraint /source/constraints.txt /source
-USER bench
+USER 1000
 
 FROM base AS cuda
 # A C compiler, with which Triton builds the launcher of its kernels (attention over time, torch.compile).
+# Debian keeps one version of each, so a pinned one would stop the build at its next update.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN pip install --constraint /source/constraints.txt /source
-USER bench
+USER 1000

@@ -1,6 +1,7 @@
 """AVMoE: beside each branch a soft mixture of adapters, some of which read the partner and some of which do not.
 
-Cheng, Li, He, Feng: Mixtures of Experts for Audio-Visual Learning, NeurIPS 2024.
+Cheng, Li, He, Feng: Mixtures of Experts for Audio-Visual Learning, NeurIPS 2024. As class
+`MoEAdapter` of the authors' code computes it (yingchengy/AVMOE, commit edd2383).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """CoLA: low-rank changes of the frozen projections, part of which the partner's summary writes anew for each frame.
 
 Suharitdamrong, Alex, Awais, Atito: CoLA: Cross-Modal Low-rank Adaptation for Multimodal Downstream Tasks, ICML 2026
-(arXiv 2604.03314).
+(arXiv 2604.03314). As classes `CMLinear` and `CMMergedLinear` of the authors' code compute it
+(peterwisu/CoLA, commit d26d99d).
 """
 
 from __future__ import annotations

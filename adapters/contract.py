@@ -188,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     uses_the_protocol_only,
     runs_without_data,
 )
+"""The rules that every scheme keeps: each is called with its class, a backbone and pictures {m: (B, T, 3, S, S)}."""
 
 
 def perturbed(scheme: AdapterScheme, seed: int = 0) -> AdapterScheme:

@@ -1,7 +1,8 @@
 """DG-SCT: LAVISH's adapters whose stream is re-weighted by its partner, channel by channel and token by token.
 
 Duan, Xia, Zhou, Tang, Zhu, Zhao: Cross-modal Prompts: Adapting Large Pre-trained Models for Audio-Visual Downstream
-Tasks, NeurIPS 2023 (arXiv 2311.05152).
+Tasks, NeurIPS 2023 (arXiv 2311.05152). As class `VisualAdapter` of the authors' code computes it
+(haoyi-duan/DG-SCT, commit 211fc57).
 """
 
 from __future__ import annotations

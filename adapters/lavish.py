@@ -1,6 +1,7 @@
 """LAVISH: adapters beside each branch, which read the partner through a few latent tokens.
 
-Lin, Sung, Lei, Bansal, Bertasius: Vision Transformers are Parameter-Efficient Audio-Visual Learners, CVPR 2023.
+Lin, Sung, Lei, Bansal, Bertasius: Vision Transformers are Parameter-Efficient Audio-Visual Learners, CVPR 2023
+(arXiv 2212.07983). As class `VisualAdapter` of the authors' code computes it (GenjiB/LAVISH, commit 97722b0).
 """
 
 from __future__ import annotations

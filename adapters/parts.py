@@ -100,6 +100,10 @@ class Bottleneck(nn.Module):
     """`up(GELU(down(x)))`, zero at start: (…, D) -> (…, D).
 
     Initialised as in STG-CMA: `down` truncated normal of deviation 0.02, everything else zero.
+
+    Args:
+        dim: D, the width of tokens.
+        hidden: the width between the two maps.
     """
 
     def __init__(self, dim: int, hidden: int) -> None:
@@ -115,6 +119,7 @@ class Bottleneck(nn.Module):
         return F.gelu(self.down(x))
 
     def forward(self, x: Tensor) -> Tensor:
+        """What is to be added to a stream: (…, D) -> (…, D)."""
         return self.up(self.code(x))
 
 

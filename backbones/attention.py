@@ -23,7 +23,12 @@ SHORTEST = 1e-12
 
 
 class DotProduct(nn.Module):
-    """Queries and keys compared by their scaled dot product, each normalised first where the model does so."""
+    """Queries and keys compared by their scaled dot product, each normalised first where the model does so.
+
+    Args:
+        scale: what logits are multiplied by, d to the power of -1/2 for most.
+        q_norm, k_norm: norms of queries and keys over d; None is none.
+    """
 
     def __init__(self, scale: float, q_norm: nn.Module | None = None, k_norm: nn.Module | None = None) -> None:
         super().__init__()
@@ -35,12 +40,18 @@ class DotProduct(nn.Module):
         return self.q_norm(q), self.k_norm(k)
 
     def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for tokens of one place at several times."""
+        """The same for tokens of one place at several times: (…, H, T, d) each -> same shapes."""
         return self.forward(q, k)
 
 
 class CosineSimilarity(nn.Module):
-    """Queries and keys compared by their cosine, times a learned and clamped temperature for each head (Swin v2)."""
+    """Queries and keys compared by their cosine, times a learned and clamped temperature for each head.
+
+    Swin v2 (arXiv 2111.09883, section 3.3).
+
+    Args:
+        logit_scale: (H, 1, 1), the logarithm of the temperature.
+    """
 
     scale = 1.0
 
@@ -54,7 +65,7 @@ class CosineSimilarity(nn.Module):
         return (unit_length(q) * temperature).to(q.dtype), unit_length(k)
 
     def over_time(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for tokens of one place at several times."""
+        """The same for tokens of one place at several times: (…, H, T, d) each -> same shapes."""
         return self.forward(q, k)
 
 

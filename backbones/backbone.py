@@ -24,6 +24,9 @@ class Backbone(nn.Module):
     Every parameter is frozen when it is built, and it stays in evaluation mode, which silences stochastic depth.
 
     Args:
+        stem: pictures -> tokens (B, T, L, D), as pretrained.
+        blocks: from the first to the last; widths may change between them.
+        picture: the frames and the sound pictures that the stem was trained to see.
         final_norm: the pretrained norm after the last block.
         pool: one vector from the tokens of a picture, (N, L, D) -> (N, D).
         norm_after_pool: where the family pools before its final norm.
@@ -77,7 +80,11 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def tokens(self, modality: Modality) -> list[int]:
-        """L of each block for the pictures of a modality, for schemes whose parameters depend on it."""
+        """L of each block for the pictures of a modality, for schemes whose parameters depend on it.
+
+        Raises:
+            UserError: frames, of a backbone that only hears.
+        """
         rows, columns, channels = self.picture.size, self.picture.size, 3
         if modality == "audio":
             rows, columns = self.picture.sound.frames, self.picture.sound.mel_bands

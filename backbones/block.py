@@ -18,11 +18,18 @@ class Pair(NamedTuple):
     """What stands before, or after, the core of each branch: a norm, a layer-scale or nothing."""
 
     attention: nn.Module
+    """(B, T, L, D) -> same, at the attention branch."""
     mlp: nn.Module
+    """The same at the MLP branch."""
 
 
 class Mlp(nn.Module):
-    """Two frozen projections with an activation between; `norm` follows the activation where the model has one."""
+    """Two frozen projections with an activation between; `norm` follows the activation where the model has one.
+
+    Args:
+        fc1: D -> hidden width.
+        fc2: hidden width -> D.
+    """
 
     def __init__(self, fc1: nn.Linear, activation: nn.Module, fc2: nn.Linear, *, norm: nn.Module | None = None) -> None:
         super().__init__()
@@ -40,6 +47,14 @@ class Block(nn.Module):
 
     `x + attend(x)`, then `x + feed_forward(x)`, is the pretrained block. Norms, layer-scale, windows and position
     bias live inside the branches, so callers never see which family they are adapting.
+
+    Args:
+        attention: the core of the first branch.
+        mlp: the core of the second.
+        before: norms in front of the cores.
+        after: norms or layer-scales behind them.
+        windows: which tokens of a picture attend to each other; None is all.
+        enter: (B, T, L', D') -> (B, T, L, D), what tokens pass before the block; None is nothing.
     """
 
     dim: int
@@ -82,8 +97,11 @@ class Block(nn.Module):
 
         Args:
             context: (P, D) tokens that every token may also attend to, carried through the same frozen norm and
-                projections, without position bias, in each group. As deep prompts are (arXiv 2203.12119, equation 4).
+                projections, without position bias, in each group. As deep prompts are (arXiv 2203.12119, section 3.2).
             delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
+
+        Raises:
+            KeyError: a site in `delta` that a block does not have.
         """
         self._check(delta)
         context = None if context is None else self.before_attention(context)
@@ -94,13 +112,20 @@ class Block(nn.Module):
         """The first half of `attend`, all heads side by side before `proj`: (B, T, L, D) -> (B, T, L, H · d).
 
         `attend(x, delta=delta)` is `project(mix(x, delta=delta), delta=delta)`, for who must see what lies between.
+
+        Raises:
+            KeyError: a site in `delta` that a block does not have.
         """
         self._check(delta)
         context = None if context is None else self.before_attention(context)
         return self.ungroup(self.attention.mix(self.group(self.before_attention(x)), context=context, delta=delta))
 
     def project(self, mixed: Tensor, *, delta: Delta = UNCHANGED) -> Tensor:
-        """The second half of `attend`: (B, T, L, H · d) -> (B, T, L, D)."""
+        """The second half of `attend`: (B, T, L, H · d) -> (B, T, L, D).
+
+        Raises:
+            KeyError: a site in `delta` that a block does not have.
+        """
         self._check(delta)
         return self.after_attention(project("proj", self.attention.proj, mixed, delta))
 
@@ -110,6 +135,9 @@ class Block(nn.Module):
         Args:
             bias: (H, T, T), added to the attention logits; the pretrained spatial bias does not apply.
             delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
+
+        Raises:
+            KeyError: a site in `delta` that a block does not have.
         """
         self._check(delta)
         return self.after_attention(self.attention.over_time(self.before_attention(x), bias=bias, delta=delta))
@@ -123,6 +151,9 @@ class Block(nn.Module):
 
         Args:
             delta: per site, what is added to that frozen projection; see `Delta` for the axes that it is given.
+
+        Raises:
+            KeyError: a site in `delta` that a block does not have.
         """
         self._check(delta)
         return self.after_mlp(self.mlp(self.before_mlp(x), delta=delta))
@@ -131,7 +162,7 @@ class Block(nn.Module):
         """The frozen projection at a site as a plain linear map, which shares its weight; not to be kept or written to.
 
         Raises:
-            KeyError: no such site.
+            KeyError: a site that a block does not have.
         """
         self._check({site: nn.Identity()})
         attention, mlp = self.attention, self.mlp

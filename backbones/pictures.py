@@ -23,10 +23,15 @@ class SoundPicture:
     mel_bands: int
     """F"""
     frame_shift_ms: float
+    """Milliseconds from one row to the next."""
     frames: int
+    """Rows of the picture."""
     mean: float
+    """Of log-mel values over a data set: natural logarithms of energy."""
     std: float
+    """Their deviation, in the same log-mel units."""
     window_ms: float = 25.0
+    """Milliseconds of sound that a row is computed from."""
     channels: Channels = "sum"
     """One channel repeated over RGB, which meets the sum of the stem's colour weights, or a third of it: their mean."""
     stem: Stem = "shared"
@@ -66,7 +71,9 @@ class PictureSpec:
     mean: tuple[float, ...]
     """Per colour, of values in 0..1."""
     std: tuple[float, ...]
+    """The deviations, of values in 0..1 too."""
     sound: SoundPicture
+    """What it hears of each segment."""
 
 
 AUDIOSET_MEAN, AUDIOSET_STD = -4.1426, 3.2001

@@ -19,6 +19,7 @@ call of their own, (1, 1, P, D_in).
 """
 
 UNCHANGED: Delta = MappingProxyType({})
+"""Nothing added at any site."""
 
 
 def project(site: str, linear: nn.Module, x: Tensor, delta: Delta) -> Tensor:

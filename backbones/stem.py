@@ -41,7 +41,11 @@ class PatchStem(nn.Module):
         self.exact = exact
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(N, 3, S, S') -> (N, L, D); one channel instead of three behind `for_sound`"""
+        """(N, 3, S, S') -> (N, L, D); one channel instead of three behind `for_sound`.
+
+        Raises:
+            UserError: pictures of a size that this stem does not take.
+        """
         self.check(pictures.shape[-2], pictures.shape[-1])
         patches = self.project(pictures)
         grid = (patches.shape[-2], patches.shape[-1])
@@ -121,6 +125,9 @@ class Positions(nn.Module):
         grid: rows and columns of the native grid.
         prefix: how many leading entries belong to tokens that are no patches.
         policy: a name in `POLICIES`.
+
+    Raises:
+        UserError: no such policy.
     """
 
     def __init__(self, table: nn.Parameter, grid: Grid, prefix: int, policy: str) -> None:

@@ -57,7 +57,11 @@ class Component:
 
     @classmethod
     def parse_list(cls, text: str) -> list[Component]:
-        """Read components separated by commas; commas inside parentheses or quotes belong to a component."""
+        """Read components separated by commas; commas inside parentheses or quotes belong to a component.
+
+        Raises:
+            UserError: a part is not of the form that `parse` reads.
+        """
         return [cls.parse(part) for part in split_outside_brackets(text)]
 
     def with_options(self, **options: Any) -> Component:

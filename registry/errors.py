@@ -10,6 +10,9 @@ class UserError(Exception):
     """A user's mistake, told in one line: what is wrong, the value, what was expected, the mend.
 
     The command line prints the line without a stack trace and exits with status 2.
+
+    Args:
+        message: that line. An error which a process of a data loader has raised is told by its own last line.
     """
 
     def __init__(self, message: str = "") -> None:

@@ -17,8 +17,11 @@ from mmengine.registry import Registry
 from registry.errors import UserError, unknown
 
 BACKBONES = Registry("backbone", scope="benchmark", locations=["backbones.builtin"])
+"""Frozen backbones by name; `look_up(BACKBONES, name)(**options)` builds one."""
 ADAPTERS = Registry("adapter", scope="benchmark", locations=["adapters.builtin"])
+"""Adapters by name; `look_up(ADAPTERS, name)(backbone, **options)` builds one."""
 TASKS = Registry("task", scope="benchmark", locations=["tasks.builtin"])
+"""Tasks by name; `look_up(TASKS, name)(**options)` builds one."""
 
 # A dot would be read by mmengine as a scope, and the look-up would return None without a word.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -30,17 +33,38 @@ Registered = TypeVar("Registered", bound=Callable[..., object])
 
 
 def register_backbone(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
-    """Register a `Backbone` subclass, or a function that returns one, under a snake_case name; see `version_of`."""
+    """Register a `Backbone` subclass, or a function that returns one, under a snake_case name.
+
+    Args:
+        version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
+
+    Raises:
+        UserError: a name that is not snake_case.
+    """
     return _register(BACKBONES, name, version)
 
 
 def register_adapter(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
-    """Register an `AdapterScheme` subclass under a snake_case name; see `version_of`."""
+    """Register an `AdapterScheme` subclass under a snake_case name.
+
+    Args:
+        version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
+
+    Raises:
+        UserError: a name that is not snake_case.
+    """
     return _register(ADAPTERS, name, version)
 
 
 def register_task(name: str, version: int | None = None) -> Callable[[Registered], Registered]:
-    """Register a `Task` subclass under a snake_case name; see `version_of`."""
+    """Register a `Task` subclass under a snake_case name.
+
+    Args:
+        version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
+
+    Raises:
+        UserError: a name that is not snake_case.
+    """
     return _register(TASKS, name, version)
 
 

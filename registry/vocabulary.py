@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Modality = Literal["visual", "audio"]
+"""What a stream tells of: the pictures of a clip, or pictures of its sound."""
 MODALITIES: tuple[Modality, ...] = ("visual", "audio")
+"""Both, in the order in which streams are walked."""
 PARTNER: dict[Modality, Modality] = {"visual": "audio", "audio": "visual"}
+"""The other modality of each."""
 
 Streams = dict[Modality, "Tensor"]
 """Tokens `(B, T, L, D)` or pictures `(B, T, 3, S, S)`, one entry per modality that is present."""
 
 Split = Literal["train", "validation", "test"]
+"""Training sees the first, the epoch is chosen on the second, the score is of the third."""
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""All three, in this order."""
 
 SAMPLE_RATE = 16_000
 """Samples per second of every waveform inside the project; decoding resamples to it."""
@@ -65,7 +70,9 @@ Item = dict[str, dict[str, Any]]
 Inputs = dict[str, "Tensor"]
 """A collated batch after the front end: pictures `visual` and `audio` (B, T, 3, S, S), and what a task adds."""
 Targets = dict[str, Any]
+"""What a head learns and is scored by, collated: the `targets` of an `Item`, and `id`, the name of each clip."""
 Outputs = dict[str, "Tensor"]
+"""What a head makes of a batch, (B, …) each; its own `loss` and `predict` read it."""
 Prediction = dict[str, Any]
 """What a head says of one clip, in plain Python values or CPU tensors."""
 

@@ -20,12 +20,15 @@ class Recipe:
     """How a cell is trained. A task holds its published defaults; grid files and `--set` change single fields."""
 
     epochs: int = 20
+    """Passes over the training split."""
     batch_size: int = 2
     """Clips in one forward pass."""
     accumulate: int = 1
     """Forward passes to one step of the optimiser."""
     adapter_lr: float = 1e-4
+    """Learning rate of what the adapter trains, at its highest."""
     head_lr: float = 1e-5
+    """Learning rate of the head, at its highest."""
     final_lr_ratio: float = 0.0
     """Where the cosine ends, as a share of the starting rate."""
     final_lr: float = 0.0
@@ -33,14 +36,21 @@ class Recipe:
     schedule: Literal["cosine", "constant", "step"] = "cosine"
     """After the warm-up: down a cosine, as it is, or times `step_factor` after every `step_epochs` epochs."""
     step_epochs: int = 1
+    """Epochs between two steps of the schedule `step`."""
     step_factor: float = 0.1
+    """What the learning rate is multiplied by at each."""
     warmup_epochs: float = 2.0
+    """Epochs in which the learning rate grows from nothing; 0 starts with the full rate."""
     warmup_start: Literal["step", "zero"] = "step"
     """Whether the first iteration takes one step of the warm-up or none, so that its last has the full rate."""
     optimizer: Literal["adam", "adamw"] = "adam"
+    """Adam (arXiv 1412.6980) adds weight decay to gradients; AdamW (arXiv 1711.05101) takes it off the weights."""
     beta1: float = 0.9
+    """Share of the past in the running mean of gradients."""
     beta2: float = 0.999
+    """Share of the past in the running mean of their squares."""
     weight_decay: float = 0.0
+    """Factor of the weights that is added or taken off, see `optimizer`."""
     decayed: Literal["matrices", "all"] = "matrices"
     """What weight decay applies to: everything with two or more dimensions, or all that is trained."""
     clip_norm: float = 0.0
@@ -80,8 +90,9 @@ class Recipe:
     roll: int = 0
     """Most frames that a log-mel picture is shifted by, either way; the same code has 10."""
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
-    """What products are computed in. `fp16` is for GPUs without bfloat16: losses are scaled so that small gradients are
-    not lost, and a step whose gradients overflow is left out (mixed-precision training, arXiv:1710.03740)."""
+    """Type of the products of a forward pass, by autocast where it is not float32; trained weights are float32 always.
+    `fp16` is for GPUs without bfloat16: losses are scaled so that small gradients are not lost, and a step whose
+    gradients overflow is left out (mixed-precision training, arXiv:1710.03740)."""
     checkpointing: Checkpointing = "auto"
     """Whether blocks are computed again in the backward pass instead of keeping their activations: no block, all
     (`blocks`), or on CPU as many as a step needs to fit into free memory (`auto`, `benchmark.model.recompute`). The

@@ -35,7 +35,9 @@ class Evaluation:
     """Scores in percent (ranks as they are), and one entry for each scored item."""
 
     scores: dict[str, float]
+    """By metric, the primary one among them."""
     items: list[ItemScore] = field(default_factory=list)
+    """In the order of the split; the mean of their scores, times 100, is the primary metric."""
     answers: Answers | None = None
     """What was answered, where the task tells."""
 
@@ -87,7 +89,10 @@ class Task(ABC):
 
     @abstractmethod
     def example_inputs(self, batch: int) -> Inputs:
-        """Zeros of the shapes and types of a collated batch's `inputs`, for counting operations without data."""
+        """Zeros of the shapes and types of a collated batch's `inputs`, for counting operations without data.
+
+        `frames` (B, T, 3, h, w) uint8, `waveform` (B, T, samples) float32 at 16 kHz, and what the task adds.
+        """
 
     @abstractmethod
     def data_identity(self) -> str:
@@ -152,6 +157,7 @@ class SourceTask(Task):
 
     @property
     def source(self) -> ClipSource:
+        """Where the clips come from."""
         return self._source
 
     def with_frames(self, side: int) -> Self:
@@ -195,7 +201,11 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
-        """Encode what is needed and return the tensors that `loss` and `predict` read."""
+        """Encode what is needed and return the tensors that `loss` and `predict` read, (B, …) each.
+
+        Args:
+            inputs: pictures `visual` and `audio` (B, T, 3, S, S'), and what the task adds.
+        """
 
     @abstractmethod
     def loss(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
@@ -203,7 +213,7 @@ class Head(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, outputs: Outputs, targets: Targets) -> list[Prediction]:
-        """One prediction for each clip of the batch, in order, holding what `Task.evaluate` needs."""
+        """One prediction for each clip, in order, holding what `Task.evaluate` needs: (B, …) -> B of them."""
 
     def probabilities(self, outputs: Outputs) -> Tensor:
         """What is said of each row of a clip, a segment, a question or the clip itself: -> (B, rows, labels).

@@ -11,7 +11,7 @@ from words import prose, refused
 ROOT = Path(__file__).parents[1]
 # The list itself, and this file's sentences, name the words.
 EXEMPT = {"tests/helpers/words.py", "tests/test_words.py"}
-KINDS = {".py", ".md", ".toml", ".yml", ".cff", ".css", ".js", ".html"}
+KINDS = {".py", ".md", ".toml", ".yml", ".cff", ".css", ".js", ".html", ".ipynb"}
 
 
 def _files() -> list[Path]:
@@ -20,7 +20,8 @@ def _files() -> list[Path]:
     return [
         path
         for path in paths
-        if (path.suffix in KINDS or path.name in {"Makefile", "Dockerfile"}) and (ROOT / path).is_file()
+        if (path.suffix in KINDS or path.name in {"Makefile", "Dockerfile"} or path.parts[0] == "measurements")
+        and (ROOT / path).is_file()
     ]
 
 
@@ -29,6 +30,12 @@ def test_no_page_comment_or_docstring_is_a_diary() -> None:
         f"{path}:{line}: {word}" for path in _files() for line, text in prose(ROOT / path) for word in refused(text)
     ]
     assert found == []
+
+
+def test_pages_changelog_workflows_and_measurements_are_among_what_is_read() -> None:
+    read = {str(path) for path in _files()}
+    assert read >= {"CHANGELOG.md", "README.md", "Dockerfile", ".github/workflows/ci.yml", "measurements/parity.json"}
+    assert read >= {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")}
 
 
 @pytest.mark.parametrize(

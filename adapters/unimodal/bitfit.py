@@ -1,6 +1,6 @@
 """BitFit: only the biases of the backbone are trained.
 
-Ben Zaken, Ravfogel, Goldberg: BitFit, ACL 2022 (arXiv 2106.10199).
+Ben Zaken, Ravfogel, Goldberg: BitFit, ACL 2022 (arXiv 2106.10199), section 3.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The unimodal control: STG-CMA's bottlenecks, each modality on its own."""
+"""The unimodal control: STG-CMA's bottlenecks, each modality on its own.
+
+STG-CMA: CVPR Workshops 2024 (kaiw7/STG-CMA, commit b09534d).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Deep prompts: learned tokens that every token may attend to, new ones in each block.
 
-Jia et al.: Visual Prompt Tuning, ECCV 2022 (arXiv 2203.12119), VPT-Deep.
+Jia et al.: Visual Prompt Tuning, ECCV 2022 (arXiv 2203.12119), section 3.2, VPT-Deep.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """LoRA: a low-rank change of frozen projections.
 
-Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022 (arXiv 2106.09685).
+Hu et al.: LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022 (arXiv 2106.09685), equation 3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Norm tuning: only scale and shift of the norms of the backbone are trained.
 
-Basu et al.: Strong Baselines for Parameter-Efficient Few-Shot Fine-Tuning, AAAI 2024 (arXiv 2304.01917), LN-Tune.
+Basu et al.: Strong Baselines for Parameter-Efficient Few-Shot Fine-Tuning, AAAI 2024 (arXiv 2304.01917),
+LN-Tune of the abstract.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ class Prediction:
     times: tuple[tuple[float, float], ...]
     """Begin and end of each row, in seconds of the file."""
     question: str | None
+    """What was asked, in words; None where the task asks nothing of its own."""
     notes: tuple[str, ...]
     """What was unusual about the file, such as `no sound track`."""
     frames: NDArray[np.uint8]

@@ -36,7 +36,13 @@ CHANGED = "changed after scoring"
 
 
 class TrainedModel:
-    """An adapter and a head as they were scored, on their frozen backbone."""
+    """An adapter and a head as they were scored, on their frozen backbone; `load` builds it.
+
+    Args:
+        config: components, classes, recipe and scores, as `config.json` says them.
+        task: where labels and scores come from.
+        model: front end, backbone, adapter and head with their trained weights.
+    """
 
     def __init__(self, config: KeptConfig, task: Task, model: AudioVisualModel) -> None:
         self.config = config
@@ -55,7 +61,11 @@ class TrainedModel:
         device: str = "cpu",
         weights: str | Path | None = None,
     ) -> TrainedModel:
-        """See `load`."""
+        """See `load`.
+
+        Raises:
+            UserError: nothing of that name, or files that are damaged, of another version or for other weights.
+        """
         folder, own_weights = find_folder(str(name), output, seed)
         return cls(*rebuild(folder, own_weights if weights is None else str(weights))).to(device)
 
@@ -115,7 +125,11 @@ class TrainedModel:
         return self._predict(clips[0], question)
 
     def predict_each(self, sources: Iterable[str | Path], question: str | None = None) -> Iterator[Prediction]:
-        """As `predict`, of every clip that the sources hold, one after the other."""
+        """As `predict`, of every clip that the sources hold, one after the other.
+
+        Raises:
+            UserError: as `predict`; sources and question are looked at before the first clip is.
+        """
         encode_question(question, self.config.model)
         clips = find_clips(sources)
         return (self._predict(clip, question) for clip in clips)
@@ -140,7 +154,14 @@ class TrainedModel:
 
     @torch.inference_mode()
     def embed_segments(self, batch: Mapping[str, Any], modality: Modality) -> Tensor:
-        """Vectors of the segments of one modality alone: `frames` (B, T, 3, h, w) and `waveform` -> (B, T, D)."""
+        """Vectors of the segments of one modality alone: `frames` (B, T, 3, h, w) or `waveform` -> (B, T, D).
+
+        Args:
+            batch: as `batches` gives it; `waveform` is (B, T, samples) at 16 kHz, within -1 and 1.
+
+        Raises:
+            UserError: no such modality.
+        """
         if modality not in MODALITIES:
             raise unknown("modality", str(modality), MODALITIES)
         name = "frames" if modality == "visual" else "waveform"
