@@ -53,12 +53,17 @@ def key(combination: str, precision: str, batch: int, device: str, label: str) -
     return f"{label}/{device}/{combination}/{precision}/{batch}"
 
 
+def parts(combination: str) -> tuple[str, str, str]:
+    """Backbone, adapter and task."""
+    backbone, adapter, *more = combination.split("+")
+    return backbone, adapter, TASKS[more[0]] if more else AVE
+
+
 def measure(
     combination: str, precision: str, batch: int, device: str, steps: int, timeout: float, compiled: bool = False
 ) -> Measured:
     """The figures of one process, or why there are none as `failure`."""
-    backbone, adapter, *more = combination.split("+")
-    task = TASKS[more[0]] if more else AVE
+    backbone, adapter, task = parts(combination)
     command = [
         *(sys.executable, "-m", "benchmark", "profile", "--backbone", backbone, "--adapter", adapter, "--task", task),
         *("--batch", str(batch), "--precision", precision, "--steps", str(steps), "--device", device, "--json"),
