@@ -41,10 +41,12 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         self._store = Store(folder)
-        self._runs: dict[tuple[str, str, str], dict[int, str]] = {}
+        self._runs: dict[Cell, dict[int, str]] = {}
+        self._scores: dict[str, dict[str, float]] = {}
         for record in self._store.load():
             if record.status == "completed":
                 self._runs.setdefault((record.backbone, record.adapter, record.task), {})[record.seed] = record.hash
+                self._scores[record.hash] = record.scores
 
     def seeds(self, cell: Cell) -> set[int]:
         """The seeds that a cell was run with."""
@@ -54,6 +56,11 @@ class Study:
         """(seeds, items) in 0..1, None where the cell was not run."""
         runs = self._runs.get(cell, {})
         return score_matrix([[i for i in self._store.items(runs[seed]) if only(i)] for seed in sorted(seeds)])
+
+    def values(self, cell: Cell, name: str) -> dict[int, float]:
+        """A score of each seed, in percent; seeds without it are left out."""
+        runs = self._runs.get(cell, {})
+        return {seed: self._scores[run][name] for seed, run in runs.items() if name in self._scores[run]}
 
     def score(self, cell: Cell, only: Only = lambda item: True) -> str:
         """`61.2 ± 1.3`, with the number of seeds where it is not three."""
@@ -92,7 +99,7 @@ def _against_the_probe(study: Study) -> None:
             for adapter in (LAVISH, STG_CMA):
                 cells.append(study.score((backbone, adapter, task)))
                 cells.append(study.gain((backbone, adapter, task), (backbone, PROBE, task)))
-            _row(task, backbone, *cells)
+            print_row(task, backbone, *cells)
 
 
 def _exchange(study: Study) -> None:
@@ -116,7 +123,7 @@ def _exchange(study: Study) -> None:
         for adapter in (STG_CMA, LAVISH):
             cells.append(study.score((backbone, adapter, "avqa"), only))
             cells.append(study.gain((backbone, adapter, "avqa"), control, only))
-        _row(name, backbone, *cells)
+        print_row(name, backbone, *cells)
 
 
 def _random_weights(study: Study) -> None:
@@ -125,7 +132,7 @@ def _random_weights(study: Study) -> None:
     for task in TASKS:
         for adapter in (PROBE, STG_CMA) if task == "event_localisation" else (PROBE,):
             random, trained = (RANDOM, adapter, task), ("tiny_vit", adapter, task)
-            _row(task, adapter, study.score(random), study.score(trained), study.gain(trained, random))
+            print_row(task, adapter, study.score(random), study.score(trained), study.gain(trained, random))
 
 
 def _one_modality(study: Study) -> None:
@@ -135,15 +142,15 @@ def _one_modality(study: Study) -> None:
         both = ("tiny_vit", STG_CMA, task)
         alone = [("tiny_vit", STG_CMA, f"{task}(modality='{m}')") for m in ("visual", "audio")]
         scores = [study.score(cell) for cell in (*alone, both)]
-        _row(task, *scores, *(study.gain(both, cell) for cell in alone))
+        print_row(task, *scores, *(study.gain(both, cell) for cell in alone))
 
 
 def _header(*names: str) -> None:
-    _row(*names)
-    _row(*("---" for _ in names))
+    print_row(*names)
+    print_row(*("---" for _ in names))
 
 
-def _row(*cells: str) -> None:
+def print_row(*cells: str) -> None:
     print(f"| {' | '.join(cells)} |")
 
 

@@ -261,6 +261,9 @@ DG_SCT_AVS_S4 = DG_SCT_AVE.override(
 DG_SCT_AVS_MS3 = DG_SCT_AVS_S4.override({"epochs": 30, "batch_size": 2, "adapter_lr": 1.5e-4, "head_lr": 1.5e-4})
 """Of all five the mixing and masking of sound belongs to their audio backbone and is left out."""
 
+HAN_AVVP = DG_SCT_AVVP.override({"batch_size": 16})
+"""The options of its main_avvp.py by default; a frozen backbone takes the place of its features."""
+
 AVMOE_AVE = DG_SCT_AVE.override({"batch_size": 2, "accumulate": 8})
 """train.sh; the authors start from DG-SCT's trained head."""
 
@@ -304,6 +307,7 @@ PRESETS = {
     "dg_sct_avqa": DG_SCT_AVQA,
     "dg_sct_avs_s4": DG_SCT_AVS_S4,
     "dg_sct_avs_ms3": DG_SCT_AVS_MS3,
+    "han_avvp": HAN_AVVP,
     "avmoe_ave": AVMOE_AVE,
     "avmoe_avvp": AVMOE_AVVP,
     "avmoe_avqa": AVMOE_AVQA,

@@ -223,6 +223,10 @@ class Head(nn.Module, ABC):
         probabilities = outputs["logits"].softmax(-1)
         return probabilities if probabilities.ndim == 3 else probabilities.unsqueeze(1)
 
+    def active(self, outputs: Outputs) -> Tensor | None:
+        """Which labels are on in each row, (B, rows, labels) bool, where they do not exclude each other; else None."""
+        return None
+
     def masks(self, outputs: Outputs) -> Tensor | None:
         """What a head that draws marks in each frame, (B, T, M, M) bool; None of all others."""
         return None

@@ -55,8 +55,9 @@ MEMBERS = {
     },
     "Results": {"compare", "failures", "load", "output", "plot", "records", "rows", "to_dataframe"},
     "Prediction": {
-        "best", "frame_times", "frames", "labels", "log_mels", "masks", "model", "notes", "probabilities", "question",
-        "sample_rate", "shown_frames", "source", "task", "times", "to_dict", "warnings", "waveform",
+        "active", "best", "events", "frame_times", "frames", "labels", "log_mels", "masks", "model", "notes",
+        "probabilities", "question", "sample_rate", "shown_frames", "source", "task", "times", "to_dict", "warnings",
+        "waveform",
     },
 }  # fmt: skip
 SIGNATURES = {

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.use.exchange_map import ExchangeMap
 from benchmark.use.prediction import Prediction
-from benchmark.use.shown import envelope, is_similarity, plain, shown_classes, span, spectrum
+from benchmark.use.shown import envelope, is_similarity, marked, plain, shown_classes, span, spectrum
 from results.store.files import write_atomically
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -136,11 +136,11 @@ def _sound(prediction: Prediction) -> Iterable[str]:
 def _classes(prediction: Prediction) -> Iterable[str]:
     if len(prediction.times) == 1:
         return
-    best = prediction.probabilities.argmax(axis=1)
+    said = marked(prediction)
     for index in shown_classes(prediction):
         cells = [
-            _cell(float(row[index]), index == winner)
-            for row, winner in zip(prediction.probabilities, best, strict=True)
+            _cell(float(value), on)
+            for value, on in zip(prediction.probabilities[:, index], said[:, index], strict=True)
         ]
         yield _lane(_text(prediction.labels[index]), _row(cells, len(prediction.times)))
 
@@ -151,11 +151,18 @@ def _cell(value: float, best: bool) -> str:
 
 
 def _table(prediction: Prediction) -> Iterable[str]:
+    rows = zip(prediction.times, prediction.best, prediction.probabilities.max(axis=1), strict=True)
+    lines = [(begin, end, label, float(value)) for (begin, end), label, value in rows]
+    title = "Segments"
+    if prediction.active is not None:
+        title, lines = "Events", [(e.begin, e.end, e.label, e.probability) for e in prediction.events]
     names = "".join(f"<th>{name}</th>" for name in ("from", "to", "label", "probability"))
-    yield f"<h2>Segments</h2><table><thead><tr>{names}</tr></thead><tbody>"
-    for (begin, end), row, label in zip(prediction.times, prediction.probabilities, prediction.best, strict=True):
-        yield f"<tr><td>{begin:.1f} s</td><td>{end:.1f} s</td><td>{_text(label)}</td><td>{row.max():.3f}</td></tr>"
+    yield f"<h2>{title}</h2><table><thead><tr>{names}</tr></thead><tbody>"
+    for begin, end, label, value in lines:
+        yield f"<tr><td>{begin:.1f} s</td><td>{end:.1f} s</td><td>{_text(label)}</td><td>{value:.3f}</td></tr>"
     yield "</tbody></table>"
+    if not lines:
+        yield "<p class='none'>No event is heard or seen.</p>"
 
 
 def _lane(name: str, content: str) -> str:

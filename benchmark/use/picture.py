@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from benchmark.use.exchange_map import ExchangeMap
@@ -122,6 +123,13 @@ def _classes(ax: Axes, prediction: Prediction, classes: list[int]) -> None:
                 ax.text(
                     *at, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value > 0.6 else "black"
                 )
+    places = {prediction.labels[index]: place for place, index in enumerate(classes)}
+    for event in prediction.events:
+        if event.label in places:
+            corner = (event.begin, places[event.label] - 0.46)
+            ax.add_patch(
+                Rectangle(corner, event.end - event.begin, 0.92, fill=False, edgecolor="#d9480f", linewidth=1.6)
+            )
     ax.set_xlabel("seconds", fontsize=8)
     ax.tick_params(axis="x", labelsize=7)
 

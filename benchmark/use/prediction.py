@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.parsing.metrics import runs
 from tasks.segmentation.overlay import draw_mask
+
+
+class Event(NamedTuple):
+    """A label that is on without a break."""
+
+    begin: float
+    """Seconds of the file."""
+    end: float
+    label: str
+    probability: float
+    """The mean over its rows."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,8 @@ class Prediction:
     """Labels of the model: `synthetic data`, `random weights`, `selected on test`."""
     masks: NDArray[np.bool_] | None = None
     """(T, M, M), the pixels of each frame that segmentation marks; None of other tasks."""
+    active: NDArray[np.bool_] | None = None
+    """(rows, labels), which labels are on in each row, in video parsing; None where labels exclude each other."""
 
     @property
     def shown_frames(self) -> NDArray[np.uint8]:
@@ -52,6 +66,18 @@ class Prediction:
         if self.masks is None:
             return self.frames
         return np.stack([draw_mask(frame, mask) for frame, mask in zip(self.frames, self.masks, strict=True)])
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What is on from when to when, in order of beginning; empty where labels exclude each other."""
+        if self.active is None:
+            return ()
+        found = [
+            Event(self.times[first][0], self.times[end - 1][1], label, float(values[first:end].mean()))
+            for label, on, values in zip(self.labels, self.active.T, self.probabilities.T, strict=True)
+            for first, end in runs(on).tolist()
+        ]
+        return tuple(sorted(found, key=lambda event: (event.begin, event.end)))
 
     @property
     def best(self) -> tuple[str, ...]:
@@ -76,6 +102,7 @@ class Prediction:
                 }
                 for (begin, end), row, index in zip(self.times, self.probabilities, best, strict=True)
             ],
+            **({} if self.active is None else {"events": [event._asdict() for event in self.events]}),
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }

@@ -17,11 +17,22 @@ NAME = 48
 
 
 def shown_classes(prediction: Prediction) -> list[int]:
-    """Numbers of the labels that are shown: the best of each row first, then the likeliest others."""
+    """Numbers of the labels that are shown: what is on, or else the best of each row; then the likeliest others."""
     rows = prediction.probabilities
-    best = list(dict.fromkeys(rows.argmax(axis=1).tolist()))
+    if prediction.active is None:
+        best = list(dict.fromkeys(rows.argmax(axis=1).tolist()))
+    else:
+        best = np.flatnonzero(prediction.active.any(axis=0)).tolist()
     others = [index for index in np.argsort(-rows.max(axis=0), kind="stable").tolist() if index not in best]
     return (best + others)[:CLASSES]
+
+
+def marked(prediction: Prediction) -> NDArray[np.bool_]:
+    """Which cells of the lanes are what the model says: labels that are on, or else the best of each row."""
+    if prediction.active is not None:
+        return prediction.active
+    rows = prediction.probabilities
+    return rows.argmax(axis=1)[:, None] == np.arange(rows.shape[1])
 
 
 def plain(text: str, most: int = NAME) -> str:

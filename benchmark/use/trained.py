@@ -212,7 +212,7 @@ class TrainedModel:
         facts, config = self.config.model, self.config
         asked = encode_question(question, facts)
         read = read_clip(clip, facts)
-        prepared, probabilities, masks = self._said(read, asked)
+        prepared, probabilities, masks, active = self._said(read, asked)
         rows = np.ascontiguousarray(probabilities.cpu().numpy(), dtype=np.float32)
         log_mels = prepared["audio"][0, :, 0].float().transpose(1, 2).cpu().numpy()
         return Prediction(
@@ -230,17 +230,23 @@ class TrainedModel:
             log_mels=log_mels if read.clip.has_sound else None,
             model=f"{config.row} ({config.hash})",
             warnings=tuple(config.labels),
-            masks=None if masks is None else masks.cpu().numpy(),
+            masks=masks,
+            active=active,
         )
 
     @torch.inference_mode()
-    def _said(self, read: ReadClip, asked: Tensor | None) -> tuple[Inputs, Tensor, Tensor | None]:
-        """Prepared inputs of one clip, its rows (rows, labels), and the masks (T, M, M) of a head that draws."""
+    def _said(
+        self, read: ReadClip, asked: Tensor | None
+    ) -> tuple[Inputs, Tensor, NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+        """Prepared inputs of one clip, its rows (rows, labels), and what a head tells beside them: masks (T, M, M), and
+        which labels are on (rows, labels)."""
         inputs = {name: value[None] for name, value in read.clip.inputs().items()}
         prepared = self._prepared(inputs if asked is None else {**inputs, "questions": asked})
-        outputs = self._model(prepared)
-        masks = self._model.head.masks(outputs)
-        return prepared, self._model.head.probabilities(outputs)[0].float(), None if masks is None else masks[0]
+        head, outputs = self._model.head, self._model(prepared)
+        masks, active = (
+            None if told is None else told[0].cpu().numpy() for told in (head.masks(outputs), head.active(outputs))
+        )
+        return prepared, head.probabilities(outputs)[0].float(), masks, active
 
     def _prepared(self, inputs: Inputs) -> Inputs:
         self._model.eval()

@@ -66,6 +66,6 @@ def _check_of(golden: Golden) -> Check:
     raise UserError(
         f"{golden.path} is of no known kind ({golden.meta_key} has {', '.join(sorted(meta)) or 'nothing'}); known are "
         "STG-CMA's blocks, stages, models and odds and ends, LAVISH's adapters, models and sound front ends, DG-SCT's "
-        "and AVMoE's adapters and models on one backbone, DG-SCT's head, CoLA's projections and blocks, and AVSBench's "
-        "decoder, heads, losses and scores."
+        "and AVMoE's adapters and models on one backbone, DG-SCT's head, CoLA's projections and blocks, AVSBench's "
+        "decoder, heads, losses and scores, and video parsing's head and scores."
     )

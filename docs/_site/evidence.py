@@ -16,6 +16,7 @@ from reference import layouts, table
 ROOT = Path(__file__).resolve().parents[2]
 MEASUREMENTS = ROOT / "measurements"
 _ASKED = re.compile(r"^<!-- measured: (\w+)(?: (.+?))? -->$", re.MULTILINE)
+_PENDING = re.compile(r"^<!-- to be measured: (\w+) by (.+?) -->$", re.MULTILINE)
 _STEPS = re.compile(r"^<!-- steps: (.+?) -->$", re.MULTILINE)
 _GENERATED = re.compile(r"^<!-- generated: layouts -->$", re.MULTILINE)
 
@@ -23,12 +24,26 @@ _GENERATED = re.compile(r"^<!-- generated: layouts -->$", re.MULTILINE)
 def fill(markdown: str) -> str:
     """Put the tables of `measurements/NAME.json` where a page says `<!-- measured: NAME -->`, all or those of one title.
 
+    `<!-- to be measured: NAME by COMMAND -->` says that there are none yet, with the command that measures them.
+
     Raises:
         FileNotFoundError: there is no such file.
     """
     markdown = _GENERATED.sub(lambda match: layouts(), markdown)
     markdown = _STEPS.sub(lambda match: steps(match.group(1)), markdown)
+    markdown = _PENDING.sub(lambda match: pending(*match.groups()), markdown)
     return _ASKED.sub(lambda match: _tables(match.group(1), match.group(2)), markdown)
+
+
+def pending(name: str, command: str) -> str:
+    """One line for tables that nobody has measured.
+
+    Raises:
+        ValueError: somebody has.
+    """
+    if (MEASUREMENTS / f"{name}.json").exists():
+        raise ValueError(f"measurements/{name}.json is there; the page may say 'measured: {name}'")
+    return f"**Not measured yet.** `{command}` measures it, and `measurements/store.py {name}` keeps the tables for this page."
 
 
 def _tables(name: str, title: str | None) -> str:

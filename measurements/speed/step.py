@@ -1,13 +1,15 @@
 """Training steps of the standard set at real input size: how much of the machine's own rate, and how much memory.
 
-    python measurements/speed/step.py                              # batch 1, bf16, all twelve
+    python measurements/speed/step.py                              # batch 1, bf16, the twelve of AVE
+    python measurements/speed/step.py --only swin_large+stg_cma+avsbench --precision fp32 --label decoder
     python measurements/speed/step.py --only swin_base+stg_cma --precision fp32
     python measurements/speed/step.py --largest --memory-gb 12     # doubles the batch until memory or time runs out
     python measurements/speed/step.py --show                       # the table of what was measured so far
 
-Ten segments, AVE's labels, random weights, noise as pictures and sound. Each combination runs in a process of its own
-through `python -m benchmark profile`. What is in --results already is not measured again, so a run that was cut off
-goes on; the table is written anew after each combination.
+Ten segments and AVE's labels, or behind `+avsbench` five frames and AVSBench's decoder; random weights, noise as
+pictures and sound. Each combination runs in a process of its own through `python -m benchmark profile`. What is in
+--results already is not measured again, so a run that was cut off goes on; the table is written anew after each
+combination.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 BACKBONES = ("clip_vit_base", "clip_vit_large", "swin_base", "swin_v2_base")
 ADAPTERS = ("linear_probe", "lavish", "stg_cma")
-TASK = "event_localisation(data='ave')"
+AVE = "event_localisation(data='ave')"
+TASKS = {"avsbench": "segmentation(data='avsbench_s4', head='avsbench', start='stg_cma')"}
+"""By the third part of a combination; without one it is AVE."""
 COMBINATIONS = tuple(f"{backbone}+{adapter}" for backbone in BACKBONES for adapter in ADAPTERS)
+DECODER = "swin_large+stg_cma+avsbench"
 LARGEST_BATCH = 256
 
 HEADER = (
@@ -38,7 +43,7 @@ INTRODUCTION = """\
 # Step times
 
 Written by `python measurements/speed/step.py`; what the columns mean is in docs/evidence/performance.md. Random
-weights, random inputs, ten segments. GB are 10^9 bytes."""
+weights, random inputs; ten segments, those of the decoder five. GB are 10^9 bytes."""
 
 Measured = dict[str, Any]
 
@@ -48,13 +53,19 @@ def key(combination: str, precision: str, batch: int, device: str, label: str) -
     return f"{label}/{device}/{combination}/{precision}/{batch}"
 
 
+def parts(combination: str) -> tuple[str, str, str]:
+    """Backbone, adapter and task."""
+    backbone, adapter, *more = combination.split("+")
+    return backbone, adapter, TASKS[more[0]] if more else AVE
+
+
 def measure(
     combination: str, precision: str, batch: int, device: str, steps: int, timeout: float, compiled: bool = False
 ) -> Measured:
     """The figures of one process, or why there are none as `failure`."""
-    backbone, adapter = combination.split("+")
+    backbone, adapter, task = parts(combination)
     command = [
-        *(sys.executable, "-m", "benchmark", "profile", "--backbone", backbone, "--adapter", adapter, "--task", TASK),
+        *(sys.executable, "-m", "benchmark", "profile", "--backbone", backbone, "--adapter", adapter, "--task", task),
         *("--batch", str(batch), "--precision", precision, "--steps", str(steps), "--device", device, "--json"),
         *("--compile", "blocks" if compiled else "none"),
     ]
@@ -164,7 +175,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=COMBINATIONS, metavar="BACKBONE+ADAPTER", help="default: all")
+    parser.add_argument("--only", nargs="+", choices=(*COMBINATIONS, DECODER), metavar="BACKBONE+ADAPTER")
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--batch", type=int, default=1, help="clips (default: 1)")

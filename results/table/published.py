@@ -14,7 +14,8 @@ from results.table.row import PUBLISHED, Cost, Row, Score
 def published() -> tuple[Row, ...]:
     """Every row of `published.csv`: figures with a primary source (mark V, read there; mark C, computed from it).
 
-    `protocol` is `test-selected` where the best epoch was chosen on the test split, `zero-shot`, or `unknown`.
+    `protocol` is `test-selected` where the best epoch was chosen on the test split, `validation-selected` where it was
+    chosen on validation, `zero-shot`, or `unknown`.
     """
     rows = [_row(line) for line in lines()]
     return tuple(sorted(rows, key=lambda row: (row.task, row.data, row.metric, -(row.score.mean or 0.0), row.adapter)))

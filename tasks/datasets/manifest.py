@@ -31,7 +31,7 @@ from tasks.media.recording import FileRecording, Recording
 from tasks.media.store import ClipStore, open_store
 
 _NEEDED = ("id", "path", "start", "end", "split")
-_LABEL, _MASKS, _GROUP = "label", "masks", "group"
+_LABEL, _MASKS, _GROUP, _MODALITY = "label", "masks", "group", "modality"
 _SPLITS: dict[str, Split] = {**{split: split for split in SPLITS}, "val": "validation"}
 # Whatever would break a message into lines.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
@@ -54,6 +54,8 @@ class ManifestRow:
     """Folder of the mask pictures; empty where the table names none."""
     group: str = ""
     """What it has in common with others; empty where it stands alone."""
+    modality: str = ""
+    """Whether its event is heard, seen or both; empty where the table does not say."""
 
     def meets(self, other: ManifestRow) -> bool:
         """Whether both have seconds in common, were they of one file."""
@@ -267,8 +269,8 @@ def _row(header: list[str], fields: list[str], line: int, path: Path) -> Manifes
         raise DataError(f"{where} ends at {cell['end']} s and starts at {start:g} s; the end must come later.")
     file = _inside(cell["path"], where)
     masks = _inside(cell[_MASKS], where) if cell.get(_MASKS) else ""
-    label, group = cell.get(_LABEL, ""), cell.get(_GROUP, "")
-    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], label, line, masks, group)
+    label, group, modality = (cell.get(name, "") for name in (_LABEL, _GROUP, _MODALITY))
+    return ManifestRow(cell["id"], file, start, end, _SPLITS[split], label, line, masks, group, modality)
 
 
 def _seconds(text: str, name: str, where: str) -> float:

@@ -97,10 +97,7 @@ class ManifestEvents(ClipSource):
             by_id.setdefault(row.id, []).append(row)
         self._clips = [self._assemble(rows) for rows in by_id.values()]
         for clip in self._clips:
-            self.labels(clip)
-            if self.one_kind and clip.category(self.classes) == SEVERAL:
-                where = self.manifest.where(clip.events[-1])
-                raise DataError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+            self._check(clip)
         self.seconds = max(clip.end - clip.span.start for clip in self._clips)
         if allow_missing:
             self._leave_out_missing()
@@ -145,11 +142,7 @@ class ManifestEvents(ClipSource):
         """
         owners: list[ManifestRow | None] = [None] * self.segments
         for event in clip.events:
-            reached = [i for i, middle in enumerate(clip.middles(self.segments)) if clip.holds(event, middle)]
-            if not reached:
-                rule = "a segment has the label that holds at its middle"
-                raise DataError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
-            for i in reached:
+            for i in self._reached(clip, event):
                 before, owners[i] = owners[i], event
                 if before and before.label != event.label:
                     raise DataError(
@@ -157,6 +150,21 @@ class ManifestEvents(ClipSource):
                     )
         background = len(self.classes)
         return torch.tensor([self.classes.index(row.label) if row else background for row in owners])
+
+    def _check(self, clip: EventClip) -> None:
+        """Look for what contradicts itself before any clip is decoded."""
+        self.labels(clip)
+        if self.one_kind and clip.category(self.classes) == SEVERAL:
+            where = self.manifest.where(clip.events[-1])
+            raise DataError(f"{where}: clip {clip.span.id!r} has several labels, supervision='weak' needs one.")
+
+    def _reached(self, clip: EventClip, event: ManifestRow) -> list[int]:
+        """The segments at whose middle an event is on; an event has one at least."""
+        reached = [i for i, middle in enumerate(clip.middles(self.segments)) if clip.holds(event, middle)]
+        if not reached:
+            rule = "a segment has the label that holds at its middle"
+            raise DataError(f"{self.manifest.where(event)} reaches no segment of its clip; {rule}.")
+        return reached
 
     def _require(self) -> None:
         self.manifest.require([clip.span for clip in self._clips])
@@ -206,5 +214,9 @@ class ManifestEventClips(Dataset[dict[str, dict[str, Any]]]):
     def __getitem__(self, index: int) -> dict[str, dict[str, Any]]:
         clip, source = self._clips[index], self.source
         decoded = source.manifest.read(clip.span, source.segments, source.side)
-        targets = {"labels": source.labels(clip), "category": clip.category(source.classes), "id": clip.span.id}
-        return {"inputs": decoded.inputs(), "targets": targets}
+        return {"inputs": decoded.inputs(), "targets": self.targets(clip)}
+
+    def targets(self, clip: EventClip) -> dict[str, Any]:
+        """What is known of a clip."""
+        source = self.source
+        return {"labels": source.labels(clip), "category": clip.category(source.classes), "id": clip.span.id}

@@ -18,15 +18,18 @@ from tasks.datasets.source import ClipSource, Outline
 from tasks.datasets.synthetic import (
     SyntheticEventSource,
     SyntheticMaskSource,
+    SyntheticModalitySource,
     SyntheticPairSource,
     SyntheticQuestionSource,
 )
 
-Need = Literal["events", "events_of_one_kind", "labels", "masks", "pairs", "questions"]
+Need = Literal["events", "events_by_modality", "events_of_one_kind", "labels", "masks", "pairs", "questions"]
 """What a task asks clips for, with the `targets` of an item beside its `id`:
 
 - `events`: `labels` (T,) int64, the class of each segment, and `category` int, the class of the clip;
-- `events_of_one_kind`: the same, and no clip has events of several classes;
+- `events_by_modality`: `labels` (C,) float32, 1 for the classes of the clip, and, beyond training, `audio` and `visual`
+  (C, T) uint8, 1 where an event is heard and where one is seen;
+- `events_of_one_kind`: as `events`, and no clip has events of several classes;
 - `labels`: `category`;
 - `masks`: `masks` (T, M, M) uint8, 1 where what is heard is seen, `annotated` (T,) bool, the segments that have one,
   and `category` where clips have a class;
@@ -122,6 +125,7 @@ DATASETS = (
         "synthetic",
         readers={
             "events": SyntheticEventSource,
+            "events_by_modality": SyntheticModalitySource,
             "events_of_one_kind": SyntheticEventSource,
             "labels": SyntheticEventSource,
             "masks": SyntheticMaskSource,
@@ -133,6 +137,7 @@ DATASETS = (
         "manifest",
         readers={
             "events": "tasks.datasets.manifest_events:ManifestEvents",
+            "events_by_modality": "tasks.datasets.by_modality.manifest:ManifestByModality",
             "events_of_one_kind": "tasks.datasets.manifest_events:ManifestEventsOfOneKind",
             "labels": "tasks.datasets.manifest_clips:LabelledManifestClips",
             "masks": "tasks.datasets.manifest_masks:ManifestMasks",
@@ -158,6 +163,13 @@ DATASETS = (
         options={"split": "official", "sampling": "middle", "background": False, "allow_missing": False},
         published={"events": {"classes": 28}, "events_of_one_kind": {"classes": 28}, "pairs": {}},
         is_at=_holds("ave", "Annotations.txt", "data/Annotations.txt"),
+    ),
+    DatasetInfo(
+        "llp",
+        readers={"events_by_modality": "tasks.datasets.by_modality.llp:LlpFolder"},
+        options={"allow_missing": False},
+        published={"events_by_modality": {"classes": 25}},
+        is_at=_holds("llp", "AVVP_train.csv", "data/AVVP_train.csv"),
     ),
     *(
         DatasetInfo(

@@ -12,6 +12,7 @@ from tasks.synthetic.dataset import (
     SyntheticClips,
     SyntheticEvents,
     SyntheticMasks,
+    SyntheticModalities,
     SyntheticPairs,
     SyntheticQuestions,
 )
@@ -53,6 +54,13 @@ class SyntheticMaskSource(SyntheticSource):
 
     def identity(self) -> str:
         return f"{super().identity()}.masks{masks.VERSION}"
+
+
+class SyntheticModalitySource(SyntheticSource):
+    """Clips whose events are told by modality; training tells the clip's labels alone."""
+
+    items = SyntheticModalities
+    classes = tuple(CLASSES)
 
 
 class SyntheticPairSource(SyntheticSource):

@@ -20,14 +20,17 @@ from tasks.media.recording import FileRecording, Recording
 from tasks.media.sampling import MIDDLE, Sampling
 from tasks.media.store import open_store
 
-_VIDEO_FOLDERS = ("videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "")
+_VIDEO_FOLDERS = (
+    "videos", "AVE", "MUSIC-AVQA-videos-Real", "MUSIC-AVQA-videos-Synthetic", "LLP_dataset/video",
+    "data/LLP_dataset/video", "",
+)  # fmt: skip
 VIDEO_SUFFIXES = (
     ".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp",
     ".ogv",
 )  # fmt: skip
 _FRAME_FOLDER, _SOUND_FOLDER = "video_frames", "raw_audio"
 SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aiff", ".aif")
-_TASK_FOLDERS = ("ave", "music_avqa", "vggsound")
+_TASK_FOLDERS = ("ave", "llp", "music_avqa", "vggsound")
 """Of a sample of several tasks."""
 # No separators and no leading dot, so that an id cannot name anything outside of its folder.
 _ID = re.compile(r"[\w-][\w.-]*")

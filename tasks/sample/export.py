@@ -35,8 +35,9 @@ _BLOCK = 1_000_000
 _ANNOTATIONS = (".txt", ".json", ".csv", ".h5")
 _README = f"""{FIRST_LINE}
 
-These clips are rendered by a program. They are not part of AVE, MUSIC-AVQA, VGGSound or AVSBench; only the layout of
-the folders and of the annotation files is theirs, so that code which reads those data sets can be tried without them.
+These clips are rendered by a program. They are not part of AVE, MUSIC-AVQA, VGGSound, AVSBench or LLP; only the
+layout of the folders and of the annotation files is theirs, so that code which reads those data sets can be tried
+without them.
 
 {{contents}}
 
@@ -110,8 +111,8 @@ def sample_clips(layout: Layout, clips: int, seed: int) -> list[SampleClip]:
         drawn = (make_scene(first + i, layout.seconds, layout.kind) for i in range(_BLOCK))
         scenes = (scene for scene in drawn if layout.takes(scene))
         if layout.known_labels and number:
-            known = {clip.scene.event.category for clip in chosen}
-            scenes = (scene for scene in scenes if scene.event.category in known)
+            known = {label for clip in chosen for label in layout.labels(clip.scene)}
+            scenes = (scene for scene in scenes if known.issuperset(layout.labels(scene)))
         names = (f"syn{number * clips + i:08d}" for i in range(clips))
         chosen += [SampleClip(name, split, scene) for name, scene in zip(names, scenes, strict=False)]
     return chosen

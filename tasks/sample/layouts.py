@@ -17,7 +17,7 @@ from registry.vocabulary import SPLITS, Split
 from tasks.datasets import ave, avsbench, music_avqa
 from tasks.datasets.annotations import MANIFEST
 from tasks.media.files import write_text
-from tasks.sample import masks
+from tasks.sample import by_modality, masks
 from tasks.synthetic.questions import Question, ask
 from tasks.synthetic.scene import CLASSES, Kind, Scene
 
@@ -60,6 +60,8 @@ class Layout:
     """Writes one clip into a folder, where a data set has its pictures in a way of its own; `media` is unused then."""
     sounds_at_once: bool = False
     """Whether the event of a clip begins with it: training may know its first frame alone."""
+    labels: Callable[[Scene], list[int]] = lambda scene: [scene.event.category]
+    """The classes that annotations of a scene name."""
 
     def takes(self, scene: Scene) -> bool:
         """Whether a scene can be a clip of this data set."""
@@ -149,6 +151,15 @@ LAYOUTS: dict[str, Layout] = {
         masks.write_ms3_table,
         seconds=avsbench.SECONDS,
         write=masks.write_ms3_clip,
+    ),
+    "llp": Layout("event", "videos", "parsing", by_modality.write_llp),
+    "manifest_modality": Layout(
+        "event",
+        "videos",
+        "parsing",
+        by_modality.write_manifest_by_modality,
+        known_labels=True,
+        labels=by_modality.labels_of,
     ),
     "manifest_masks": Layout("event", "videos", "segmentation", masks.write_masked_manifest, known_labels=True),
 }

@@ -43,13 +43,13 @@ def write_ms3_clip(root: Path, clip: SampleClip) -> None:
 def write_s4_table(root: Path, clips: Sequence[SampleClip]) -> None:
     """s4_meta_data.csv: clip, start, category, split."""
     rows = [[clip.name, 0, CLASSES[clip.scene.event.category], _OF_SPLIT[clip.split]] for clip in clips]
-    _write_table(root / TABLES["s4"], ["name", "start", "category", "split"], rows)
+    write_table(root / TABLES["s4"], ["name", "start", "category", "split"], rows)
 
 
 def write_ms3_table(root: Path, clips: Sequence[SampleClip]) -> None:
     """ms3_meta_data.csv: clip, start, split."""
     rows = [[clip.name, 0, _OF_SPLIT[clip.split]] for clip in clips]
-    _write_table(root / TABLES["ms3"], ["video_id", "start", "split"], rows)
+    write_table(root / TABLES["ms3"], ["video_id", "start", "split"], rows)
 
 
 def write_masked_manifest(root: Path, clips: Sequence[SampleClip]) -> None:
@@ -59,7 +59,7 @@ def write_masked_manifest(root: Path, clips: Sequence[SampleClip]) -> None:
         write_masks(root / "masks" / clip.name, "{k}.png", sounding_masks(clip.scene, MASK_SIDE))
         label = CLASSES[clip.scene.event.category]
         rows.append([clip.name, f"videos/{clip.name}.mp4", "", "", clip.split, label, f"masks/{clip.name}"])
-    _write_table(root / MANIFEST, ["id", "path", "start", "end", "split", "label", "masks"], rows)
+    write_table(root / MANIFEST, ["id", "path", "start", "end", "split", "label", "masks"], rows)
 
 
 def write_masks(folder: Path, name: str, masks: np.ndarray) -> None:
@@ -84,7 +84,8 @@ def _write_pictures(data: Path, frames: Path, rest: Path, clip: SampleClip, name
         file.writeframes((render_sound(scene).clip(-1, 1) * 32767).astype("<i2").tobytes())
 
 
-def _write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table with commas."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([header, *rows])

@@ -65,6 +65,19 @@ class SyntheticMasks(SyntheticClips):
         return item
 
 
+class SyntheticModalities(SyntheticClips):
+    """Targets: `labels` (C,) float32, the classes that are heard or seen; beyond training `audio` and `visual` (C, T)
+    uint8, off-screen sounds and silent things included."""
+
+    def __getitem__(self, index: int) -> Item:
+        item = super().__getitem__(index)
+        events = self.scenes[index].events_by_modality()
+        item["targets"]["labels"] = torch.from_numpy((events["audio"] | events["visual"]).any(1).astype("float32"))
+        if self.split != "train":
+            item["targets"] |= {m: torch.from_numpy(on.astype("uint8")) for m, on in events.items()}
+        return item
+
+
 class SyntheticPairs(SyntheticClips):
     """Clips whose sound and sight share the course of several things."""
 

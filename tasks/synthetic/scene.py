@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 
+from registry.vocabulary import Modality
+
 CLASSES = ("disc", "ring", "triangle", "square", "star", "cross", "bar", "heart")
 COLOURS = ("red", "green", "blue", "yellow", "purple", "white")
 TEXTURES = ("plain", "striped", "dotted")
@@ -92,6 +94,17 @@ class Scene:
         labels = np.full(self.segments, len(CLASSES), dtype=np.int64)
         labels[self.event.start : self.event.end] = self.event.category
         return labels
+
+    def events_by_modality(self) -> dict[Modality, np.ndarray]:
+        """Whether a thing of each class is heard, and whether one is seen, in each second: (C, segments) bool each."""
+        events: dict[Modality, np.ndarray] = {
+            m: np.zeros((len(CLASSES), self.segments), dtype=bool) for m in ("audio", "visual")
+        }
+        for thing in self.things:
+            for modality, span in (("audio", thing.heard), ("visual", thing.seen)):
+                if span is not None:
+                    events[modality][thing.category, span[0] : span[1]] = True  # type: ignore[index]
+        return events
 
 
 def make_scene(seed: int, segments: int = SEGMENTS, kind: Kind = "event") -> Scene:

@@ -28,8 +28,8 @@ def parameters(module):
     return sum(p.numel() for p in module.parameters())
 
 
-def published(latents=32, groups=2, batch_norm=True, gate_audio=True, unused=1):
-    """Parameters of the 48 adapters of the authors' network on AVE, and `unused` ones in each."""
+def published(latents=32, groups=2, batch_norm=True, gate_audio=True, unused=lambda dim: 1, **options):
+    """Parameters of the 48 adapters of the authors' network, and those that each has and never uses, by its width."""
     total = 0
     for dims, tokens, pairs in PUBLISHED_PAIRS:
         for own, gate in ((0, True), (1, gate_audio)):
@@ -38,14 +38,31 @@ def published(latents=32, groups=2, batch_norm=True, gate_audio=True, unused=1):
                 adapter = GuidedAdapter(
                     dims[own], Guide(dims[own]), PartnerProjection(*sizes),
                     latents=latents, groups=groups, batch_norm=batch_norm, gate=gate,
+                    **options,
                 )  # fmt: skip
-            total += 2 * pairs * (parameters(adapter) + unused)
+            total += 2 * pairs * (parameters(adapter) + unused(dims[own]))
     return total
 
 
 def test_adapters_between_the_two_published_backbones():
     assert published() == 188_538_864
-    assert published(latents=2, groups=4, batch_norm=False, gate_audio=False, unused=0) == 186_336_456
+    avqa = published(latents=2, groups=4, batch_norm=False, gate_audio=False, unused=lambda dim: 0)
+    assert avqa == 186_336_456
+
+
+def test_adapters_of_video_parsing_have_three_layers_that_are_never_used():
+    """A gate, a gate of segments and a layer for captions."""
+    assert published(unused=lambda dim: 1 + (dim + 1) + 98_496) == 193_293_216
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [(8, 188_505_720), (2, 196_592_760)], ids=["S4", "MS3"])
+def test_adapters_of_segmentation_have_a_norm_and_a_gate_that_are_never_used(reduction, expected):
+    """The norm before the adapter and a gate of segments exist and are not applied."""
+    found = published(
+        batch_norm=False, gate_audio=False, norm_before=False, reduction=reduction,
+        unused=lambda dim: 2 * dim + (dim + 1),
+    )  # fmt: skip
+    assert found == expected
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,13 @@ def test_every_measurement_is_on_a_page_and_every_page_finds_its_own() -> None:
         assert "<!-- measured" not in script("evidence").fill(page.read_text())
 
 
+def test_what_is_not_measured_yet_is_said_until_it_is() -> None:
+    evidence = script("evidence")
+    assert "**Not measured yet.** `run it`" in evidence.fill("<!-- to be measured: nothing by run it -->")
+    with pytest.raises(ValueError, match="is there"):
+        evidence.fill(f"<!-- to be measured: {MEASURED[0].stem} by run it -->")
+
+
 def test_every_page_is_in_the_navigation() -> None:
     listed = re.findall(r"^ +- (?:[\w ]+: )?(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
     generated = set(script("reference").pages())

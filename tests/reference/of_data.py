@@ -49,6 +49,8 @@ def _of_the_procedural_world() -> Numbers:
         numbers |= {f"frames of {kind} {seed}": summary(frames), f"sound of {kind} {seed}": summary(sound)}
     scene = make_scene(28, kind="ensemble")
     numbers["labels of event 1"] = summary(make_scene(1, kind="event").labels())
+    for modality, on in make_scene(1, kind="event").events_by_modality().items():
+        numbers[f"{modality} of event 1"] = summary(on)
     numbers["masks of event 1"] = summary(sounding_masks(make_scene(1, kind="event")))
     numbers["masks of ensemble 28"] = summary(sounding_masks(scene))
     numbers["questions of ensemble 28"] = "; ".join(f"{q.text}: {q.answer}" for q in ask(scene, seed=0, repeats=1))
@@ -148,12 +150,13 @@ def _write_vggsound(folder: Path) -> Asked:
 
 def _write_manifest(folder: Path) -> Asked:
     rows = ["a,0,8,train,dog", "b,1,,train,car", "c,,5,validation,dog", "d,2.5,9,test,car"]
-    lines = [f"{n}{row[0]},videos/{row[0]}.mkv{row[1:]},masks/{row[0]}" for n, row in enumerate(rows)]
-    (folder / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks", *lines]) + "\n")
+    lines = [f"{n}{row[0]},videos/{row[0]}.mkv{row[1:]},masks/{row[0]},both" for n, row in enumerate(rows)]
+    (folder / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks,modality", *lines]) + "\n")
     _write_clips(folder / "videos", "a", "b", "c", "d")
     for place, name in enumerate("abcd"):
         write_masks(folder / "masks" / name, "{k}.png", _masks(3, place))
-    return [(need, {"segments": 4}) for need in ("events", "events_of_one_kind", "labels", "masks", "pairs")]
+    needs = ("events", "events_by_modality", "events_of_one_kind", "labels", "masks", "pairs")
+    return [(need, {"segments": 4}) for need in needs]
 
 
 def _masks(count: int, place: int) -> np.ndarray:
@@ -166,6 +169,14 @@ def _masks(count: int, place: int) -> np.ndarray:
 
 def _write_single_sources(folder: Path) -> Asked:
     return _write_avsbench(folder, "avsbench_s4")
+
+
+def _write_llp(folder: Path) -> Asked:
+    layout = LAYOUTS["llp"]
+    clips = sample_clips(layout, 2, seed=0)
+    layout.annotate(folder, clips)
+    _write_clips(folder / "videos", *(clip.name for clip in clips))
+    return [("events_by_modality", {})]
 
 
 def _write_several_sources(folder: Path) -> Asked:
@@ -185,6 +196,7 @@ WRITERS = {
     "ave": _write_ave,
     "avsbench_ms3": _write_several_sources,
     "avsbench_s4": _write_single_sources,
+    "llp": _write_llp,
     "manifest": _write_manifest,
     "music_avqa": _write_music_avqa,
     "vggsound": _write_vggsound,

@@ -10,6 +10,7 @@ from summary import Numbers, dropout_rates, gradients, loss_of, noise, summary, 
 from benchmark.grid.expand import build_task
 from registry import Component
 from registry.vocabulary import Features, Streams
+from tasks.parsing.task import Parsing
 
 VARIANTS = {
     "event_localisation": [
@@ -25,6 +26,7 @@ VARIANTS = {
     ],
     "avqa": ["avqa(modality='audio')", "avqa(head='lavish')", "avqa(head='stg_cma')"],
     "classification": ["classification(modality='visual')"],
+    "parsing": ["parsing(encode='apart')", "parsing(head='han')"],
     "segmentation": ["segmentation(modality='visual')"],
 }
 """What is measured beside the defaults."""
@@ -84,6 +86,10 @@ def _batch(task: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     targets["annotated"][:, 0] = True
     targets["answers"][:, -1] = -100  # padding
+    if isinstance(task, Parsing):
+        classes = len(task.classes)
+        targets["labels"] = _whole("ab", CLIPS, classes).float()
+        targets |= {m: _whole("abc", CLIPS, classes, task.segments) // 2 for m in ("audio", "visual")}
     return inputs, targets
 
 

@@ -49,7 +49,7 @@ TABLE = {
             ("dg_sct_avs_ms3", 30, 2, 1, 1.5e-4, 0, CONSTANT), ("avmoe_ave", 50, 2, 8, 5e-4, 20, STEP_3),
             ("avmoe_avvp", 40, 1, 8, 3e-4, 0, STEP_10), ("avmoe_avqa", 80, 2, 4, 1e-4, 5, STEP_8),
             ("avmoe_avs_s4", 50, 2, 4, 3e-4, 0, CONSTANT), ("avmoe_avs_ms3", 60, 2, 1, 1.5e-4, 0, CONSTANT),
-            ("cola_avs", 20, 2, 4, 2e-4, 0, CONSTANT),
+            ("han_avvp", 40, 16, 1, 3e-4, 0, STEP_10), ("cola_avs", 20, 2, 4, 2e-4, 0, CONSTANT),
         )
     },
     "cola_ave": {**LAVISH, "epochs": 50, "batch_size": 2, "adapter_lr": 5e-6, "head_lr": 4e-6, "patience": 10,

@@ -71,13 +71,19 @@ def _show(prediction: Prediction) -> None:
         table.add_column(name, justify="left" if name == "label" else "right")
     for begin, end, label, value in _lines(prediction):
         table.add_row(f"{begin:.1f} s", f"{end:.1f} s", Text(label), f"{value:.3f}")
-    console.print(table)
+    if prediction.active is not None and not prediction.events:
+        console.print(Text("no event is heard or seen"))
+    else:
+        console.print(table)
     for note in prediction.notes:
         console.print(Text(f"note: {note}"))
 
 
 def _lines(prediction: Prediction) -> Iterator[tuple[float, float, str, float]]:
-    """The likeliest label of each segment, or the likeliest few of a clip as a whole."""
+    """Events, the likeliest label of each segment, or the likeliest few of a clip as a whole."""
+    if prediction.active is not None:
+        yield from prediction.events
+        return
     several = len(prediction.times) > 1
     for (begin, end), row in zip(prediction.times, prediction.probabilities, strict=True):
         for index in row.argsort()[::-1][: 1 if several else SHOWN]:

@@ -30,7 +30,7 @@ def compare(
     problems: Problems,
     cases: Sequence[str] = ("",),
 ) -> GoldenReport:
-    report = GoldenReport(str(golden.path), f"AVSBench {what}", precision)
+    report = GoldenReport(str(golden.path), what, precision)
     for mode in modes:
         for case in cases:
             prefix = f"{mode}/{case}/" if case else f"{mode}/"
@@ -61,7 +61,7 @@ def _bounds(golden: Golden, recorded: Seen, precision: Precision, mode: str) -> 
 
     def tolerance(key: str, kind: Kind, value: Tensor) -> Tolerance:
         # An objective sums terms of one sign.
-        return Tolerance(BF16_FORWARD * max(1.0, float(value.abs()))) if key in LOSSES else wide(key, kind, value)
+        return Tolerance(BF16_FORWARD * max(1.0, float(value.abs()))) if _is_loss(key) else wide(key, kind, value)
 
     return tolerance
 
@@ -70,7 +70,7 @@ def exact(steepest: float) -> Tolerances:
     def tolerance(key: str, kind: Kind, recorded: Tensor) -> Tolerance:
         if kind == "gradient":
             return Tolerance(GRADIENT * steepest)
-        if key in LOSSES:
+        if _is_loss(key):
             return Tolerance(LOSS * max(1.0, float(recorded.abs())))
         return Tolerance(FORWARD)
 
@@ -82,7 +82,12 @@ def kind_of(key: str) -> Kind:
         return "gradient"
     if key.startswith("after/"):
         return "state"
-    return "output" if key in ("out", "logits", *LOSSES) else "intermediate"
+    return "output" if key in ("out", "logits") or _is_loss(key) else "intermediate"
+
+
+def _is_loss(key: str) -> bool:
+    """A loss, or a term of one."""
+    return key in LOSSES or key.startswith("loss.")
 
 
 def gradients(module: nn.Module, name: Callable[[str], str]) -> Seen:

@@ -1,4 +1,4 @@
-"""Which golden file of segmentation it is, by what it says of its sizes."""
+"""Which golden file of segmentation or video parsing it is, by what it says of its sizes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmark.model.model import Precision
-from benchmark.verify.avs import heads, scores
+from benchmark.verify.avs import heads, parsing, scores
 from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden
 
@@ -16,6 +16,8 @@ KINDS: tuple[tuple[frozenset[str], Callable[[Golden, Precision], GoldenReport]],
     (frozenset({"what", "rates"}), heads.check_dilated),
     (frozenset({"what", "channels", "inner"}), heads.check_tpavi),
     (frozenset({"channel", "vis_dim"}), heads.check_head),
+    (frozenset({"frames_per_second", "mlp"}), parsing.check_han),
+    (frozenset({"cases", "per_video"}), parsing.check_metrics),
 )
 """The facts by which each kind is known, and its check."""
 

@@ -38,7 +38,9 @@ def check_dilated(golden: Golden, precision: Precision) -> GoldenReport:
         loss.backward()
         return {"out": out, "loss": loss, "grad/x": gradient(x), **gradients(module, lambda n: f"dilated.{n}")}
 
-    return compare(golden, precision, "sum of dilated convolutions", ("eval",), lambda mode, _: run(mode), problems)
+    return compare(
+        golden, precision, "AVSBench sum of dilated convolutions", ("eval",), lambda mode, _: run(mode), problems
+    )
 
 
 def check_tpavi(golden: Golden, precision: Precision) -> GoldenReport:
@@ -65,7 +67,7 @@ def check_tpavi(golden: Golden, precision: Precision) -> GoldenReport:
         seen |= {} if sound.grad is None else {"grad/audio": sound.grad}
         return seen | gradients(module, lambda name: name) | buffers(module, lambda name: name)
 
-    return compare(golden, precision, "TPAVI", ("eval", "train"), run, problems, ("va", "vv"))
+    return compare(golden, precision, "AVSBench TPAVI", ("eval", "train"), run, problems, ("va", "vv"))
 
 
 def check_head(golden: Golden, precision: Precision) -> GoldenReport:
@@ -98,7 +100,7 @@ def check_head(golden: Golden, precision: Precision) -> GoldenReport:
             seen |= buffers(owner, lambda name, start=start: start + _recorded_name(name))  # type: ignore[misc]
         return seen
 
-    return compare(golden, precision, str(meta.get("what", "decoder")), ("eval", "train"), run, problems)
+    return compare(golden, precision, f"AVSBench {meta.get('what', 'decoder')}", ("eval", "train"), run, problems)
 
 
 def _build(golden: Golden) -> AvsBenchHead:

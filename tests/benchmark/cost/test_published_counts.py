@@ -193,3 +193,11 @@ def test_trained_copies_count_once(adapter):
     assert facts["total"] == frozen["total"] + added
     if adapter == "full_finetune":
         assert facts["trainable_percent"] == 100.0
+
+
+def test_the_head_of_video_parsing_is_published_with_layers_that_it_never_uses():
+    """9,307,723 parameters of the official class, 1,902,592 of them in layers that read other networks' features."""
+    facts = counted("vit_base", "lavish", "parsing(data='llp', head='han')")
+    projections = 2 * (768 + 1) * 512
+    assert facts["head"] == 2_628_608 + 38_475 + projections
+    assert facts["head_as_published"] - projections == 9_307_723 - 1_902_592

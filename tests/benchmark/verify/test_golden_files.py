@@ -44,7 +44,7 @@ def rewritten(name: str, folder: Path, **changes: np.ndarray | None) -> Path:
 
 
 def test_all_files_are_there():
-    assert len(FILES) == 54
+    assert len(FILES) == 56
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

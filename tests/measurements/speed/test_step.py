@@ -70,6 +70,10 @@ class TestStep:
         assert len(self.asked) == 2
         assert (tmp_path / "t.md").read_text().count("## ") == 2
 
+    def test_a_third_part_names_another_task(self, step):
+        assert step.parts("swin_base+lavish") == ("swin_base", "lavish", step.AVE)
+        assert step.parts(step.DECODER) == ("swin_large", "stg_cma", step.TASKS["avsbench"])
+
     def test_a_failure_is_told_and_ends_the_search(self, step, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(step, "measure", lambda *words: {"failure": "no memory"})
         self.run(step, tmp_path, "--largest")

@@ -90,6 +90,7 @@ def test_whatever_option_means_nothing_is_refused(data: str, option: str) -> Non
         ("ave", "pairs", (0, 0, 0, (0, 0))),
         ("vggsound", "pairs", (0, 0, 0, (0, 0))),
         ("music_avqa", "questions", (0, 42, 93, (1, 14))),
+        ("llp", "events_by_modality", (25, 0, 0, (0, 0))),
         ("avsbench_s4", "masks", (23, 0, 0, (0, 0))),
         ("avsbench_ms3", "masks", (0, 0, 0, (0, 0))),
     ],
@@ -118,8 +119,15 @@ def write_questions(root: Path) -> None:
 
 
 def write_manifest(root: Path) -> None:
-    rows = [f"{split},x.mp4,{i},{i + 1},{split},dog,masks" for i, split in enumerate(("train", "val", "test"))]
-    (root / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks", *rows]))
+    rows = [f"{split},x.mp4,{i},{i + 1},{split},dog,masks,both" for i, split in enumerate(("train", "val", "test"))]
+    (root / "manifest.csv").write_text("\n".join(["id,path,start,end,split,label,masks,modality", *rows]))
+
+
+def write_llp(root: Path) -> None:
+    for name in ("train", "val_pd", "test_pd"):
+        (root / f"AVVP_{name}.csv").write_text(f"filename\tevent_labels\n{name}_0123456_0_10\tDog\n")
+    for name in ("audio", "visual"):
+        (root / f"AVVP_eval_{name}.csv").write_text("filename\tonset\toffset\tevent_labels\n")
 
 
 def write_single_sources(root: Path) -> None:
@@ -137,13 +145,16 @@ IDENTITIES: list[tuple[str, Need, str]] = [
     ("ave", "pairs", "ave@18ca14ea"),
     ("vggsound", "pairs", "vggsound@13e48856"),
     ("music_avqa", "questions", "music_avqa-v1@8305e540"),
+    ("llp", "events_by_modality", "llp@a7816ff2"),
     ("manifest", "events", "manifest@9dfc84bf"),
+    ("manifest", "events_by_modality", "manifest@0f99a3b0"),
     ("manifest", "labels", "manifest@0ff057e7"),
 ]
 WRITERS = {
     "ave": write_ave,
     "avsbench_ms3": write_several_sources,
     "avsbench_s4": write_single_sources,
+    "llp": write_llp,
     "manifest": write_manifest,
     "music_avqa": write_questions,
     "vggsound": write_lists,
@@ -193,7 +204,7 @@ def test_the_same_annotations_keep_their_identity(name: str, need: Need, identit
 
 def test_data_sets_know_of_no_task() -> None:
     folders = {path.parent.name for path in ROOT.glob("tasks/*/task.py")}
-    assert len(folders) == 5
+    assert len(folders) == 6
     for path in [*ROOT.glob("tasks/datasets/*.py"), *ROOT.glob("tasks/synthetic/*.py"), ROOT / "tasks/record_file.py"]:
         assert not [folder for folder in folders if f"tasks.{folder}" in path.read_text()], path
 
