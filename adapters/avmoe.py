@@ -7,7 +7,7 @@ Cheng, Li, He, Feng: Mixtures of Experts for Audio-Visual Learning, NeurIPS 2024
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from adapters.parts import Gate, Linear, blocks_of, stages
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
@@ -216,6 +217,13 @@ class AvMoe(AdapterScheme):
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "latents": OneOf((2, 4, 8, 16, 32)),
+        "reduction": OneOf((2, 4, 8, 16)),
+        "drop_path": OneOf((0.0, 0.1, 0.2)),
+    }
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from adapters.scheme import AdapterScheme
 from adapters.unimodal.lora import LowRank
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import Between, OneOf, SearchSpace
 from registry.vocabulary import PARTNER, Streams
 
 if TYPE_CHECKING:
@@ -162,6 +163,12 @@ class Cola(AdapterScheme):
     Raises:
         UserError: an option out of range, or a class token that the backbone does not have.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "rank": OneOf((4, 8, 16, 32)),
+        "cross_scale": Between(0.01, 1.0, log=True),
+    }
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from adapters.parts import Linear, blocks_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
@@ -148,6 +149,13 @@ class DgSct(AdapterScheme):
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "latents": OneOf((2, 4, 8, 16, 32)),
+        "reduction": OneOf((2, 4, 8, 16)),
+        "drop_path": OneOf((0.0, 0.1, 0.2)),
+    }
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import TrainableCopies, norms
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
@@ -145,6 +146,13 @@ class Lavish(AdapterScheme):
     Raises:
         UserError: an option out of range, or a hidden width that the groups do not divide.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "latents": OneOf((2, 4, 8, 16, 32)),
+        "reduction": OneOf((2, 4, 8, 16)),
+        "drop_path": OneOf((0.0, 0.1, 0.2)),
+    }
 
     def __init__(
         self,

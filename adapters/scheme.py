@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from adapters.parts import together
+from registry.space import Around, SearchSpace
 from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ class AdapterScheme(nn.Module):
 
     Each class says so for itself: one derived from a linear probe may do anything.
     """
+
+    search_space: ClassVar[SearchSpace] = {"adapter_lr": Around(10)}
+    """Where `tune` looks: fields of the recipe, always, and options of the scheme, those that are asked for."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

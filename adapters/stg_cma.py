@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
 
 from torch import Tensor, nn
 
@@ -31,6 +31,7 @@ from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
 from adapters.trainable_copies import by_name, trainable_final_norm
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import MODALITIES, PARTNER, Streams
 
 if TYPE_CHECKING:
@@ -157,6 +158,12 @@ class StgCma(AdapterScheme):
     Raises:
         UserError: an option out of range, or a ratio that leaves no hidden channel.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "ratio": OneOf((0.03125, 0.0625, 0.125, 0.25, 0.5)),
+        "drop_path": OneOf((0.0, 0.1, 0.2)),
+    }
 
     def __init__(
         self,

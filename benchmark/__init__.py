@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backbones.families.hub import refuse_out_of_reach
     from benchmark.cli.display import display, preparation, screen
     from benchmark.cli.dry_run import show_plan
+    from benchmark.cli.study.tuning import tune_cells
     from benchmark.cost.describe import count, describe
     from benchmark.grid.check import checked
     from benchmark.grid.expand import build_task, expand
@@ -116,6 +117,7 @@ _PLACES = {
     "resolve": "benchmark.grid.resolve",
     "run_cell": "benchmark.launch.cell",
     "screen": "benchmark.cli.display",
+    "tune_cells": "benchmark.cli.study.tuning",
     "show_plan": "benchmark.cli.dry_run",
     "verify_data": "tasks.datasets.verify:verify",
     "verify_file": "benchmark.verify.check",

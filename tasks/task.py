@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from registry.errors import UserError
+from registry.space import Around, SearchSpace
 from registry.vocabulary import (
     Answers,
     Encode,
@@ -55,6 +56,9 @@ class Task(ABC):
 
     head_options: ClassVar[frozenset[str]] = frozenset()
     """Options that only the head reads: clips do not depend on them."""
+
+    search_space: ClassVar[SearchSpace] = {"head_lr": Around(10)}
+    """Where `tune` looks: fields of the recipe, always, and options of the task, those that are asked for."""
 
     data: str
     segments: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from adapters.parts import Linear, blocks_of, each_modality, together
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ class AdaptFormer(AdapterScheme):
     Raises:
         UserError: an option out of range.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "hidden": OneOf((8, 16, 32, 64, 128)),
+        "scale": OneOf((0.05, 0.1, 0.2, 0.5, 1.0)),
+        "dropout": OneOf((0.0, 0.1)),
+    }
 
     def __init__(self, backbone: Backbone, hidden: int = 64, scale: float = 0.1, dropout: float = 0.0) -> None:
         super().__init__(backbone)

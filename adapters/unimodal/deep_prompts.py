@@ -13,6 +13,7 @@ from torch import nn
 from adapters.parts import blocks_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import MODALITIES, Streams
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class DeepPrompts(AdapterScheme):
     """
 
     identity_at_start: ClassVar[bool] = False
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "prompts": OneOf((2, 4, 8, 16, 32)),
+    }
 
     def __init__(self, backbone: Backbone, prompts: int = 8) -> None:
         super().__init__(backbone)

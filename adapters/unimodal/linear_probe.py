@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from adapters.scheme import AdapterScheme
 from registry import register_adapter
+from registry.space import SearchSpace
 
 
 @register_adapter("linear_probe", version=1)
@@ -13,3 +14,4 @@ class LinearProbe(AdapterScheme):
     """Nothing is added; only the task head learns. The floor that every adapter has to beat."""
 
     leaves_features_unchanged: ClassVar[bool] = True
+    search_space: ClassVar[SearchSpace] = {}

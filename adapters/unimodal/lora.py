@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ from adapters.parts import Linear, blocks_of, each_modality
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
+from registry.space import OneOf, SearchSpace
 from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class Lora(AdapterScheme):
     Raises:
         UserError: an option out of range or a site that blocks do not have.
     """
+
+    search_space: ClassVar[SearchSpace] = {
+        **AdapterScheme.search_space,
+        "rank": OneOf((2, 4, 8, 16, 32)),
+        "alpha": OneOf((4.0, 8.0, 16.0, 32.0)),
+    }
 
     def __init__(
         self, backbone: Backbone, rank: int = 8, alpha: float = 8.0, sites: Sequence[str] = ("qkv", "proj")

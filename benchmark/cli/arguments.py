@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SUMMARIES = {
     "run": "train a grid or one cell",
+    "tune": "search rates and options of each adapter with equal effort",
     "list": "show the registered components and their options",
     "describe": "count parameters and operations of a cell, without weights or data",
     "profile": "measure time, memory and the share of the machine's rate that a cell reaches",

@@ -29,6 +29,8 @@ MODULES = {
     "push": "benchmark.cli.use.push",
     "pull": "benchmark.cli.use.pull",
     "doctor": "benchmark.cli.use.doctor",
+    # Studies of more than one run.
+    "tune": "benchmark.cli.study.tune",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import benchmark
@@ -14,7 +14,7 @@ from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, ad
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
 from benchmark.grid.cell import Cell
 from benchmark.grid.grid import EMBEDDED, Grid, narrow, read_names
-from benchmark.grid.spec import ROLES
+from benchmark.grid.spec import ROLES, RunSpec
 from benchmark.launch.launcher import Launcher, Observer
 from benchmark.launch.placement import Placement
 from benchmark.launch.plan import Plan, write_plan
@@ -56,6 +56,24 @@ run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "run", act, examples=EXAMPLES, details=DETAILS)
+    add_cells(parser)
+    parser.add_argument(
+        "--protocol", choices=["validation", "paper"], default="validation",
+        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
+    )  # fmt: skip
+    run_options.add_to(parser)
+    parser.add_argument(
+        "--log",
+        choices=sorted(TRACKERS),
+        help="also write each cell's curves, scores and costs there as it ends",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
+    add_output(parser)
+    add_plugins(parser)
+
+
+def add_cells(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which cells are meant."""
     parser.add_argument(
         "--grid", nargs="?", const=EMBEDDED[0], metavar="FILE.toml",
         help=f"every combination of a grid file's components, or of an embedded grid: {', '.join(EMBEDDED)} (default: "
@@ -74,27 +92,14 @@ def add_to(verbs: Verbs) -> None:
         "are a run each",
     )  # fmt: skip
     parser.add_argument(
-        "--protocol", choices=["validation", "paper"], default="validation",
-        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
-    )  # fmt: skip
-    parser.add_argument(
         "--name", action="append", default=[], metavar="NAME=COMPONENT",
         help="a short name for a component with its options, dino=\"vit(…)\", for tables, pictures and logs; may be "
         "repeated; without one, of long components the options that differ are shown",
     )  # fmt: skip
-    run_options.add_to(parser)
-    parser.add_argument(
-        "--log",
-        choices=sorted(TRACKERS),
-        help="also write each cell's curves, scores and costs there as it ends",
-    )
-    parser.add_argument("--dry-run", action="store_true", help="show the cells, their parameters and what is done")
-    add_output(parser)
-    add_plugins(parser)
 
 
 def act(arguments: argparse.Namespace) -> int:
-    grid, retry = _with_names(_asked_grid(arguments), arguments.name), run_options.kinds_to_retry(arguments.retry)
+    grid, retry = with_names(asked_grid(arguments), arguments.name), run_options.kinds_to_retry(arguments.retry)
     run_options.refuse_idle_options(arguments)
     store, asked = Store(arguments.output), _asked(grid, arguments)
     # What a plug-in decides may change with any file that it reads.
@@ -115,12 +120,12 @@ def act(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         benchmark.show_plan(cells, store)
         return 0
-    if names := _names_in_full(grid):
+    if names := names_in_full(grid):
         store.add_names(names)
     return run_cells(cells, store, arguments)
 
 
-def _asked_grid(arguments: argparse.Namespace) -> Grid:
+def asked_grid(arguments: argparse.Namespace) -> Grid:
     single = {role: getattr(arguments, role) for role in ROLES}
     given = [role for role, text in single.items() if text is not None]
     if arguments.grid is not None:
@@ -134,7 +139,7 @@ def _asked_grid(arguments: argparse.Namespace) -> Grid:
     return Grid((backbone,), (adapter,), (task,))
 
 
-def _with_names(grid: Grid, given: Sequence[str]) -> Grid:
+def with_names(grid: Grid, given: Sequence[str]) -> Grid:
     """The grid with the names of the command line, which win over its own; its lists may use them.
 
     Raises:
@@ -156,7 +161,7 @@ def _with_names(grid: Grid, given: Sequence[str]) -> Grid:
     return replace(grid, **lists, names=names)
 
 
-def _names_in_full(grid: Grid) -> dict[str, str]:
+def names_in_full(grid: Grid) -> dict[str, str]:
     """Short names by the component as records have it.
 
     Raises:
@@ -227,8 +232,8 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
         for cell in missing:
             check_precision(cell.spec.recipe.precision, where.device)
         launcher = run_options.launcher(arguments, where)
-        _prepare_data(missing)
-        status = _train(cells, missing, done, store, where, launcher, arguments.log)
+        prepare_data(cell.spec for cell in missing)
+        status = train_missing(cells, missing, done, store, where, launcher, arguments.log)
     else:
         write_plan(store.output, Plan(tuple(cells)))
         status = 0
@@ -238,9 +243,9 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
     return status
 
 
-def _prepare_data(missing: Sequence[Cell]) -> None:
+def prepare_data(specs: Iterable[RunSpec]) -> None:
     """What every cell would wait for: clips rendered, media found."""
-    for task in dict.fromkeys(cell.spec.task for cell in missing):
+    for task in dict.fromkeys(spec.task for spec in specs):
         built = benchmark.build_task(task)
         with benchmark.preparation(str(task)) as report:
             built.prepare(report)
@@ -257,7 +262,7 @@ def _prepare_data(missing: Sequence[Cell]) -> None:
                     warn(f"{task}: {counted(count, 'group')} in both {pair}, so that scores tell less; see data verify")
 
 
-def _train(
+def train_missing(
     cells: Sequence[Cell],
     missing: Sequence[Cell],
     done: int,
@@ -266,6 +271,7 @@ def _train(
     launcher: Launcher,
     log: str | None,
 ) -> int:
+    """Train the missing ones of these cells -> exit status."""
     # One cell needs no order, and looking at the others takes a moment.
     work = benchmark.estimate_cost(cells, store.load(), warn) if len(missing) > 1 else {missing[0].hash: 0.0}
     write_plan(store.output, Plan(tuple(cells), work, where.jobs))

@@ -65,8 +65,8 @@ def expand(
     _refuse_too_many(math.prod([*map(len, checked_components), len(recipes), len(seeds)]))
     # Two spellings of a value, 0.1 and 1e-1, are one cell.
     return _once(
-        RunSpec(backbone, adapter, task, seed, _allowed(recipe.of(backbone, adapter, task), protocol), protocol)
-        for backbone, adapter, task in itertools.product(*checked_components)
+        recipe.spec(dict(zip(REGISTRIES, components, strict=True)), seed, protocol)
+        for components in itertools.product(*checked_components)
         for recipe in recipes
         for seed in seeds
     )
@@ -144,19 +144,37 @@ def _check_matchers(grid: Grid) -> None:
     for override in grid.overrides:
         for role, allowed in override.matchers.items():
             for name in allowed:
-                look_up(REGISTRIES[role], name)
+                component = Component.parse(name)
+                canonical = checked(REGISTRIES[role], component)
+                if component.options and str(canonical) != name:
+                    raise UserError(
+                        f"override {role} = {name!r} fits no cell; without what is default it is {canonical}."
+                    )
 
 
 class _Recipes:
-    """The recipe of a cell; each task is built once to ask for its published numbers."""
+    """What a grid and settings make of a cell; each task is built once to ask for its published numbers."""
 
     def __init__(self, grid: Grid, settings: Mapping[str, str]) -> None:
         self._grid, self._settings = grid, settings
         self._embedded = Grid.embedded()
         self._tasks: dict[Component, Task] = {}
 
-    def of(self, backbone: Component, adapter: Component, task: Component) -> Recipe:
-        components = {"backbone": backbone, "adapter": adapter, "task": task}
+    def spec(self, components: Mapping[str, Component], seed: int, protocol: str) -> RunSpec:
+        """The cell of these components, by role.
+
+        Raises:
+            UserError: an option that a component does not take, or a recipe that is for another protocol.
+        """
+        recipe = _allowed(self._of(components), protocol)
+        own = {role: self._grid.with_options(role, components) for role in components}
+        changed = {role: checked(REGISTRIES[role], own[role]) for role in own if own[role] is not components[role]}
+        parts = {**components, **changed}
+        effort = self._grid.effort(recipe, components)
+        return RunSpec(**parts, seed=seed, recipe=recipe, protocol=protocol, effort=effort)
+
+    def _of(self, components: Mapping[str, Component]) -> Recipe:
+        task = components["task"]
         if task not in self._tasks:
             self._tasks[task] = build_task(task)
         if self._tasks[task].is_synthetic:

@@ -1,10 +1,14 @@
 """Grids: what is combined, and with which recipe.
 
 A grid file is TOML with the keys `backbones`, `adapters`, `tasks`, `seeds`, a `[recipe]` table and any number of
-`[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, or a list of names)
-choose the cells that its recipe fields apply to. Later tables win over earlier ones. `recipe = "stg_cma_ave"`, or the
-key `preset` in a table, takes every field from a paper's recipe. A `[names]` table gives short names to components,
-`dino = "vit(model='…')"`, which lists may use; tables, pictures and logs show them, and they decide nothing.
+`[[override]]` tables, whose optional keys `backbone`, `adapter` and `task` (a registered name, a component with its
+options, or a list of these) choose the cells that its recipe fields apply to. Later tables win over earlier ones.
+`recipe = "stg_cma_ave"`, or the key `preset` in a table, takes every field from a paper's recipe. A `[names]` table
+gives short names to components, `dino = "vit(model='…')"`, which lists may use; tables, pictures and logs show them,
+and they decide nothing.
+
+The tables `adapter_options` and `task_options` of an override change options of its cells' components, and `trials` and
+`trial_epochs` say how much searching is behind its fields: `python -m benchmark tune` writes such files.
 """
 
 from __future__ import annotations
@@ -29,16 +33,26 @@ _LISTS = ("backbones", "adapters", "tasks")
 _KEYS = (*_LISTS, "seeds", "recipe", "override", "names")
 
 
+OPTIONS = {f"{role}_options": role for role in ("adapter", "task")}
+EFFORT = {"trials": "trials", "trial_epochs": "epochs"}
+"""Keys of an override about the search behind it, and what they are called in records."""
+
+
 @dataclass(frozen=True)
 class Override:
-    """Recipe fields for the cells whose components have these names."""
+    """Recipe fields and options for the cells whose components have these names."""
 
     recipe: Mapping[str, Any]
     matchers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By role; a role that is left out matches every name."""
+    """By role names, or components with their options; a role that is left out matches every one."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By role."""
+    effort: Mapping[str, int] = field(default_factory=dict)
+    """See `RunSpec.effort`."""
 
     def applies_to(self, components: Mapping[str, Component]) -> bool:
-        return all(components[role].name in allowed for role, allowed in self.matchers.items())
+        own = {role: (components[role].name, str(components[role])) for role in self.matchers}
+        return all(any(text in allowed for text in own[role]) for role, allowed in self.matchers.items())
 
 
 @dataclass(frozen=True)
@@ -108,6 +122,22 @@ class Grid:
             if override.applies_to(components):
                 recipe = recipe.override(override.recipe)
         return recipe
+
+    def with_options(self, role: str, components: Mapping[str, Component]) -> Component:
+        """The component of this role after this grid's tables, for the cell of these components."""
+        component = components[role]
+        for override in self.overrides:
+            if role in override.options and override.applies_to(components):
+                component = component.with_options(**override.options[role])
+        return component
+
+    def effort(self, recipe: Recipe, components: Mapping[str, Component]) -> Mapping[str, int]:
+        """What was spent on the search for this recipe; empty where it is no longer what the search had found."""
+        effort: Mapping[str, int] = {}
+        for override in self.overrides:
+            if override.effort and override.applies_to(components):
+                effort = override.effort if recipe.override(override.recipe) == recipe else {}
+        return effort
 
 
 def read_seeds(values: Any) -> tuple[int, ...]:
@@ -182,14 +212,30 @@ def _tables(value: Any) -> list[dict[str, Any]]:
 
 def _read_override(table: dict[str, Any]) -> Override:
     matchers = {role: _matched_names(role, table[role]) for role in ROLES if role in table}
-    return Override(_recipe_fields({key: value for key, value in table.items() if key not in ROLES}, ROLES), matchers)
+    options = {role: _options(key, table[key]) for key, role in OPTIONS.items() if key in table}
+    effort = {name: _count(key, table[key]) for key, name in EFFORT.items() if key in table}
+    own = (*ROLES, *OPTIONS, *EFFORT)
+    recipe = _recipe_fields({key: value for key, value in table.items() if key not in own}, own)
+    return Override(recipe, matchers, options, effort)
+
+
+def _options(key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"override {key} = {value!r} is not a table; write {key} = {{ ratio = 0.25 }}.")
+    return {name: tuple(own) if isinstance(own, list) else own for name, own in value.items()}
+
+
+def _count(key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UserError(f"override {key} = {value!r} is not a whole number, 0 or more.")
+    return value
 
 
 def _matched_names(role: str, value: Any) -> tuple[str, ...]:
     allowed = [value] if isinstance(value, str) else value
     if not isinstance(allowed, list) or not all(isinstance(name, str) for name in allowed):
         raise UserError(f"override {role} = {value!r} is not a registered name or a list of them.")
-    return tuple(allowed)
+    return tuple(str(Component.parse(name)) for name in allowed)
 
 
 def _recipe_fields(table: Any, also_known: Iterable[str] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from registry.component import Component
@@ -24,6 +24,8 @@ class RunSpec:
     seed: int
     recipe: Recipe
     protocol: str = "validation"
+    effort: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """Behind the recipe: `trials` and `epochs` of the search that chose it, which decide nothing; empty where none."""
 
     @property
     def slug(self) -> str:
@@ -52,7 +54,7 @@ class RunSpec:
         Raises:
             UserError, KeyError, TypeError, ValueError: it did not write this.
         """
-        components = {role: Component.parse(facts[role]) for role in ROLES}
+        backbone, adapter, task = (Component.parse(facts[role]) for role in ROLES)
         if type(facts["seed"]) is not int or not isinstance(facts["protocol"], str):
             raise ValueError(f"seed {facts['seed']!r:.40} is no whole number, or protocol no text")
-        return cls(**components, seed=facts["seed"], recipe=Recipe(**facts["recipe"]), protocol=facts["protocol"])
+        return cls(backbone, adapter, task, facts["seed"], Recipe(**facts["recipe"]), facts["protocol"])

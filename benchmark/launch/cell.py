@@ -28,6 +28,7 @@ from benchmark.train.checkpoint import Checkpoints
 from benchmark.train.failures import classify
 from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
+from benchmark.train.trial import train_trial
 from registry.errors import UserError
 from registry.files import create
 from registry.plugins import load_plugins
@@ -94,7 +95,9 @@ def _attempt(
         facts: dict[str, Any] = {"work_dir": job.checkpoints, "micro_batches": micro_batches, "workers": job.workers}
         record, items = train(job.cell.spec, run_hash=job.cell.hash, device=job.device, report=report, **facts)
         record = replace(record, versions=dict(job.cell.versions))
-        if not job.discard_adapter:
+        if job.cell.spec.effort:
+            record = replace(record, environment={**record.environment, "effort": dict(job.cell.spec.effort)})
+        if not job.discard_adapter and not job.cell.until:
             # Before the record: a cell that is done has its folder.
             keep(job.output, record, items, job.checkpoints)
         answers = items.answers if isinstance(items, ScoredItems) else None
@@ -130,6 +133,8 @@ def _prepare(job: Job, micro_batches: int) -> tuple[Train, int]:
     if job.train:
         return job.train, micro_batches or 1
     micro_batches = micro_batches or micro_batches_of(Checkpoints(job.checkpoints))
+    if job.cell.until:
+        return partial(train_trial, until=job.cell.until), micro_batches
     if job.processes == 1:
         return train, micro_batches
     threads = torch.get_num_threads()
@@ -143,6 +148,9 @@ def _more_micro_batches(spec: RunSpec, micro_batches: int) -> int | None:
 
 
 def _forget(job: Job) -> None:
+    if job.cell.until:
+        # The search decides whether a trial goes on.
+        return
     shutil.rmtree(job.checkpoints, ignore_errors=True)
 
 

@@ -81,7 +81,7 @@ class Job:
 
     @property
     def checkpoints(self) -> Path:
-        return self.output / "checkpoints" / self.cell.hash
+        return self.output / "checkpoints" / self.cell.checkpoints
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ def build_runner(
     folder: Path,
     workers: int | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
+    tests: bool = True,
 ) -> tuple[Runner, TaskMetric]:
     """A Runner that trains and validates a cell on `train()`, and the metric that holds the outcome of `test()`.
 
@@ -75,11 +76,14 @@ def build_runner(
         folder: where mmengine may leave empty folders.
         workers: processes that load clips, see `clip_loader`.
         report: is told how many clips of how many are prepared, where that is done once for many runs.
+        tests: whether there is a test split; without it not one of its clips is looked at.
     """
     recipe, device = spec.recipe, next(model.parameters()).device
     metric = TaskMetric(task)
     preparation = FeatureCache(spec, task, model, workers, report)
-    clips = {split: _clips(split, preparation) for split in ("train", _selected_on(spec), "test")}
+    clips = {
+        split: _clips(split, preparation) for split in ("train", _selected_on(spec), *(("test",) if tests else ()))
+    }
     loaders = {split: _loader(dataset, split, preparation, device) for split, dataset in clips.items()}
     optimizer = build_optimizer(model, recipe)
     runner = _QuietRunner(
@@ -87,10 +91,10 @@ def build_runner(
         work_dir=str(folder),
         train_dataloader=loaders["train"],
         val_dataloader=loaders[_selected_on(spec)],
-        test_dataloader=loaders["test"],
+        test_dataloader=loaders["test"] if tests else None,
         train_cfg={"by_epoch": True, "max_epochs": recipe.epochs},
         val_cfg={},
-        test_cfg={},
+        test_cfg={} if tests else None,
         optim_wrapper=AccumulatingOptimizer(
             optimizer,
             recipe.accumulate,
@@ -101,7 +105,7 @@ def build_runner(
         ),
         param_scheduler=build_schedule(optimizer, recipe, len(loaders["train"])),
         val_evaluator=[TaskMetric(task)],
-        test_evaluator=[metric],
+        test_evaluator=[metric] if tests else None,
         default_hooks=dict.fromkeys(("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")),
         custom_hooks=list(hooks),
         default_scope=None,

@@ -75,7 +75,7 @@ def train(
         NonFiniteLossError: the training loss is no longer finite.
         Exception: whatever a component raises; `benchmark.train.failures.classify` tells what kind of failure it is.
     """
-    started = _now()
+    started = now()
     if spec.recipe.batch_size // micro_batches % processes():
         batch = spec.recipe.batch_size // micro_batches
         raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
@@ -94,7 +94,7 @@ def train(
         compiled=spec.recipe.compile == "blocks",
     ).to(device)
     workers = 0 if workers is None and task.is_synthetic else workers
-    run = _Run(_in_micro_batches(spec, micro_batches), task, model, reporter, work_dir, micro_batches, workers)
+    run = _Run(in_micro_batches(spec, micro_batches), task, model, reporter, work_dir, micro_batches, workers)
     run.execute(device)
     if work_dir and rank() == 0:
         run.leave(work_dir)
@@ -129,7 +129,7 @@ def train(
         checkpoint_bytes=checkpoint_bytes(run.best.state),
         train_seconds=run.train_seconds,
         started=started,
-        finished=_now(),
+        finished=now(),
     )
     return record, _in_groups(run.evaluation, task)
 
@@ -246,7 +246,7 @@ class _Run:
         self.training_clock.take_clips(seen, next(iter(test)))
 
 
-def _in_micro_batches(spec: RunSpec, micro_batches: int) -> RunSpec:
+def in_micro_batches(spec: RunSpec, micro_batches: int) -> RunSpec:
     batch, accumulate = spec.recipe.batch_size, spec.recipe.accumulate
     return replace(
         spec,
@@ -272,5 +272,5 @@ def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
     return [label for label, holds in known.items() if holds]
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

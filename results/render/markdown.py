@@ -167,7 +167,15 @@ def remarks(row: Row, board: Sequence[Row], shared: Sequence[str]) -> list[str]:
     more = row.comparison.both_against_one
     if more is not None:
         told.append(f"{format.gain(more, row.comparison.both_against_one_interval)} over one modality")
-    return told
+    return told + _effort(row)
+
+
+def _effort(row: Row) -> list[str]:
+    """`20 trials`, and what to think of rows that had less; nothing where no row of the board was searched for."""
+    if row.effort.less_tuned is None:
+        return []
+    trials = format.counted(row.effort.trials or 0, "trial")
+    return [f"{trials}, less tuned than others" if row.effort.less_tuned else trials]
 
 
 def _failures(rows: Iterable[Row]) -> list[str]:

@@ -15,7 +15,7 @@ from results.statistics.paired import ItemsOf, PairedScores, paired_scores
 from results.statistics.tradeoff import pareto_front, ppt
 from results.table.aggregate import with_hypervolume, with_mean_rank
 from results.table.groups import Group, group_runs
-from results.table.row import Cost, Fronts, Row, Score, rank_order
+from results.table.row import Cost, Effort, Fronts, Row, Score, rank_order
 from results.table.standing import MOST_ROWS, with_letters
 from results.table.within_board import behind_best, over_one_modality, over_probes
 
@@ -81,7 +81,7 @@ def _board_rows(
     rows = [_row(group, own, next(half_widths) if own else None) for group, own in zip(groups, known, strict=True)]
     rows = _with_levels(rows, levels)
     rows = with_letters(behind_best(over_one_modality(over_probes(rows, known), known), known), known)
-    return _with_fronts(rows), known
+    return _with_fronts(_with_less_tuned(rows)), known
 
 
 def _with_levels(rows: Sequence[Row], levels: LevelsOf) -> list[Row]:
@@ -96,6 +96,29 @@ def _with_levels(rows: Sequence[Row], levels: LevelsOf) -> list[Row]:
     ]
 
 
+def _with_less_tuned(rows: Sequence[Row]) -> list[Row]:
+    """Rows of unequal effort marked, where any row of the board was searched for."""
+    efforts = [(row.effort.trials or 0, row.effort.trial_epochs or 0) for row in rows]
+    most = tuple(map(max, zip(*efforts, strict=True))) if rows else (0, 0)
+    if not any(most):
+        return list(rows)
+    marked = zip(rows, efforts, strict=True)
+    return [replace(row, effort=replace(row.effort, less_tuned=own != most)) for row, own in marked]
+
+
+def _effort(group: Group) -> Effort:
+    told = [run.environment.get("effort") for run in group.completed]
+    known = [own if isinstance(own, Mapping) else {} for own in told]
+    if not any(known):
+        return Effort()
+    least = {name: min(_whole(own.get(name)) for own in known) for name in ("trials", "epochs")}
+    return Effort(least["trials"], least["epochs"])
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
 def _row(group: Group, known: PairedScores | None, half_width: float | None) -> Row:
     runs = group.completed
     scores = [run.scores[group.key.metric] for run in runs]
@@ -108,6 +131,7 @@ def _row(group: Group, known: PairedScores | None, half_width: float | None) -> 
         score=score,
         cost=cost,
         fronts=Fronts(ppt=None if score.mean is None or without_head is None else ppt(score.mean, without_head)),
+        effort=_effort(group),
         failures=tuple(_failure_line(run) for run in group.failed),
         runs=tuple(runs),
         breakdown=known.breakdown() if known else (),

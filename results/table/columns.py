@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Literal, NamedTuple
 
-from results.table.row import Comparison, Cost, Fronts, Row, Score
+from results.table.row import Comparison, Cost, Effort, Fronts, Row, Score
 
 
 class Column(NamedTuple):
@@ -81,6 +81,9 @@ PRESENTED = {
     "mean_rank_high": Column("mean rank, to", "95 % of resamples of seeds and items", "low"),
     "mean_rank_letters": Column("groups over tasks", "configurations that share a letter cannot be told apart"),
     "machine_load": Column("machine load", "threads for each core while it was measured; above 1 times are too long"),
+    "trials": Column("trials", "of the search (`tune`) that chose the recipe; empty where none is told"),
+    "trial_epochs": Column("epochs of the trials", "all together, on training data"),
+    "less_tuned": Column("less tuned", "another row of the board has more trials or epochs behind it"),
 }
 
 COLUMNS = tuple(PRESENTED)
@@ -88,7 +91,13 @@ COLUMNS = tuple(PRESENTED)
 
 _PART_OF = {
     field.name: part
-    for part, kind in {"score": Score, "comparison": Comparison, "cost": Cost, "fronts": Fronts}.items()
+    for part, kind in {
+        "score": Score,
+        "comparison": Comparison,
+        "cost": Cost,
+        "fronts": Fronts,
+        "effort": Effort,
+    }.items()
     for field in fields(kind)
 }
 

@@ -107,6 +107,17 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """The search that chose the recipe, as its runs tell, the least over seeds; None where they tell of none."""
+
+    trials: int | None = None
+    trial_epochs: int | None = None
+    """Epochs of all trials together."""
+    less_tuned: bool | None = None
+    """Whether another row of the board has more trials or epochs behind it; None where no row tells of a search."""
+
+
+@dataclass(frozen=True)
 class Fronts:
     """The score weighed against its costs."""
 
@@ -128,6 +139,7 @@ class Row(GroupKey):
     comparison: Comparison = Comparison()
     cost: Cost = Cost()
     fronts: Fronts = Fronts()
+    effort: Effort = Effort()
     kind: str = MEASURED
     source: str = ""
     """Where a published number was read."""

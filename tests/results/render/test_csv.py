@@ -79,6 +79,9 @@ def test_the_columns_and_their_order_are_stable() -> None:
         "mean_rank_high",
         "mean_rank_letters",
         "machine_load",
+        "trials",
+        "trial_epochs",
+        "less_tuned",
     )
 
 
@@ -151,6 +154,9 @@ def test_a_row_in_text(record) -> None:
         "mean_rank_high": "",
         "mean_rank_letters": "",
         "machine_load": "",
+        "trials": "",
+        "trial_epochs": "",
+        "less_tuned": "",
     }
     assert len(line["recipe"]) == len(line["versions"]) == 8
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from results.table.build import build
 from results.table.columns import COLUMNS, MEASUREMENTS, value
-from results.table.row import Comparison, Cost, Fronts, Score
+from results.table.row import Comparison, Cost, Effort, Fronts, Score
 
 
 def test_every_number_of_a_row_is_a_column(record) -> None:
     (row,) = build([record()])
-    parts = (row.score, row.comparison, row.cost, row.fronts)
-    assert (Score, Comparison, Cost, Fronts) == tuple(map(type, parts))
+    parts = (row.score, row.comparison, row.cost, row.fronts, row.effort)
+    assert (Score, Comparison, Cost, Fronts, Effort) == tuple(map(type, parts))
     for part in parts:
         for name, number in vars(part).items():
             assert value(row, name) == number
