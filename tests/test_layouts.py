@@ -93,12 +93,15 @@ def test_both_versions_of_the_questions_are_read_apart(encoded: dict, tmp_path: 
     assert len(first.questions("test")) == len(second.questions("test")) + 1
 
 
-def test_a_prepared_store_trains_to_the_same_numbers(encoded: dict, tmp_path: Path, capsys) -> None:
-    root, store = lay_out("ave", encoded, tmp_path / "data"), tmp_path / "store"
-    words = ["data", "prepare", "event_localisation", "--data", str(root), "--store", str(store), "--jobs", "1"]
+@pytest.mark.parametrize(("layout", "task"), [("ave", "event_localisation"), ("llp", "parsing")])
+def test_a_prepared_store_trains_to_the_same_numbers(
+    layout: str, task: str, encoded: dict, tmp_path: Path, capsys
+) -> None:
+    root, store = lay_out(layout, encoded, tmp_path / "data"), tmp_path / "store"
+    words = ["data", "prepare", task, "--data", str(root), "--store", str(store), "--jobs", "1"]
     assert main([*words, "--size", "32"]) == 0
     assert f"--set data={store}" in capsys.readouterr().out
-    of_files, of_store = (train("event_localisation", path) for path in (root, store))
+    of_files, of_store = (train(task, path) for path in (root, store))
     for same in ("scores", "validation", "best_epoch"):
         assert getattr(of_files, same) == getattr(of_store, same)
     assert of_files.history[0]["train_loss"] == of_store.history[0]["train_loss"]
