@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: install grid test test-wheel test-browser check docs format clean
+PYTHON312 ?= python3.12
+.PHONY: install grid test test-wheel test-exports test-browser check docs format clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +24,12 @@ test: install
 # installs those too.
 test-wheel: install
 	AVBENCH_WHEEL=$(AVBENCH_WHEEL) $(RUN) -m pytest -m wheel tests/wheel
+
+# What `export every_eval_ever` writes against that package's own check, which needs Python 3.12 or newer.
+test-exports: install
+	$(PYTHON312) -m venv build/every_eval_ever
+	build/every_eval_ever/bin/python -m pip install --quiet --disable-pip-version-check 'every-eval-ever>=0.3,<0.4'
+	AVBENCH_EVERY_EVAL_EVER=build/every_eval_ever/bin/every_eval_ever $(RUN) -m pytest -m exports tests/results/export
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from registry.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from results.export.every_eval_ever import evaluation, file_name, item_lines
+    from results.export.every_eval_ever import evaluation, item_lines, items_path
+    from results.export.every_eval_ever import path as evaluation_path
     from results.export.hub import eval_results
     from results.export.schema import record_schema
     from results.leaderboard import refresh
@@ -15,19 +16,26 @@ if TYPE_CHECKING:
     from results.render.console import show, show_coverage
     from results.render.csv import harmless
     from results.store.merged import Merged, open_store
+    from results.table.against_published import against_published
     from results.table.compare import compare_rows
     from results.table.coverage import coverage
     from results.table.gather import gather
+    from results.table.naming import find as find_rows
+    from results.table.published import figure_of
 
 _PLACES = {
     "Merged": "results.store.merged",
+    "against_published": "results.table.against_published",
+    "figure_of": "results.table.published",
+    "find_rows": "results.table.naming:find",
     "compare_rows": "results.table.compare",
     "coverage": "results.table.coverage",
     "harmless": "results.render.csv",
     "eval_results": "results.export.hub",
     "evaluation": "results.export.every_eval_ever",
-    "file_name": "results.export.every_eval_ever",
     "item_lines": "results.export.every_eval_ever",
+    "items_path": "results.export.every_eval_ever",
+    "evaluation_path": "results.export.every_eval_ever:path",
     "gather": "results.table.gather",
     "record_schema": "results.export.schema",
     "open_store": "results.store.merged",

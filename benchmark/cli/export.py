@@ -16,7 +16,7 @@ from results.store.files import write_atomically
 
 FORMATS = ("every_eval_ever", "hub", "schema")
 DETAILS = """\
-every_eval_ever: a JSON file for each row and a JSONL file with its test items.
+every_eval_ever: a JSON file for each row and a JSONL file with its test items, under data/ as its data store has them.
 hub: .eval_results/<task>.yaml for a model repository of the Hugging Face hub; --dataset is the data set's id there.
 schema: record.schema.json, the JSON Schema of the records under <output>/records."""
 EXAMPLES = """\
@@ -56,11 +56,10 @@ def act(arguments: argparse.Namespace) -> int:
             files.append(_write(arguments.to / ".eval_results" / f"{task}.yaml", text))
         return _wrote(files)
     for row in rows:
-        name = results.file_name(row)
         lines = list(results.item_lines(row, source.items, source.answers))
-        content = results.evaluation(row, _version(), f"{name}.jsonl", lines)
-        files.append(_write(arguments.to / f"{name}.json", json.dumps(content, indent=1) + "\n"))
-        files += [_write(arguments.to / f"{name}.jsonl", "".join(lines))] if lines else []
+        content = results.evaluation(row, _version(), lines)
+        files.append(_write(arguments.to / results.evaluation_path(row), json.dumps(content, indent=1) + "\n"))
+        files += [_write(arguments.to / results.items_path(row), "".join(lines))] if lines else []
     return _wrote(files)
 
 

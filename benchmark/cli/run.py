@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import benchmark
 import registry
 from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
+from benchmark.grid.asked import asked_grid, names_in_full, with_names
 from benchmark.grid.cell import Cell
-from benchmark.grid.grid import EMBEDDED, Grid, narrow, read_names
+from benchmark.grid.grid import EMBEDDED, Grid, narrow
 from benchmark.grid.spec import ROLES, RunSpec
 from benchmark.launch.launcher import Launcher, Observer
 from benchmark.launch.placement import Placement
@@ -22,8 +22,7 @@ from benchmark.launch.queue import extractions_in_words
 from benchmark.launch.schedule import longest_first
 from benchmark.launch.trackers import TRACKERS
 from benchmark.runtime.remembered import names_no_file, recall, remember
-from registry.component import Component, option_defaults
-from registry.errors import UserError
+from registry.component import option_defaults
 from results.render.format import counted
 from results.store.serialise import RecordError
 from results.store.store import Store
@@ -51,6 +50,7 @@ run --backbone tiny_vit --adapter linear_probe --task avqa --set head_lr=1e-3,3e
 run --grid --jobs 4 --timeout 7200 --retry oom,killed
 run --grid --gpus 0,1,3 --cells-per-gpu 2
 run --backbone dino --adapter stg_cma --task avqa --name "dino=vit(model='vit_small_patch14_dinov2.lvd142m', size=224)"
+run --paper stg_cma_ave_clip_large --data AVE --dry-run
 run --grid --launcher slurm --partition gpu --time 600 --jobs 16"""
 
 
@@ -58,8 +58,14 @@ def add_to(verbs: Verbs) -> None:
     parser = add_verb(verbs, "run", act, examples=EXAMPLES, details=DETAILS)
     add_cells(parser)
     parser.add_argument(
-        "--protocol", choices=["validation", "paper"], default="validation",
-        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables",
+        "--paper", metavar="NAME",
+        help="a paper's set-up: backbone, adapter, head, sampling, recipe and protocol; see list papers",
+    )  # fmt: skip
+    parser.add_argument("--data", metavar="DIR", help="of --paper: the folder of its data set")
+    parser.add_argument(
+        "--protocol", choices=["validation", "paper"],
+        help="paper: select the epoch on the test split, as the papers do; labelled so in records and tables (default: "
+        "validation, with --paper paper)",
     )  # fmt: skip
     run_options.add_to(parser)
     parser.add_argument(
@@ -99,6 +105,7 @@ def add_cells(parser: argparse.ArgumentParser) -> None:
 
 
 def act(arguments: argparse.Namespace) -> int:
+    arguments.protocol = arguments.protocol or ("paper" if arguments.paper else "validation")
     grid, retry = with_names(asked_grid(arguments), arguments.name), run_options.kinds_to_retry(arguments.retry)
     run_options.refuse_idle_options(arguments)
     store, asked = Store(arguments.output), _asked(grid, arguments)
@@ -118,60 +125,13 @@ def act(arguments: argparse.Namespace) -> int:
         if not arguments.plugin and all(map(_is_decided_by_the_code, cells)):
             remember("cells", asked, [cell.as_dict() for cell in cells])
     if arguments.dry_run:
+        if arguments.paper:
+            prepare_data(cell.spec for cell in cells)
         benchmark.show_plan(cells, store)
         return 0
     if names := names_in_full(grid):
         store.add_names(names)
     return run_cells(cells, store, arguments)
-
-
-def asked_grid(arguments: argparse.Namespace) -> Grid:
-    single = {role: getattr(arguments, role) for role in ROLES}
-    given = [role for role, text in single.items() if text is not None]
-    if arguments.grid is not None:
-        if given:
-            raise UserError(f"--grid and --{given[0]} exclude each other; write --grid --{given[0]}s to narrow a grid.")
-        return Grid.asked(arguments.grid)
-    if missing := [f"--{role}" for role in single if role not in given]:
-        lacking = f"one cell also needs {' and '.join(missing)}" if given else "nothing to run"
-        raise UserError(f"{lacking}; write --grid, or --backbone X --adapter Y --task Z.")
-    backbone, adapter, task = (Component.parse(text) for text in single.values())
-    return Grid((backbone,), (adapter,), (task,))
-
-
-def with_names(grid: Grid, given: Sequence[str]) -> Grid:
-    """The grid with the names of the command line, which win over its own; its lists may use them.
-
-    Raises:
-        UserError: text without `=`, or no name, see `read_names`.
-    """
-    if not given:
-        return grid
-    table = dict(grid.names)
-    for text in given:
-        name, equals, component = text.partition("=")
-        if not equals:
-            raise UserError(f'--name {text} names nothing; write --name {text}="component(option=value)".')
-        table[name.strip()] = Component.parse(component)
-    names = read_names({name: str(component) for name, component in table.items()})
-    lists = {
-        key: tuple(names.get(str(component), component) for component in getattr(grid, key))
-        for key in ("backbones", "adapters", "tasks")
-    }
-    return replace(grid, **lists, names=names)
-
-
-def names_in_full(grid: Grid) -> dict[str, str]:
-    """Short names by the component as records have it.
-
-    Raises:
-        UserError: a component that is not registered, or options that it does not take.
-    """
-    found = {}
-    for name, component in grid.names.items():
-        is_adapter = component.name in registry.names(registry.ADAPTERS)
-        found[str(benchmark.checked(registry.ADAPTERS if is_adapter else registry.BACKBONES, component))] = name
-    return found
 
 
 def _asked(grid: Grid, arguments: argparse.Namespace) -> list[object]:

@@ -1,4 +1,5 @@
-"""Rows as records of Every Eval Ever (schema 0.2.2): one JSON file a row, a JSONL file with a line for each test item.
+"""Rows as records of Every Eval Ever (schema 0.3.0): one JSON file a row, a JSONL file with a line for each test item,
+in the folders of its data store, `data/<task>/<developer>/<model>/<uuid>.json` and `<uuid>_samples.jsonl`.
 
 A score of several seeds is one result, its interval the crossed bootstrap's. The schema is of language models: what it
 calls a model is backbone and adapter, an item's input its name, and its reference the class where answers were kept.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,19 +18,18 @@ from registry.vocabulary import Answers, ItemScore
 from results.record import RunRecord
 from results.table.row import Row
 
-SCHEMA = "0.2.2"
+SCHEMA = "0.3.0"
 LIBRARY = "av-adapter-bench"
 ItemsOf = Callable[[str], Sequence[ItemScore]]
 AnswersOf = Callable[[str], Answers | None]
 
 
-def evaluation(row: Row, version: str, items_file: str, lines: Sequence[str]) -> dict[str, Any]:
+def evaluation(row: Row, version: str, lines: Sequence[str]) -> dict[str, Any]:
     """The content of the JSON file of one row with a score.
 
     Args:
         version: of this package.
-        items_file: name of the JSONL file beside it.
-        lines: of that file; without any it is not named.
+        lines: of the JSONL file beside it; without any it is not named.
     """
     content: dict[str, Any] = {
         "schema_version": SCHEMA,
@@ -46,6 +47,8 @@ def evaluation(row: Row, version: str, items_file: str, lines: Sequence[str]) ->
             "name": f"{row.short_backbone} with {row.short_adapter}",
             "id": model_id(row),
             "additional_details": _texts(
+                deployment_type="self_deployed",
+                model_availability="unknown",
                 backbone=row.backbone,
                 adapter=row.adapter,
                 weights=row.weights,
@@ -58,7 +61,7 @@ def evaluation(row: Row, version: str, items_file: str, lines: Sequence[str]) ->
     if lines:
         content["detailed_evaluation_results"] = {
             "format": "jsonl",
-            "file_path": items_file,
+            "file_path": items_path(row),
             "hash_algorithm": "sha256",
             "checksum": hashlib.sha256("".join(lines).encode()).hexdigest(),
             "total_rows": len(lines),
@@ -81,14 +84,30 @@ def evaluation_id(row: Row) -> str:
 
 
 def model_id(row: Row) -> str:
-    return f"{LIBRARY}/{row.backbone}+{row.adapter}"
+    """`av-adapter-bench/tiny_vit+lavish`: the folder that has a model's files; components in full are details."""
+    return f"{LIBRARY}/{_folder(f'{row.backbone}+{row.adapter}')}"
 
 
-def file_name(row: Row) -> str:
-    """Of both files, without what follows the dot."""
-    name = f"{row.task}-{row.backbone}-{row.adapter}".replace("(", "_")
-    plain = "".join(char if char.isalnum() or char in "-_" else "" for char in name)
-    return f"{plain[:80]}-{_digest(*sorted(run.hash for run in row.runs))}"
+def path(row: Row) -> str:
+    """Of the JSON file, as the data store asks for it."""
+    return f"{_stem(row)}.json"
+
+
+def items_path(row: Row) -> str:
+    """Of the JSONL file."""
+    return f"{_stem(row)}_samples.jsonl"
+
+
+def _stem(row: Row) -> str:
+    """The last part is a UUID that follows from the runs, so that a row which is written again takes its own place."""
+    digest = hashlib.sha256(evaluation_id(row).encode()).digest()[:16]
+    return f"data/{_folder(row.task)}/{model_id(row)}/{uuid.UUID(bytes=digest, version=4)}"
+
+
+def _folder(text: str) -> str:
+    """A name that every system can have, the text itself where it is plain."""
+    plain = "".join(char if char.isascii() and (char.isalnum() or char in "-_+.") else "_" for char in text)[:80]
+    return plain if plain == text and not plain.endswith(".") else f"{plain}-{_digest(text)}"
 
 
 def _result(row: Row) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 
+from registry.errors import UserError
 from results.table.row import PUBLISHED, Cost, Row, Score
 
 
@@ -34,6 +35,18 @@ def published_for(rows: Iterable[Row]) -> tuple[Row, ...]:
     """The published rows of the tasks that occur among our rows, whatever their options."""
     tasks = {row.task.partition("(")[0] for row in rows}
     return tuple(row for row in published() if row.task in tasks)
+
+
+def figure_of(columns: Mapping[str, str]) -> Row:
+    """The one published row with these values of task, data, method, backbone and metric.
+
+    Raises:
+        UserError: none or several have them.
+    """
+    found = [_row(line) for line in lines() if all(line[name] == value for name, value in columns.items())]
+    if len(found) != 1:
+        raise UserError(f"{len(found)} published figures have {dict(columns)}, expected 1.")
+    return found[0]
 
 
 def _row(line: dict[str, str]) -> Row:

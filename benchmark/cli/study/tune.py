@@ -9,7 +9,8 @@ from importlib.util import find_spec
 import benchmark
 from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_output, add_plugins, add_verb, at_least, load_requested, warn
-from benchmark.cli.run import add_cells, asked_grid, with_names
+from benchmark.cli.run import add_cells
+from benchmark.grid.asked import asked_grid, with_names
 from registry.errors import UserError
 
 DETAILS = """\

@@ -37,7 +37,7 @@ def output(tmp_path: Path) -> Path:
 def test_every_row_becomes_a_file_with_its_items_beside_it(output: Path, tmp_path: Path, capsys) -> None:
     assert main(["export", "every_eval_ever", "--output", str(output), "--to", str(tmp_path / "to")]) == 0
     assert capsys.readouterr().out.startswith("2 files: ")
-    (content,) = (tmp_path / "to").glob("*.json")
+    (content,) = (tmp_path / "to").glob("data/avqa/av-adapter-bench/*/*.json")
     told = json.loads(content.read_text())
     lines = (tmp_path / "to" / told["detailed_evaluation_results"]["file_path"]).read_text().splitlines()
     assert [json.loads(line)["evaluation"]["score"] for line in lines] == [1.0, 0.0]

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import jsonschema
 import numpy as np
 import pytest
 
 from registry.vocabulary import Answers, ItemScore
-from results.export.every_eval_ever import evaluation, evaluation_id, file_name, item_lines
+from results.export.every_eval_ever import evaluation, evaluation_id, item_lines, items_path, path
 from results.table.build import build
-
-every_eval_ever = "every_eval_ever"
 
 
 def exported(record):
@@ -20,7 +21,7 @@ def exported(record):
     answers = Answers({}, ("dog", "car"), ("clip0", "clip1"), np.array([0, 1]), np.array([0, 0]))
     (row,) = build(runs, items.__getitem__)
     lines = list(item_lines(row, items.__getitem__, lambda run_hash: answers))
-    return row, evaluation(row, "1.0", "row.jsonl", lines), lines
+    return row, evaluation(row, "1.0", lines), lines
 
 
 def test_a_row_tells_its_score_interval_and_items(record) -> None:
@@ -44,17 +45,49 @@ def test_an_item_tells_its_seed_group_truth_and_answer(record) -> None:
     assert json.loads(lines[5])["input"]["reference"] == []
 
 
-def test_names_of_files_are_plain_whatever_components_are_called(record) -> None:
-    (row,) = build([record(backbone="vit(weights='/a/b c.pth')")])
-    assert set(file_name(row)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+def test_names_of_folders_are_plain_and_tell_components_apart(record) -> None:
+    named = [build([record(backbone=f"vit(weights='/a/{name} c.pth')")])[0] for name in ("b", "d")]
+    paths = [path(row) for row in named]
+    plain = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+./")
+    assert all(set(one) <= plain for one in paths)
+    assert paths[0].rpartition("/")[0] != paths[1].rpartition("/")[0]
+    assert [one.count("/") for one in paths] == [4, 4]
+    assert items_path(named[0]) == paths[0].replace(".json", "_samples.jsonl")
 
 
-def test_the_published_schemas_take_it(record) -> None:
-    # The package needs Python 3.12; what it requires is asked of it where it is installed.
-    resources = pytest.importorskip("importlib.resources")
-    package = pytest.importorskip(every_eval_ever)
-    _, content, lines = exported(record)
-    folder = resources.files(package) / "schemas"
-    jsonschema.validate(content, json.loads((folder / "eval.schema.json").read_text()))
-    for line in lines:
-        jsonschema.validate(json.loads(line), json.loads((folder / "instance_level_eval.schema.json").read_text()))
+def test_a_row_that_is_written_again_takes_its_own_place(record) -> None:
+    assert path(exported(record)[0]) == path(exported(record)[0])
+
+
+@pytest.mark.exports
+def test_the_packages_own_check_and_schemas_take_every_row(grid, tmp_path: Path) -> None:
+    """The package needs Python 3.12, so that it lives in an environment of its own: `make test-exports`."""
+    python = Path(os.environ["AVBENCH_EVERY_EVAL_EVER"]).resolve().parent / "python"
+    records, items = grid
+    rows = [row for row in build(records, items.__getitem__) if row.score.mean is not None]
+    answers = Answers({}, ("dog", "car"), ("clip0", "clip1"), np.array([0, 1]), np.array([0, 0]))
+    files = []
+    for row in rows[::4]:
+        lines = list(item_lines(row, items.__getitem__, lambda run_hash: answers))
+        for file, text in (
+            (path(row), json.dumps(evaluation(row, "1.0", lines))),
+            (items_path(row), "".join(lines)),
+        ):
+            files.append(tmp_path / file)
+            files[-1].parent.mkdir(parents=True, exist_ok=True)
+            files[-1].write_text(text)
+    assert len(files) >= 10
+    words = [str(python), "-m", "every_eval_ever", "validate"]
+    words += [str(file.relative_to(tmp_path)) for file in files]
+    checked = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    where = "import every_eval_ever, pathlib; print(pathlib.Path(every_eval_ever.__file__).parent / 'schemas')"
+    folder = Path(subprocess.run([str(python), "-c", where], capture_output=True, text=True, check=True).stdout.strip())
+    of_rows, of_items = (
+        json.loads((folder / f"{kind}.schema.json").read_text()) for kind in ("eval", "instance_level_eval")
+    )
+    for file in files:
+        if file.suffix == ".json":
+            jsonschema.validate(json.loads(file.read_text()), of_rows)
+        else:
+            jsonschema.validate(json.loads(file.read_text().splitlines()[0]), of_items)
