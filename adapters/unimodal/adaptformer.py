@@ -6,20 +6,19 @@ Chen et al.: AdaptFormer: Adapting Vision Transformers for Scalable Visual Recog
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adapters.parts import Linear, blocks_of, each_modality, together
+from adapters.parts import Linear, each_block, steps_of, through
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 
 class ParallelBottleneck(nn.Module):
@@ -57,6 +56,8 @@ class AdaptFormer(AdapterScheme):
         UserError: an option out of range.
     """
 
+    across_widths: ClassVar[bool] = True
+
     def __init__(self, backbone: Backbone, hidden: int = 64, scale: float = 0.1, dropout: float = 0.0) -> None:
         super().__init__(backbone)
         if hidden < 1:
@@ -64,13 +65,13 @@ class AdaptFormer(AdapterScheme):
         if not 0 <= dropout < 1:
             raise UserError(f"adaptformer dropout={dropout} must be at least 0 and below 1.")
         self.beside_mlp = nn.ModuleList(
-            each_modality(partial(ParallelBottleneck, block.dim, hidden, scale, dropout))
-            for block in blocks_of(backbone)
+            each_block(step, lambda block: ParallelBottleneck(block.dim, hidden, scale, dropout))
+            for step in steps_of(backbone)
         )
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         adapters = cast("dict[str, ParallelBottleneck]", self.beside_mlp[index])
-        update = together(block.attend, streams)
+        update = through(step, "attend", streams)
         streams = {m: x + update[m] for m, x in streams.items()}
-        update = together(block.feed_forward, streams)
+        update = through(step, "feed_forward", streams)
         return {m: x + update[m] + adapters[m](x) for m, x in streams.items()}

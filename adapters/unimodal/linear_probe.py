@@ -12,4 +12,5 @@ from registry import register_adapter
 class LinearProbe(AdapterScheme):
     """Nothing is added; only the task head learns. The floor that every adapter has to beat."""
 
+    across_widths: ClassVar[bool] = True
     leaves_features_unchanged: ClassVar[bool] = True

@@ -6,7 +6,7 @@ Basu et al.: Strong Baselines for Parameter-Efficient Few-Shot Fine-Tuning, AAAI
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
@@ -25,6 +25,8 @@ class NormTuning(AdapterScheme):
     Raises:
         UserError: the backbone has no norms with parameters.
     """
+
+    across_widths: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)
