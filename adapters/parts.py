@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backbones.block import Step
 from backbones.kernels.attention import cross_attend
 from backbones.kernels.linear import Linear
 from registry.errors import UserError
@@ -17,7 +18,7 @@ from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block, Step
+    from backbones.block import Block
 
 __all__ = [
     "PER_FRAME",
@@ -71,7 +72,7 @@ def tower_of(backbone: Backbone, modality: Modality | None) -> Backbone:
 
 def blocks_in(step: Block | Step) -> Mapping[Modality, Block]:
     """The block of each modality that moves in a step; one and the same on a single backbone."""
-    return getattr(step, "blocks", None) or dict.fromkeys(MODALITIES, cast("Block", step))
+    return step.blocks if isinstance(step, Step) else dict.fromkeys(MODALITIES, step)
 
 
 def each_block(step: Block | Step, make: Callable[[Block], nn.Module]) -> nn.ModuleDict:

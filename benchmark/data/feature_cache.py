@@ -148,7 +148,7 @@ class FeatureCache:
             inputs = front_end({name: value.unsqueeze(0) for name, value in item["inputs"].items()})
             yield {**item, "inputs": {name: value.squeeze(0) for name, value in inputs.items()}}
 
-    def _identity(self, kind: str, split: Split, count: int, tower: str | None) -> str:
+    def _identity(self, kind: str, split: Split, count: int, tower: str | None = None) -> str:
         """Of everything that decides what the items hold."""
         task, spec, backbone = self.task, self.spec, self.model.encoder.backbone
         if tower is not None and not tower_of(backbone, cast(Modality, tower)).random_weights:

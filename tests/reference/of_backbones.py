@@ -87,7 +87,11 @@ def _of_htsat() -> Numbers:
     return _heard(read_htsat(filled(HtsatTower(16, (2, 1), (2, 4), 128, 4, 64)), PICTURE_OF_HTSAT))
 
 
-OF_SOUND = {"ast": _of_ast, "htsat": _of_htsat}
+def _of_tiny_ast() -> Numbers:
+    return _heard(look_up(BACKBONES, "tiny_ast")())
+
+
+OF_SOUND = {"ast": _of_ast, "htsat": _of_htsat, "tiny_ast": _of_tiny_ast}
 
 
 def _heard(backbone: Backbone) -> Numbers:
