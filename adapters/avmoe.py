@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from adapters.beside import BesideBlock, PartnerProjection, Projection, Wiring, check_wiring, projections, rates
 from adapters.lavish import LatentAdapter, LatentReader
-from adapters.parts import Gate, Linear, blocks_of, stages
+from adapters.parts import Gate, Linear, blocks_in, places, steps_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
@@ -23,7 +23,7 @@ from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 SelfAttention = Literal["none", "frames", "latents", "tokens"]
 ROUTER_WIDTHS = (128, 32)
@@ -198,7 +198,8 @@ class AvMoe(AdapterScheme):
         backbone: read for the widths of its blocks, and for `projection` for its numbers of tokens.
         cross: experts of each mixture that read the partner.
         unimodal: experts that do not.
-        skip: of every so many stages the last one stays plain; 1 leaves none out. A ViT is one stage.
+        skip: of every so many stages the last one stays plain; 1 leaves none out. A ViT is one stage. Of two
+            backbones sight's stages count, and blocks without a partner are plain too.
         latents: latent tokens of each expert that has some; they start uniform in 0..1.
         reduction: hidden width is the block's width divided by this, rounded down.
         groups: groups of channels that the bottlenecks keep apart.
@@ -243,15 +244,15 @@ class AvMoe(AdapterScheme):
         wiring: Wiring = "symmetric",
         drop_path: float = 0.0,
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(backbone, across_widths=projection != "none")
         _check(self_attention, noise, balance, cross=cross, unimodal=unimodal, skip=skip, latents=latents)
         check_wiring(wiring)
-        project, blocks = projections(backbone, projection), blocks_of(backbone)
-        drops = rates(drop_path, len(blocks))
+        project, steps = projections(backbone, projection), steps_of(backbone)
+        drops = rates(drop_path, len(steps))
 
         def maker(index: int) -> Callable[[Modality], Mixture]:
             return lambda modality: Mixture(
-                blocks[index].dim,
+                blocks_in(steps[index])[modality].dim,
                 cross,
                 unimodal,
                 latents=latents,
@@ -265,24 +266,24 @@ class AvMoe(AdapterScheme):
                 gate=gate_audio or modality == "visual",
             )
 
-        places = stages(block.dim for block in blocks)
-        plain = {index for index, (stage, _) in enumerate(places) if skip > 1 and (stage + 1) % skip == 0}
-        if len(plain) == len(blocks):
+        paired = {i: place["visual"][0] for i, place in enumerate(places(steps)) if len(place) == 2}
+        mixed = {i for i, stage in paired.items() if skip == 1 or (stage + 1) % skip}
+        if not mixed:
             raise UserError(f"avmoe skip={skip} leaves every block plain; set skip=1.")
         self.blocks = nn.ModuleList(
-            BesideBlock(None if i in plain else maker(i), wiring, drops[i]) for i in range(len(blocks))
+            BesideBlock(maker(i) if i in mixed else None, wiring, drops[i]) for i in range(len(steps))
         )
         self.balance = balance
         self._penalties: list[Tensor] = []
 
     def part(self, index: int) -> nn.Module:
-        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
+        """All that `forward_block` does at a step, as a module that is called with (step, streams)."""
         return self.blocks[index]
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        return self.part(index)(block, streams)
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        return self.part(index)(step, streams)
 
-    def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
+    def leave(self, streams: Streams, finish: Callable[[Tensor, Modality], Features]) -> dict[Modality, Features]:
         for mixture in self.modules():
             if isinstance(mixture, Mixture) and mixture.gating is not None:
                 if torch.is_grad_enabled():

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adapters.parts import PER_FRAME, Linear, drop_path, together
+from adapters.parts import PER_FRAME, Linear, blocks_in, drop_path, steps_of, through
 from registry.errors import UserError, unknown
 from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 Wiring = Literal["symmetric", "paired"]
 Projection = Literal["none", "full", "resized"]
@@ -30,7 +30,7 @@ class BesideBlock(nn.Module):
     of the visual stream; audio runs through its whole block, to whose end its first adapter is added, later the second.
 
     Args:
-        make: an adapter, called with (x, partner or None); None leaves the block plain.
+        make: an adapter, called with (x, partner or None); None leaves the block plain, as where no partner moves.
         drop: rate of stochastic depth of the frozen branches, a draw for each frame.
     """
 
@@ -42,22 +42,22 @@ class BesideBlock(nn.Module):
         modalities = () if make is None else MODALITIES
         self.first, self.second = (nn.ModuleDict({m: make(m) for m in modalities} if make else {}) for _ in range(2))
 
-    def forward(self, block: Block, streams: Streams) -> Streams:
+    def forward(self, step: Block | Step, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
         late: tuple[Modality, ...] = MODALITIES if self.wiring == "symmetric" else ("visual",)
         beside = self._look(self.first, streams)
-        streams = self._through(block.attend, streams)
+        streams = self._through(step, "attend", streams)
         if self.wiring == "paired":
-            streams = self._through(block.feed_forward, streams, ("audio",))
+            streams = self._through(step, "feed_forward", streams, ("audio",))
         streams = _added(streams, beside)
         beside = self._look(self.second, streams)
-        return _added(self._through(block.feed_forward, streams, late), beside)
+        return _added(self._through(step, "feed_forward", streams, late), beside)
 
     def _through(
-        self, branch: Callable[[Tensor], Tensor], streams: Streams, moved: Sequence[Modality] = MODALITIES
+        self, step: Block | Step, branch: str, streams: Streams, moved: Sequence[Modality] = MODALITIES
     ) -> Streams:
         """The streams `moved` through a frozen branch and its residual; the others as they are."""
-        update = together(branch, {m: x for m, x in streams.items() if m in moved})
+        update = through(step, branch, {m: x for m, x in streams.items() if m in moved})
         update = {m: drop_path(u, self.drop, self.training, PER_FRAME) for m, u in update.items()}
         return {m: x + update[m] if m in update else x for m, x in streams.items()}
 
@@ -102,7 +102,7 @@ class PartnerProjection(nn.Module):
 
 
 def projections(backbone: Backbone, projection: Projection) -> Callable[[int, Modality], PartnerProjection | None]:
-    """Makes the projection of the partner for an adapter: (index of the block, modality) -> module or nothing.
+    """Makes the projection of the partner for an adapter: (index of the step, modality) -> module or nothing.
 
     Raises:
         UserError: an unknown choice.
@@ -111,12 +111,12 @@ def projections(backbone: Backbone, projection: Projection) -> Callable[[int, Mo
         raise unknown("projection", str(projection), get_args(Projection))
     if projection == "none":
         return lambda index, modality: None
-    counts = {m: backbone.tokens(m) for m in MODALITIES}
+    counts, steps = {m: backbone.tokens(m) for m in MODALITIES}, steps_of(backbone)
 
     def make(index: int, modality: Modality) -> PartnerProjection:
-        dim = cast(int, backbone.blocks[index].dim)
-        tokens = (counts[modality][index], counts[PARTNER[modality]][index])
-        return PartnerProjection((dim, dim), tokens, TOKEN_MAPS[projection])
+        blocks, partner = blocks_in(steps[index]), PARTNER[modality]
+        tokens = (counts[modality][index], counts[partner][index])
+        return PartnerProjection((blocks[modality].dim, blocks[partner].dim), tokens, TOKEN_MAPS[projection])
 
     return make
 

@@ -7,24 +7,24 @@ Suharitdamrong, Alex, Awais, Atito: CoLA: Cross-Modal Low-rank Adaptation for Mu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import Linear, blocks_of, each_modality, stages
+from adapters.parts import Linear, blocks_in, places, steps_of, tower_of
 from adapters.scheme import AdapterScheme
 from adapters.unimodal.lora import LowRank
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.space import Between, OneOf, SearchSpace
-from registry.vocabulary import PARTNER, Streams
+from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 Summary = Literal["pool", "class", "mean"]
 SITES = ("qkv", "proj", "fc1", "fc2")
@@ -105,37 +105,30 @@ class ColaBlock(nn.Module):
     """A frozen block whose projections change; summaries are read three times, each before either stream moves.
 
     Args:
-        sites: input and output width of each projection.
-        summary: `class`, the first token, or `mean`, over all of them.
-        options: those of `CrossModalLora`.
+        make: what a projection of a modality gains, from that and the projection's name.
+        summary: of each modality `class`, the first token, or `mean`, over all of them.
     """
 
-    def __init__(self, sites: dict[str, tuple[int, int]], summary: str, **options: object) -> None:
+    def __init__(
+        self, make: Mapping[Modality, Callable[[str], CrossModalLora]], summary: Mapping[Modality, str]
+    ) -> None:
         super().__init__()
-        self.summary = summary
+        self.summary = dict(summary)
+        self.deltas = nn.ModuleDict({m: nn.ModuleDict({site: of(site) for site in SITES}) for m, of in make.items()})
 
-        def deltas() -> nn.ModuleDict:
-            return nn.ModuleDict(
-                {
-                    site: CrossModalLora(*sites[site], parts=3 if site == "qkv" else 1, **options)  # type: ignore[arg-type]
-                    for site in SITES
-                }
-            )
-
-        self.deltas = each_modality(deltas)
-
-    def forward(self, block: Block, streams: Streams) -> Streams:
+    def forward(self, step: Block | Step, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
+        blocks = blocks_in(step)
         delta = self.bind(streams, "qkv")
-        mixed = {m: block.mix(x, delta=delta[m]) for m, x in streams.items()}
+        mixed = {m: blocks[m].mix(x, delta=delta[m]) for m, x in streams.items()}
         delta = self.bind(mixed, "proj")
-        streams = {m: x + block.project(mixed[m], delta=delta[m]) for m, x in streams.items()}
+        streams = {m: x + blocks[m].project(mixed[m], delta=delta[m]) for m, x in streams.items()}
         delta = self.bind(streams, "fc1", "fc2")
-        return {m: x + block.feed_forward(x, delta=delta[m]) for m, x in streams.items()}
+        return {m: x + blocks[m].feed_forward(x, delta=delta[m]) for m, x in streams.items()}
 
     def bind(self, streams: Streams, *sites: str) -> dict[str, dict[str, Callable[[Tensor], Tensor]]]:
         """For each modality, the changes of some sites, bound to what its partner's tokens sum up to now."""
-        summaries = {m: x[..., 0, :] if self.summary == "class" else x.mean(dim=-2) for m, x in streams.items()}
+        summaries = {m: x[..., 0, :] if self.summary[m] == "class" else x.mean(dim=-2) for m, x in streams.items()}
         found = {}
         for m in streams:
             deltas = cast(nn.ModuleDict, self.deltas[m])
@@ -148,7 +141,7 @@ class Cola(AdapterScheme):
     """LoRA on every frozen projection of a block, and beside it a change that the partner's summary decides.
 
     The defaults are the published ones for AVE; for AVS `cola(reduction=2, every=2)`. A stream whose partner is absent
-    has LoRA alone.
+    has LoRA alone, and so has a block without a partner between two backbones.
 
     Args:
         backbone: read for the widths of its blocks' projections, and for how it pools.
@@ -163,6 +156,8 @@ class Cola(AdapterScheme):
     Raises:
         UserError: an option out of range, or a class token that the backbone does not have.
     """
+
+    across_widths: ClassVar[bool] = True
 
     search_space: ClassVar[SearchSpace] = {
         **AdapterScheme.search_space,
@@ -186,29 +181,32 @@ class Cola(AdapterScheme):
                 raise UserError(f"cola {name}={value} must be at least 1.")
         if summary not in ("pool", "class", "mean"):
             raise unknown("summary of cola", str(summary), ("pool", "class", "mean"))
-        if summary == "class" and not backbone.has_class_token:
+        with_class = {m: tower_of(backbone, m).has_class_token for m in MODALITIES}
+        if summary == "class" and not all(with_class.values()):
             raise UserError("summary='class', but this backbone has no class token to pool by; use summary='mean'.")
-        chosen = "class" if summary != "mean" and backbone.has_class_token else "mean"
-        blocks = blocks_of(backbone)
+        chosen = {m: "class" if summary != "mean" and with_class[m] else "mean" for m in MODALITIES}
 
-        def adapted(block: Block, place: int) -> ColaBlock:
-            hidden = int(block.dim / reduction)
+        def gain(blocks: Mapping[Modality, Block], m: Modality, place: int) -> Callable[[str], CrossModalLora]:
+            partner = blocks.get(PARTNER[m])
+            context = partner.dim if partner is not None and (place + 1) % every == 0 else None
+            hidden = int((context or blocks[m].dim) / reduction)
             if hidden < 1:
-                raise UserError(f"cola reduction={reduction} leaves no hidden channel at width {block.dim}.")
-            context = block.dim if (place + 1) % every == 0 else None
-            return ColaBlock(
-                block.sites, chosen, rank=rank, alpha=alpha, context=context, hidden=hidden, scale=cross_scale
-            )
+                raise UserError(f"cola reduction={reduction} leaves no hidden channel at width {blocks[m].dim}.")
+            fixed = {"rank": rank, "alpha": alpha, "context": context, "hidden": hidden, "scale": cross_scale}
+            return lambda site: CrossModalLora(*blocks[m].sites[site], parts=3 if site == "qkv" else 1, **fixed)  # type: ignore[arg-type]
 
-        places = stages(block.dim for block in blocks)
-        self.blocks = nn.ModuleList(adapted(block, place) for block, (_, place) in zip(blocks, places, strict=True))
+        steps = steps_of(backbone)
+        self.blocks = nn.ModuleList(
+            ColaBlock({m: gain(blocks_in(step), m, place) for m, (_, place) in where.items()}, chosen)
+            for step, where in zip(steps, places(steps), strict=True)
+        )
 
     def part(self, index: int) -> nn.Module:
-        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
+        """All that `forward_block` does at a step, as a module that is called with (step, streams)."""
         return self.blocks[index]
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        return self.part(index)(block, streams)
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        return self.part(index)(step, streams)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

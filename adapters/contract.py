@@ -13,15 +13,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import stage_ends
+from adapters.parts import blocks_in, entered, stage_ends, steps_of, tower_of
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import substitute_parameters
 from adapters.unimodal.linear_probe import LinearProbe
+from backbones.block import Step
 from registry.vocabulary import MODALITIES, Features, Modality, Streams
 
 MakeScheme = Callable[..., AdapterScheme]
@@ -46,19 +47,33 @@ class ProtocolOnly:
         return getattr(self._block, name)
 
 
+def _protocol_only(step: Any) -> Any:
+    if not isinstance(step, Step):
+        return ProtocolOnly(step)
+    return Step({m: cast(Any, ProtocolOnly(block)) for m, block in step.blocks.items()})
+
+
 def encode(
     scheme: AdapterScheme, backbone: Any, pictures: Streams, protocol_only: bool = False
 ) -> dict[Modality, Features]:
     """Pictures {m: (B, T, 3, S, S)} through the backbone under the scheme, as a run does it."""
     with substitute_parameters(backbone, scheme.trainable_copies()):
-        streams, stages = scheme.enter({m: backbone.embed(picture) for m, picture in pictures.items()}), []
-        for index, block in enumerate(backbone.blocks):
-            seen: Any = ProtocolOnly(block) if protocol_only else block
-            streams = scheme.forward_block(index, seen, {m: block.enter(x) for m, x in streams.items()})
-            if index in stage_ends(backbone.blocks):
-                stages.append(streams)
-        features = scheme.leave(streams, backbone.finish)
-    return {m: replace(f, stages=(*(left[m] for left in stages), f.tokens)) for m, f in features.items()}
+        steps = steps_of(backbone)
+        ends: dict[Modality, list[Tensor]] = {m: [] for m in pictures}
+        streams = scheme.enter({m: tower_of(backbone, m).embed(picture) for m, picture in pictures.items()})
+        for index, step in enumerate(steps):
+            moved = entered(step, {m: x for m, x in streams.items() if m in blocks_in(step)})
+            seen = _protocol_only(step) if protocol_only else step
+            streams = streams | (scheme.forward_block(index, seen, moved) if moved else {})
+            for m, x in streams.items():
+                if index in stage_ends(steps)[m]:
+                    ends[m].append(x)
+
+        def finish(x: Tensor, modality: Modality | None = None) -> Features:
+            return tower_of(backbone, modality).finish(x)
+
+        features = scheme.leave(streams, finish)
+    return {m: replace(f, stages=(*ends[m], f.tokens)) for m, f in features.items()}
 
 
 def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -> None:
@@ -78,12 +93,13 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
         rounded = [name for name, p in scheme.named_parameters() if p.dtype != torch.float32]
         assert not rounded, f"trains {', '.join(rounded)} in a reduced type"
         with substitute_parameters(half, scheme.trainable_copies()):
-            streams = scheme.enter({m: half.embed(x) for m, x in pictures.items()})
-            for index, block in enumerate(half.blocks):
-                streams = {m: block.enter(x) for m, x in streams.items()}
-                types = {m: x.dtype for m, x in streams.items()}
-                streams = scheme.forward_block(index, block, streams)
-                assert {m: x.dtype for m, x in streams.items()} == types, "a stream changed its type under autocast"
+            streams = scheme.enter({m: tower_of(half, m).embed(x) for m, x in pictures.items()})
+            for index, step in enumerate(steps_of(half)):
+                moved = entered(step, {m: x for m, x in streams.items() if m in blocks_in(step)})
+                types = {m: x.dtype for m, x in moved.items()}
+                moved = scheme.forward_block(index, step, moved)
+                assert {m: x.dtype for m, x in moved.items()} == types, "a stream changed its type under autocast"
+                streams = streams | moved
 
 
 @torch.no_grad()

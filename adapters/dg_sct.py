@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from adapters.beside import BesideBlock, PartnerProjection, Projection, Wiring, check_wiring, projections, rates
 from adapters.lavish import LatentAdapter, LatentStart
-from adapters.parts import Linear, blocks_of
+from adapters.parts import Linear, blocks_in, steps_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
@@ -25,7 +25,7 @@ from registry.vocabulary import Features, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 Pooling = Literal["backbone", "attention"]
 
@@ -124,6 +124,8 @@ class DgSct(AdapterScheme):
     - AVS MS3: the same with `reduction=2, channel_share=0.2, token_share=0.1`
     - the authors' order of steps, projections and pooling: `wiring='paired', projection='full', pooling='attention'`
 
+    Two backbones of unlike widths take `projection='full'`; blocks without a partner stay plain there, as released.
+
     With `pooling='attention'` and with `gate_audio=False` it does not start as the identity. A stream whose partner is
     absent has neither reading nor weights: its bottleneck alone remains, and its pooling is the backbone's.
 
@@ -175,18 +177,20 @@ class DgSct(AdapterScheme):
         pooling: Pooling = "backbone",
         drop_path: float = 0.0,
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(backbone, across_widths=projection != "none")
         check_options(latents, latent_start)
         check_wiring(wiring)
         if pooling not in ("backbone", "attention"):
             raise unknown("pooling of dg_sct", str(pooling), ("backbone", "attention"))
-        project, blocks = projections(backbone, projection), blocks_of(backbone)
-        drops = rates(drop_path, len(blocks))
+        project, steps = projections(backbone, projection), [blocks_in(step) for step in steps_of(backbone)]
+        drops = rates(drop_path, len(steps))
 
-        def maker(index: int) -> Callable[[Modality], GuidedAdapter]:
+        def maker(index: int) -> Callable[[Modality], GuidedAdapter] | None:
+            if len(steps[index]) < 2:
+                return None
             return lambda modality: GuidedAdapter(
-                blocks[index].dim,
-                Guide(blocks[index].dim, channel_share, token_share),
+                steps[index][modality].dim,
+                Guide(steps[index][modality].dim, channel_share, token_share),
                 project(index, modality),
                 latents=latents,
                 latent_start=latent_start,
@@ -198,24 +202,26 @@ class DgSct(AdapterScheme):
                 gate_first=gate_first,
             )
 
-        self.blocks = nn.ModuleList(BesideBlock(maker(i), wiring, drops[i]) for i in range(len(blocks)))
+        self.blocks = nn.ModuleList(BesideBlock(maker(i), wiring, drops[i]) for i in range(len(steps)))
         self.pooling = pooling
         if pooling == "attention":
             for adapter in self._last().values():
                 adapter.remembers = True
 
     def part(self, index: int) -> nn.Module:
-        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
+        """All that `forward_block` does at a step, as a module that is called with (step, streams)."""
         return self.blocks[index]
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        return self.part(index)(block, streams)
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        return self.part(index)(step, streams)
 
-    def leave(self, streams: Streams, finish: Callable[[Tensor], Features]) -> dict[Modality, Features]:
-        return {m: self._pooled(finish(x), self._last()[m]) for m, x in streams.items()}
+    def leave(self, streams: Streams, finish: Callable[[Tensor, Modality], Features]) -> dict[Modality, Features]:
+        return {m: self._pooled(finish(x, m), self._last()[m]) for m, x in streams.items()}
 
     def _last(self) -> dict[Modality, GuidedAdapter]:
-        return cast("dict[Modality, GuidedAdapter]", cast(BesideBlock, self.blocks[-1]).second)
+        """The adapters of the last step in which both modalities move."""
+        adapted = [beside for beside in cast("list[BesideBlock]", list(self.blocks)) if len(beside.second)]
+        return cast("dict[Modality, GuidedAdapter]", adapted[-1].second)
 
     def _pooled(self, features: Features, adapter: GuidedAdapter) -> Features:
         """By the token weights of the last adapter, if it met a partner: ρᵀ tokens."""

@@ -13,17 +13,27 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import PER_FRAME, Gate, GroupedLinear, TokenBatchNorm, blocks_of, cross_attend, drop_path, together
+from adapters.parts import (
+    PER_FRAME,
+    Gate,
+    GroupedLinear,
+    TokenBatchNorm,
+    blocks_in,
+    cross_attend,
+    drop_path,
+    steps_of,
+    through,
+)
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import TrainableCopies, norms
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.space import OneOf, SearchSpace
-from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
+from registry.vocabulary import PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 LatentStart = Literal["uniform", "zeros"]
 
@@ -96,17 +106,20 @@ class BesideBranch(nn.Module):
     """One frozen branch with an adapter of each modality beside it; both look before either stream moves.
 
     Args:
+        blocks: those that the branch is of, by modality.
         drop: rate of stochastic depth of the frozen branch, a draw for each frame.
     """
 
-    def __init__(self, make: Callable[[Modality], LatentAdapter], drop: float) -> None:
+    def __init__(
+        self, blocks: Mapping[Modality, Block], make: Callable[[Modality, int], LatentAdapter], drop: float
+    ) -> None:
         super().__init__()
         self.drop = drop
-        self.adapters = nn.ModuleDict({modality: make(modality) for modality in MODALITIES})
+        self.adapters = nn.ModuleDict({modality: make(modality, block.dim) for modality, block in blocks.items()})
 
-    def forward(self, branch: Callable[[Tensor], Tensor], streams: Streams) -> Streams:
+    def forward(self, step: Block | Step, branch: str, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
-        update = together(branch, streams)
+        update = through(step, branch, streams)
         update = {m: drop_path(u, self.drop, self.training, PER_FRAME) for m, u in update.items()}
         return {m: x + update[m] + self.adapters[m](x, streams.get(PARTNER[m])) for m, x in streams.items()}
 
@@ -171,20 +184,21 @@ class Lavish(AdapterScheme):
         drop_path: float = 0.0,
         train_norms: bool = False,
     ) -> None:
-        super().__init__(backbone)
+        super().__init__(backbone, across_widths=not exchange)
         if latents < 1:
             raise UserError(f"lavish latents={latents} must be at least 1; to switch reading off, set exchange=False.")
         if latent_start not in ("uniform", "zeros"):
             raise unknown("latent_start of lavish", str(latent_start), ("uniform", "zeros"))
         if not 0 <= drop_path < 1:
             raise UserError(f"lavish drop_path={drop_path} must be at least 0 and below 1.")
-        blocks = blocks_of(backbone)
+        steps = [blocks_in(step) for step in steps_of(backbone)]
 
         def beside(index: int) -> BesideBranch:
             return BesideBranch(
-                lambda modality: LatentAdapter(
-                    blocks[index].dim,
-                    latents=latents if exchange else 0,
+                steps[index],
+                lambda modality, dim: LatentAdapter(
+                    dim,
+                    latents=latents if exchange and len(steps[index]) == 2 else 0,
                     latent_start=latent_start,
                     reduction=reduction,
                     groups=groups,
@@ -195,20 +209,20 @@ class Lavish(AdapterScheme):
                     gate=gate_audio or modality == "visual",
                     gate_first=gate_first,
                 ),
-                drop_path * index / max(1, len(blocks) - 1),
+                drop_path * index / max(1, len(steps) - 1),
             )
 
-        self.beside_attention = nn.ModuleList(beside(index) for index in range(len(blocks)))
-        self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(blocks)))
+        self.beside_attention = nn.ModuleList(beside(index) for index in range(len(steps)))
+        self.beside_mlp = nn.ModuleList(beside(index) for index in range(len(steps)))
 
         self.norms = TrainableCopies(backbone, norms, "norms with parameters") if train_norms else None
 
     def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.norms is None else self.norms.by_name()
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        streams = self.beside_attention[index](block.attend, streams)
-        return self.beside_mlp[index](block.feed_forward, streams)
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        streams = self.beside_attention[index](step, "attend", streams)
+        return self.beside_mlp[index](step, "feed_forward", streams)
 
 
 def _hidden(dim: int, reduction: int, groups: int) -> int:

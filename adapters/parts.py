@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backbones.block import Step
 from backbones.kernels.attention import cross_attend
 from backbones.kernels.linear import Linear
 from registry.errors import UserError
@@ -28,14 +29,21 @@ __all__ = [
     "GroupedLinear",
     "Linear",
     "TokenBatchNorm",
-    "blocks_of",
+    "blocks_in",
     "cross_attend",
     "drop_path",
+    "each_block",
     "each_modality",
+    "entered",
     "keep_only",
+    "places",
+    "refuse_unlike_widths",
     "stage_ends",
     "stages",
+    "steps_of",
+    "through",
     "together",
+    "tower_of",
 ]
 
 
@@ -47,13 +55,44 @@ def each_modality(make: Callable[[], nn.Module]) -> nn.ModuleDict:
 def keep_only(module: nn.Module, modality: Modality) -> None:
     """Take the other modality's parts out of everything inside that was made by `each_modality`."""
     for inner in list(module.modules()):
-        if isinstance(inner, nn.ModuleDict) and set(inner) == set(MODALITIES):
+        if isinstance(inner, nn.ModuleDict) and PARTNER[modality] in inner and set(inner) <= set(MODALITIES):
             del inner[PARTNER[modality]]
 
 
-def blocks_of(backbone: Backbone) -> list[Block]:
-    """The blocks of a backbone, with their type."""
-    return cast("list[Block]", list(backbone.blocks))
+def steps_of(backbone: Backbone) -> list[Block | Step]:
+    """What streams pass one after the other: the blocks of a backbone, or where there are two, pairs of theirs."""
+    return list(getattr(backbone, "steps", None) or backbone.blocks)
+
+
+def tower_of(backbone: Backbone, modality: Modality | None) -> Backbone:
+    """The backbone of a modality: that of both, unless there are two."""
+    towers: Any = getattr(backbone, "towers", None)
+    return backbone if towers is None else towers[modality]
+
+
+def blocks_in(step: Block | Step) -> Mapping[Modality, Block]:
+    """The block of each modality that moves in a step; one and the same on a single backbone."""
+    return step.blocks if isinstance(step, Step) else dict.fromkeys(MODALITIES, step)
+
+
+def each_block(step: Block | Step, make: Callable[[Block], nn.Module]) -> nn.ModuleDict:
+    """One module for each modality that moves in a step, made for its block."""
+    return nn.ModuleDict({m: make(block) for m, block in blocks_in(step).items()})
+
+
+def entered(step: Block | Step, streams: Streams) -> Streams:
+    """Streams at the width and resolution of their blocks: {m: (B, T, L', D')} -> {m: (B, T, L, D)}."""
+    blocks = blocks_in(step)
+    return {m: blocks[m].enter(x) for m, x in streams.items()}
+
+
+def through(step: Block | Step, branch: str, streams: Streams) -> Streams:
+    """Every stream through a branch of its block, `together` where they share it: {m: (B, T, L, D)} -> same."""
+    blocks = blocks_in(step)
+    visual, audio = (blocks.get(m) for m in MODALITIES)
+    if visual is audio:
+        return together(getattr(visual, branch), streams)
+    return {m: getattr(blocks[m], branch)(x) for m, x in streams.items()}
 
 
 def together(branch: Callable[[Tensor], Tensor], streams: Streams) -> Streams:
@@ -78,9 +117,38 @@ def stages(dims: Iterable[int]) -> list[tuple[int, int]]:
     return found
 
 
-def stage_ends(blocks: Iterable[nn.Module]) -> frozenset[int]:
-    """The last block of every stage but the last one, by number."""
-    return frozenset(i for i, (one, following) in enumerate(pairwise(blocks)) if one.dim != following.dim)
+def places(steps: Sequence[Block | Step]) -> list[dict[Modality, tuple[int, int]]]:
+    """(stage, place within that stage) of the block of each modality in every step, see `stages`."""
+    found: list[dict[Modality, tuple[int, int]]] = [{} for _ in steps]
+    for m in MODALITIES:
+        walked = [(i, blocks_in(step)[m].dim) for i, step in enumerate(steps) if m in blocks_in(step)]
+        for (i, _), place in zip(walked, stages(dim for _, dim in walked), strict=True):
+            found[i][m] = place
+    return found
+
+
+def stage_ends(steps: Sequence[Block | Step]) -> dict[Modality, frozenset[int]]:
+    """By modality the steps, by number, that end with the last block of a stage; of every stage but the last one."""
+    ends: dict[Modality, frozenset[int]] = {}
+    for m in MODALITIES:
+        walked = [(i, place[m][0]) for i, place in enumerate(places(steps)) if m in place]
+        ends[m] = frozenset(i for (i, stage), (_, following) in pairwise(walked) if stage != following)
+    return ends
+
+
+def refuse_unlike_widths(backbone: Backbone) -> None:
+    """Refuse two backbones whose tokens differ in width where they meet.
+
+    Raises:
+        UserError: naming the first step where they do.
+    """
+    for index, step in enumerate(steps_of(backbone)):
+        widths = {m: block.dim for m, block in blocks_in(step).items()}
+        if len(set(widths.values())) > 1:
+            raise UserError(
+                f"this adapter reads a partner of its own width, and step {index} has {widths['visual']} for sight and "
+                f"{widths['audio']} for sound; choose dg_sct(projection='full') or towers of one width."
+            )
 
 
 PER_POSITION, PER_FRAME, PER_POSITION_OF_THE_BATCH = (0, 2), (0, 1), (2,)

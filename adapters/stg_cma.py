@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal, cast, get_args
 
 from torch import Tensor, nn
@@ -18,13 +19,14 @@ from adapters.parts import (
     PER_POSITION_OF_THE_BATCH,
     Bottleneck,
     Gate,
-    blocks_of,
+    blocks_in,
     cross_attend,
     drop_path,
-    each_modality,
+    each_block,
     keep_only,
-    stages,
-    together,
+    places,
+    steps_of,
+    through,
 )
 from adapters.scheme import AdapterScheme
 from adapters.temporal import TemporalAdapter, TemporalBias, TemporalEmbedding
@@ -32,12 +34,13 @@ from adapters.trainable_copies import by_name, trainable_final_norm
 from registry import UserError, register_adapter
 from registry.errors import unknown
 from registry.space import OneOf, SearchSpace
-from registry.vocabulary import MODALITIES, PARTNER, Streams
+from registry.vocabulary import MODALITIES, PARTNER, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
+Ratio = float | Sequence[float]
 Position = Literal["none", "embedding", "bias"]
 MlpAdapter = Literal["serial", "parallel"]
 
@@ -51,11 +54,15 @@ def exchange_codes(codes: Streams, gates: nn.ModuleDict) -> Streams:
 
 
 class CrossModalAdapter(nn.Module):
-    """One bottleneck per modality; inside it, hidden codes attend to the partner's hidden codes."""
+    """One bottleneck per modality; inside it, hidden codes attend to the partner's hidden codes.
 
-    def __init__(self, dim: int, hidden: int) -> None:
+    Args:
+        hidden: width of the codes, by modality.
+    """
+
+    def __init__(self, step: Block | Step, hidden: Mapping[Modality, int]) -> None:
         super().__init__()
-        self.bottleneck = each_modality(lambda: Bottleneck(dim, hidden))
+        self.bottleneck = nn.ModuleDict({m: Bottleneck(block.dim, hidden[m]) for m, block in blocks_in(step).items()})
 
     def forward(self, updates: Streams, gates: nn.ModuleDict | None, block: Block | None = None) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}
@@ -72,61 +79,64 @@ class CrossModalAdapter(nn.Module):
 
 
 class BlockAdapter(nn.Module):
-    """Everything that STG-CMA adds to one block; the gates are shared by both exchanges.
+    """Everything that STG-CMA adds to one step; the gates are shared by both exchanges.
 
     Args:
-        temporal: makes the adapter along time; None in blocks without one.
+        hidden: width of the codes, by modality.
+        temporal: by modality, what makes the adapter along time of a block that has one.
         beside_mlp: whether the adapter of the MLP reads what the MLP reads, at half scale, instead of what it puts out.
         drop: rate of stochastic depth of an adapter beside the MLP, a draw for each frame.
     """
 
     def __init__(
         self,
-        dim: int,
-        hidden: int,
+        step: Block | Step,
+        hidden: Mapping[Modality, int],
         *,
-        temporal: Callable[[], TemporalAdapter] | None,
+        temporal: Mapping[Modality, Callable[[], TemporalAdapter]],
         exchange: bool,
         beside_mlp: bool,
         drop: float,
     ) -> None:
         super().__init__()
         self.beside_mlp, self.drop = beside_mlp, drop
-        self.temporal = each_modality(temporal) if temporal is not None else None
-        self.spatial = CrossModalAdapter(dim, hidden)
-        self.joint = CrossModalAdapter(dim, hidden)
-        self.gates = each_modality(Gate) if exchange else None
+        self.temporal = nn.ModuleDict({m: make() for m, make in temporal.items()})
+        self.spatial = CrossModalAdapter(step, hidden)
+        self.joint = CrossModalAdapter(step, hidden)
+        self.gates = each_block(step, lambda block: Gate()) if exchange and len(blocks_in(step)) == 2 else None
 
-    def forward(self, block: Block, streams: Streams) -> Streams:
+    def forward(self, step: Block | Step, streams: Streams) -> Streams:
         """{modality: (B, T, L, D)} -> {modality: (B, T, L, D)}"""
-        if self.temporal is not None:
-            streams = self.along_time(block, streams)
-        return self.through_mlp(block, self.over_space(block, streams))
+        return self.through_mlp(step, self.over_space(step, self.along_time(step, streams)))
 
-    def along_time(self, block: Block, streams: Streams) -> Streams:
+    def along_time(self, step: Block | Step, streams: Streams) -> Streams:
         """The temporal step of blocks that have one: {modality: (B, T, L, D)} -> same"""
-        adapters = cast(nn.ModuleDict, self.temporal)
-        bias = {m: cast(TemporalAdapter, adapters[m]).attention_bias(x) for m, x in streams.items()}
+        moved = {m: x for m, x in streams.items() if m in self.temporal}
+        bias = {m: cast(TemporalAdapter, self.temporal[m]).attention_bias(x) for m, x in moved.items()}
         if any(b is not None for b in bias.values()):  # each modality learns its own
-            update = {m: block.attend_over_time(x, bias=bias[m]) for m, x in streams.items()}
+            update = {m: blocks_in(step)[m].attend_over_time(x, bias=bias[m]) for m, x in moved.items()}
         else:
-            update = together(block.attend_over_time, streams)
-        return {m: x + adapters[m](update[m]) for m, x in streams.items()}
+            update = through(step, "attend_over_time", moved)
+        return {m: x + self.temporal[m](update[m]) if m in update else x for m, x in streams.items()}
 
-    def over_space(self, block: Block, streams: Streams) -> Streams:
-        """The spatial step, exchange within the block's groups: {modality: (B, T, L, D)} -> same"""
-        update = together(block.attend, streams)
-        adapted = self.spatial(update, self.gates, block)
+    def over_space(self, step: Block | Step, streams: Streams) -> Streams:
+        """The spatial step, exchange within the block's groups: {modality: (B, T, L, D)} -> same
+
+        Windows of two backbones show different places, so between them it is over the whole picture.
+        """
+        update = through(step, "attend", streams)
+        visual, audio = (blocks_in(step).get(m) for m in MODALITIES)
+        adapted = self.spatial(update, self.gates, visual if visual is audio else None)
         return {m: x + update[m] + adapted[m] for m, x in streams.items()}
 
-    def through_mlp(self, block: Block, streams: Streams) -> Streams:
+    def through_mlp(self, step: Block | Step, streams: Streams) -> Streams:
         """The joint step, exchange over the whole picture: {modality: (B, T, L, D)} -> same"""
-        update = together(block.feed_forward, streams)
-        adapted = self._beside(block, streams) if self.beside_mlp else self.joint(update, self.gates)
+        update = through(step, "feed_forward", streams)
+        adapted = self._beside(step, streams) if self.beside_mlp else self.joint(update, self.gates)
         return {m: x + update[m] + adapted[m] for m, x in streams.items()}
 
-    def _beside(self, block: Block, streams: Streams) -> Streams:
-        adapted = self.joint({m: block.mlp_input(x) for m, x in streams.items()}, self.gates)
+    def _beside(self, step: Block | Step, streams: Streams) -> Streams:
+        adapted = self.joint({m: blocks_in(step)[m].mlp_input(x) for m, x in streams.items()}, self.gates)
         return {m: drop_path(PARALLEL_SCALE * x, self.drop, self.training, PER_FRAME) for m, x in adapted.items()}
 
 
@@ -143,7 +153,8 @@ class StgCma(AdapterScheme):
 
     Args:
         backbone: read for widths and heads of its blocks.
-        ratio: hidden width as a share of the block's width, rounded down; one number, or one for each stage.
+        ratio: hidden width as a share of the block's width, rounded down; one number, one for each stage, or one of
+            these for each modality. Codes are exchanged between two backbones where they come out equally wide.
         every: attention along time in each block whose place within its stage this divides.
         position: how attention along time tells segments apart: not at all, by an embedding added to the tokens
             before the first block, or by a bias for each distance, head, block and modality.
@@ -159,6 +170,8 @@ class StgCma(AdapterScheme):
         UserError: an option out of range, or a ratio that leaves no hidden channel.
     """
 
+    across_widths: ClassVar[bool] = True
+
     search_space: ClassVar[SearchSpace] = {
         **AdapterScheme.search_space,
         "ratio": OneOf((0.03125, 0.0625, 0.125, 0.25, 0.5)),
@@ -168,7 +181,7 @@ class StgCma(AdapterScheme):
     def __init__(
         self,
         backbone: Backbone,
-        ratio: float | Sequence[float] = 0.0625,
+        ratio: Ratio | Mapping[str, Ratio] = 0.0625,
         every: int = 1,
         position: Position = "none",
         segments: int = 10,
@@ -184,28 +197,38 @@ class StgCma(AdapterScheme):
         if modality not in ("both", *MODALITIES):
             raise unknown("modality of stg_cma", str(modality), ("both", *MODALITIES))
         exchange = exchange and modality == "both"
-        blocks = blocks_of(backbone)
-        places = stages(block.dim for block in blocks)
-        hidden = hidden_widths([block.dim for block in blocks], [stage for stage, _ in places], ratio)
-        self.embedding = (
-            each_modality(lambda: TemporalEmbedding(segments, blocks[0].dim)) if position == "embedding" else None
-        )
+        steps = steps_of(backbone)
+        where, hidden = places(steps), hidden_by_modality(steps, ratio)
+        if exchange:
+            _refuse_unlike_codes(hidden)
+        self.embedding: nn.ModuleDict | None = None
+        if position == "embedding":
+            first = {
+                m: next(block.dim for step in steps for n, block in blocks_in(step).items() if n == m)
+                for m in MODALITIES
+            }
+            self.embedding = nn.ModuleDict({m: TemporalEmbedding(segments, dim) for m, dim in first.items()})
 
         apart = PER_POSITION_OF_THE_BATCH if drop_whole_batch else PER_POSITION
 
         def adapter(index: int) -> BlockAdapter:
-            dim, heads, width = blocks[index].dim, blocks[index].heads, hidden[index]
-            drop = drop_path * index / max(1, len(blocks) - 1)
+            drop = drop_path * index / max(1, len(steps) - 1)
 
-            def temporal() -> TemporalAdapter:
-                bias = TemporalBias(segments, heads) if position == "bias" else None
-                return TemporalAdapter(dim, width, bias, drop, apart)
+            def temporal(block: Block, width: int) -> TemporalAdapter:
+                bias = TemporalBias(segments, block.heads) if position == "bias" else None
+                return TemporalAdapter(block.dim, width, bias, drop, apart)
 
-            along_time = temporal if places[index][1] % every == 0 else None
+            along_time = {
+                m: partial(temporal, block, hidden[index][m])
+                for m, block in blocks_in(steps[index]).items()
+                if where[index][m][1] % every == 0
+            }
             beside = mlp_adapter == "parallel"
-            return BlockAdapter(dim, width, temporal=along_time, exchange=exchange, beside_mlp=beside, drop=drop)
+            return BlockAdapter(
+                steps[index], hidden[index], temporal=along_time, exchange=exchange, beside_mlp=beside, drop=drop
+            )
 
-        self.blocks = nn.ModuleList(adapter(index) for index in range(len(blocks)))
+        self.blocks = nn.ModuleList(adapter(index) for index in range(len(steps)))
         self.final_norm: nn.Module | None = None
         if train_final_norm:
             self.final_norm = trainable_final_norm(backbone)
@@ -218,17 +241,48 @@ class StgCma(AdapterScheme):
         return {m: self.embedding[m](x) for m, x in streams.items()}
 
     def part(self, index: int) -> nn.Module:
-        """All that `forward_block` does at a block, as a module that is called with (block, streams)."""
+        """All that `forward_block` does at a step, as a module that is called with (step, streams)."""
         return self.blocks[index]
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        return self.part(index)(block, streams)
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        return self.part(index)(step, streams)
 
     def trainable_copies(self) -> Mapping[str, nn.Parameter]:
         return {} if self.final_norm is None else by_name("final_norm", self.final_norm)
 
 
-def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: float | Sequence[float]) -> list[int]:
+def hidden_by_modality(steps: Sequence[Block | Step], ratio: Ratio | Mapping[str, Ratio]) -> list[dict[Modality, int]]:
+    """The hidden width of the block of each modality in every step.
+
+    Raises:
+        UserError: a ratio for something else than the two modalities, or one that `hidden_widths` refuses.
+    """
+    by_modality = ratio if isinstance(ratio, Mapping) else dict.fromkeys(MODALITIES, ratio)
+    if set(by_modality) != set(MODALITIES):
+        raise UserError(
+            f"ratio={ratio} names {', '.join(by_modality) or 'nothing'}; give one for visual and for audio."
+        )
+    where = places(steps)
+    found: list[dict[Modality, int]] = [{} for _ in steps]
+    for m in MODALITIES:
+        walked = [(i, blocks_in(step)[m].dim) for i, step in enumerate(steps) if m in blocks_in(step)]
+        widths = hidden_widths([dim for _, dim in walked], [where[i][m][0] for i, _ in walked], by_modality[m])
+        for (i, _), width in zip(walked, widths, strict=True):
+            found[i][m] = width
+    return found
+
+
+def _refuse_unlike_codes(hidden: Sequence[Mapping[Modality, int]]) -> None:
+    for index, widths in enumerate(hidden):
+        if len(set(widths.values())) > 1:
+            raise UserError(
+                f"codes of step {index} are {widths['visual']} wide for sight and {widths['audio']} for sound and "
+                "cannot be exchanged; give stg_cma a ratio by modality that makes them equal, as in "
+                "ratio={'visual': 0.0625, 'audio': 0.125}, or exchange=False."
+            )
+
+
+def hidden_widths(dims: Sequence[int], stage: Sequence[int], ratio: Ratio) -> list[int]:
     """The hidden width of each block.
 
     Raises:

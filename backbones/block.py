@@ -10,8 +10,9 @@ from backbones.attention import Attention, QueryValueBiasLinear
 from backbones.kernels.linear import linear_of
 from backbones.sites import UNCHANGED, Delta, project
 from backbones.windows import WholePicture, Windows
+from registry.vocabulary import Modality
 
-__all__ = ["UNCHANGED", "Block", "Delta", "Mlp", "Pair"]
+__all__ = ["UNCHANGED", "Block", "Delta", "Mlp", "Pair", "Step"]
 
 
 class Pair(NamedTuple):
@@ -183,3 +184,12 @@ class Block(nn.Module):
         wrong = [site for site in delta if site not in self.sites]
         if wrong:
             raise KeyError(f"no site {', '.join(sorted(wrong))}; a block has {', '.join(self.sites)}")
+
+
+class Step(NamedTuple):
+    """Blocks of two backbones that streams pass at once: one for each modality, or one of a modality alone.
+
+    A block of a single backbone is a step by itself, and its streams share it.
+    """
+
+    blocks: dict[Modality, Block]

@@ -11,6 +11,7 @@ from registry.errors import UserError, unknown
 
 Channels = Literal["sum", "mean"]
 Stem = Literal["shared", "own"]
+Mel = Literal["kaldi", "clap"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class SoundPicture:
     stem: Stem = "shared"
     """Whether sound enters through the stem of the frames or through a frozen copy of its own, as in STG-CMA: one
     input channel whose weights are that sum or mean, and positions fitted once. Same numbers, separate parameters."""
+    mel: Mel = "kaldi"
+    """Whose filter banks: Kaldi's at the project's sample rate, natural logarithm; or CLAP's at 48 kHz, in decibels,
+    with frames centred on their shifts, to which sound is resampled."""
 
     def __post_init__(self) -> None:
         for name in ("mel_bands", "frame_shift_ms", "frames", "std", "window_ms"):
@@ -46,6 +50,8 @@ class SoundPicture:
             raise unknown("sound channels", str(self.channels), get_args(Channels))
         if self.stem not in get_args(Stem):
             raise unknown("sound stem", str(self.stem), get_args(Stem))
+        if self.mel not in get_args(Mel):
+            raise unknown("sound mel", str(self.mel), get_args(Mel))
 
     def override(self, values: Mapping[str, Any] | None) -> SoundPicture:
         """The same picture with these fields changed; the key `preset` takes all of them from a paper first.
@@ -61,6 +67,10 @@ class SoundPicture:
                 raise unknown("option of sound", name, [*known, "preset"])
         return dataclasses.replace(base, **changes)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by name; `mel` where it is not Kaldi's, so that older folders of kept adapters stay the same."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if (name, value) != ("mel", "kaldi")}
+
 
 @dataclass(frozen=True)
 class PictureSpec:
@@ -74,6 +84,10 @@ class PictureSpec:
     """The deviations, of values in 0..1 too."""
     sound: SoundPicture
     """What it hears of each segment."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values by name."""
+        return dataclasses.asdict(self) | {"sound": self.sound.as_dict()}
 
 
 AUDIOSET_MEAN, AUDIOSET_STD = -4.1426, 3.2001

@@ -94,6 +94,27 @@ class Component:
         return Component, (self.name, dict(self.options))
 
 
+TOWERS, TOWER_OPTIONS = "towers", ("visual", "audio")
+"""The backbone whose options are the texts of two others, and these options."""
+
+
+def towers_of(backbone: Component) -> dict[str, Component]:
+    """The two backbones that `towers(visual=…, audio=…)` names, by option; none of any other backbone.
+
+    Raises:
+        UserError: a text that is none of a component.
+    """
+    if backbone.name != TOWERS:
+        return {}
+    texts = {name: backbone.options.get(name) for name in TOWER_OPTIONS}
+    return {name: Component.parse(text) for name, text in texts.items() if isinstance(text, str) and text}
+
+
+def with_towers(backbone: Component, change: Callable[[Component], Component]) -> Component:
+    """A backbone with each of the two that it names changed; any other as it is."""
+    return backbone.with_options(**{name: str(change(tower)) for name, tower in towers_of(backbone).items()})
+
+
 def option_defaults(build: Callable[..., Any]) -> dict[str, Any]:
     """The options that a registered class takes, with their defaults.
 

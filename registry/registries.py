@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from mmengine.registry import Registry
 
+from registry.component import Component, towers_of
 from registry.errors import UserError, unknown
 
 BACKBONES = Registry("backbone", scope="benchmark", locations=["backbones.builtin"])
@@ -100,6 +101,17 @@ def version_of(registry: Registry, name: str) -> str:
     if version is not None:
         return str(version)
     return f"file:{hashlib.sha256(Path(inspect.getfile(build)).read_bytes()).hexdigest()[:12]}"
+
+
+def version_of_parts(registry: Registry, component: Component) -> str:
+    """The version of a component, `1`, and of the backbones that it names: `1, visual 1, audio 2`.
+
+    Raises:
+        UserError: no such name.
+    """
+    own = version_of(registry, component.name)
+    towers = [f"{option} {version_of(registry, tower.name)}" for option, tower in towers_of(component).items()]
+    return ", ".join([own, *towers])
 
 
 def _register(registry: Registry, name: str, version: int | None) -> Callable[[Registered], Registered]:

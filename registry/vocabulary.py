@@ -6,7 +6,7 @@ Shape letters: `B` clips, `T` segments of a clip, `L` tokens of one picture, `D`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -22,6 +22,9 @@ MODALITIES: tuple[Modality, ...] = ("visual", "audio")
 """Both, in the order in which streams are walked."""
 PARTNER: dict[Modality, Modality] = {"visual": "audio", "audio": "visual"}
 """The other modality of each."""
+
+Width = int | Mapping[Modality, int]
+"""D of features: one number, or by modality where sight and sound have backbones of unlike widths."""
 
 Streams = dict[Modality, "Tensor"]
 """Tokens `(B, T, L, D)` or pictures `(B, T, 3, S, S)`, one entry per modality that is present."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from registry.errors import unknown
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Width
 
 
 def modalities_of(choice: str) -> tuple[Modality, ...]:
@@ -22,6 +22,11 @@ def modalities_of(choice: str) -> tuple[Modality, ...]:
     if choice not in MODALITIES:
         raise unknown("modality", str(choice), ("both", *MODALITIES))
     return (choice,)
+
+
+def widths_of(dim: Width) -> Mapping[Modality, int]:
+    """D of features by modality."""
+    return dim if isinstance(dim, Mapping) else dict.fromkeys(MODALITIES, dim)
 
 
 def joined(norms: nn.ModuleDict, encode: Encode, inputs: Inputs) -> Tensor:

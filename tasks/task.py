@@ -25,6 +25,7 @@ from registry.vocabulary import (
     Split,
     Stage,
     Targets,
+    Width,
 )
 from tasks.datasets.sample import is_sample
 from tasks.datasets.source import ClipSource
@@ -80,10 +81,13 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def head(self, dim: int) -> Head:
-        """The task's own layers for features of width `dim`. Reads no clips, so parameters can be counted."""
+    def head(self, dim: Width) -> Head:
+        """The task's own layers for features of width `dim`, by modality where they differ; see `heads.widths_of`.
 
-    def head_on(self, dim: int, stages: Sequence[Stage]) -> Head:
+        Reads no clips, so parameters can be counted.
+        """
+
+    def head_on(self, dim: Width, stages: Sequence[Stage]) -> Head:
         """The head for a backbone of these stages; a task whose head reads every stage overrides this."""
         return self.head(dim)
 

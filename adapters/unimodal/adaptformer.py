@@ -6,13 +6,12 @@ Chen et al.: AdaptFormer: Adapting Vision Transformers for Scalable Visual Recog
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from adapters.parts import Linear, blocks_of, each_modality, together
+from adapters.parts import Linear, each_block, steps_of, through
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.space import OneOf, SearchSpace
@@ -20,7 +19,7 @@ from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 
 class ParallelBottleneck(nn.Module):
@@ -58,6 +57,8 @@ class AdaptFormer(AdapterScheme):
         UserError: an option out of range.
     """
 
+    across_widths: ClassVar[bool] = True
+
     search_space: ClassVar[SearchSpace] = {
         **AdapterScheme.search_space,
         "hidden": OneOf((8, 16, 32, 64, 128)),
@@ -72,13 +73,13 @@ class AdaptFormer(AdapterScheme):
         if not 0 <= dropout < 1:
             raise UserError(f"adaptformer dropout={dropout} must be at least 0 and below 1.")
         self.beside_mlp = nn.ModuleList(
-            each_modality(partial(ParallelBottleneck, block.dim, hidden, scale, dropout))
-            for block in blocks_of(backbone)
+            each_block(step, lambda block: ParallelBottleneck(block.dim, hidden, scale, dropout))
+            for step in steps_of(backbone)
         )
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         adapters = cast("dict[str, ParallelBottleneck]", self.beside_mlp[index])
-        update = together(block.attend, streams)
+        update = through(step, "attend", streams)
         streams = {m: x + update[m] for m, x in streams.items()}
-        update = together(block.feed_forward, streams)
+        update = through(step, "feed_forward", streams)
         return {m: x + update[m] + adapters[m](x) for m, x in streams.items()}

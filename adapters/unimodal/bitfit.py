@@ -6,7 +6,7 @@ Ben Zaken, Ravfogel, Goldberg: BitFit, ACL 2022 (arXiv 2106.10199), section 3.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
@@ -25,6 +25,8 @@ class BitFit(AdapterScheme):
     Raises:
         UserError: the backbone has no biases.
     """
+
+    across_widths: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)

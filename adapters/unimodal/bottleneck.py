@@ -5,10 +5,10 @@ STG-CMA: CVPR Workshops 2024 (kaiw7/STG-CMA, commit b09534d).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from adapters.stg_cma import MlpAdapter, Position, StgCma
+from adapters.stg_cma import MlpAdapter, Position, Ratio, StgCma
 from registry import register_adapter
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class UnimodalBottleneck(StgCma):
     def __init__(
         self,
         backbone: Backbone,
-        ratio: float | Sequence[float] = 0.0625,
+        ratio: Ratio | Mapping[str, Ratio] = 0.0625,
         every: int = 1,
         position: Position = "none",
         segments: int = 10,

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import torch
 from torch import nn
 
-from adapters.parts import blocks_of
+from adapters.parts import blocks_in, steps_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.space import OneOf, SearchSpace
-from registry.vocabulary import MODALITIES, Streams
+from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 
 @register_adapter("deep_prompts", version=1)
@@ -37,6 +37,7 @@ class DeepPrompts(AdapterScheme):
     """
 
     identity_at_start: ClassVar[bool] = False
+    across_widths: ClassVar[bool] = True
 
     search_space: ClassVar[SearchSpace] = {
         **AdapterScheme.search_space,
@@ -52,10 +53,11 @@ class DeepPrompts(AdapterScheme):
             return nn.Parameter(nn.init.xavier_uniform_(torch.empty(prompts, dim)))
 
         self.prompts = nn.ModuleList(
-            nn.ParameterDict({m: tokens(block.dim) for m in MODALITIES}) for block in blocks_of(backbone)
+            nn.ParameterDict({m: tokens(block.dim) for m, block in blocks_in(step).items()})
+            for step in steps_of(backbone)
         )
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        prompts = cast("dict[str, nn.Parameter]", self.prompts[index])
-        streams = {m: x + block.attend(x, context=prompts[m]) for m, x in streams.items()}
-        return {m: x + block.feed_forward(x) for m, x in streams.items()}
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        prompts, blocks = cast("dict[str, nn.Parameter]", self.prompts[index]), blocks_in(step)
+        streams = {m: x + blocks[m].attend(x, context=prompts[m]) for m, x in streams.items()}
+        return {m: x + blocks[m].feed_forward(x) for m, x in streams.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
@@ -22,6 +22,8 @@ class FullFinetune(AdapterScheme):
     Both modalities share the copy, as they share a single backbone. Costs the memory of a second backbone, its
     gradients and its optimiser state.
     """
+
+    across_widths: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)

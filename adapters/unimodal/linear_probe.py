@@ -13,5 +13,6 @@ from registry.space import SearchSpace
 class LinearProbe(AdapterScheme):
     """Nothing is added; only the task head learns. The floor that every adapter has to beat."""
 
+    across_widths: ClassVar[bool] = True
     leaves_features_unchanged: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {}

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from torch import Tensor, nn
 
-from adapters.parts import Linear, blocks_of, each_modality
+from adapters.parts import Linear, blocks_in, each_block, steps_of
 from adapters.scheme import AdapterScheme
 from registry import UserError, register_adapter
 from registry.errors import unknown
@@ -21,7 +20,7 @@ from registry.vocabulary import Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 
 class LowRank(nn.Module):
@@ -55,6 +54,8 @@ class Lora(AdapterScheme):
         UserError: an option out of range or a site that blocks do not have.
     """
 
+    across_widths: ClassVar[bool] = True
+
     search_space: ClassVar[SearchSpace] = {
         **AdapterScheme.search_space,
         "rank": OneOf((2, 4, 8, 16, 32)),
@@ -77,9 +78,10 @@ class Lora(AdapterScheme):
                     raise unknown("site of lora", str(site), block.sites)
             return nn.ModuleDict({site: LowRank(*block.sites[site], rank, alpha) for site in asked})
 
-        self.deltas = nn.ModuleList(each_modality(partial(deltas, block)) for block in blocks_of(backbone))
+        self.deltas = nn.ModuleList(each_block(step, deltas) for step in steps_of(backbone))
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         delta = cast("dict[str, nn.ModuleDict]", self.deltas[index])
-        streams = {m: x + block.attend(x, delta=delta[m]) for m, x in streams.items()}
-        return {m: x + block.feed_forward(x, delta=delta[m]) for m, x in streams.items()}
+        blocks = blocks_in(step)
+        streams = {m: x + blocks[m].attend(x, delta=delta[m]) for m, x in streams.items()}
+        return {m: x + blocks[m].feed_forward(x, delta=delta[m]) for m, x in streams.items()}

@@ -7,7 +7,7 @@ LN-Tune of the abstract.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import nn
 
@@ -26,6 +26,8 @@ class NormTuning(AdapterScheme):
     Raises:
         UserError: the backbone has no norms with parameters.
     """
+
+    across_widths: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__(backbone)

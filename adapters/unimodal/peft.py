@@ -11,20 +11,20 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from adapters.parts import blocks_of, each_modality
+from adapters.parts import blocks_in, steps_of
 from adapters.scheme import AdapterScheme
 from backbones.kernels.linear import multiply
 from registry import UserError, register_adapter
 from registry.errors import in_one_line, unknown
-from registry.vocabulary import Streams
+from registry.vocabulary import MODALITIES, Modality, Streams
 
 if TYPE_CHECKING:
     from backbones.backbone import Backbone
-    from backbones.block import Block
+    from backbones.block import Block, Step
 
 DORA = "dora"
 """A name of its own for LoRA with its option `use_dora`."""
@@ -50,6 +50,8 @@ class Peft(AdapterScheme):
         UserError: the library is missing, or refuses a type or a setting; a site that blocks do not have.
     """
 
+    across_widths: ClassVar[bool] = True
+
     def __init__(
         self,
         backbone: Backbone,
@@ -59,22 +61,32 @@ class Peft(AdapterScheme):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(backbone)
-        blocks = blocks_of(backbone)
+        steps = [blocks_in(step) for step in steps_of(backbone)]
         asked = [sites] if isinstance(sites, str) else list(sites)
         for site in asked:
-            if site not in blocks[0].sites:
-                raise unknown("site of peft", site, blocks[0].sites)
+            known = next(iter(steps[0].values())).sites
+            if site not in known:
+                raise unknown("site of peft", site, known)
         if not asked:
             raise UserError("peft sites=() changes nothing; name some of qkv, proj, fc1, fc2.")
-        places = {_name(index, site): block.projection(site) for index, block in enumerate(blocks) for site in asked}
-        config = partial(_config, type, r, list(places), dict(options or {}))
         self.sites = asked
-        self.layers = each_modality(lambda: _layers(type, config(), places))
 
-    def forward_block(self, index: int, block: Block, streams: Streams) -> Streams:
-        delta = {m: self._delta(index, block, cast(nn.ModuleDict, self.layers[m])) for m in streams}
-        streams = {m: x + block.attend(x, delta=delta[m]) for m, x in streams.items()}
-        return {m: x + block.feed_forward(x, delta=delta[m]) for m, x in streams.items()}
+        def layers(m: Modality) -> nn.ModuleDict:
+            projections = {
+                _name(index, site): blocks[m].projection(site)
+                for index, blocks in enumerate(steps)
+                for site in asked
+                if m in blocks
+            }
+            return _layers(type, _config(type, r, list(projections), dict(options or {})), projections)
+
+        self.layers = nn.ModuleDict({m: layers(m) for m in MODALITIES})
+
+    def forward_block(self, index: int, step: Block | Step, streams: Streams) -> Streams:
+        blocks = blocks_in(step)
+        delta = {m: self._delta(index, blocks[m], cast(nn.ModuleDict, self.layers[m])) for m in streams}
+        streams = {m: x + blocks[m].attend(x, delta=delta[m]) for m, x in streams.items()}
+        return {m: x + blocks[m].feed_forward(x, delta=delta[m]) for m, x in streams.items()}
 
     def _delta(self, index: int, block: Block, layers: nn.ModuleDict) -> dict[str, Callable[[Tensor], Tensor]]:
         return {

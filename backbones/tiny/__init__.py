@@ -1,5 +1,6 @@
-"""The embedded default: three tiny backbones, pre-trained on procedural pictures only; their weights lie here."""
+"""The embedded default: three tiny backbones, pre-trained on procedural pictures only, and one on procedural
+sounds only; their weights lie here."""
 
-from backbones.tiny.presets import tiny_clip, tiny_swin, tiny_vit
+from backbones.tiny.presets import tiny_ast, tiny_clip, tiny_swin, tiny_vit
 
-__all__ = ["tiny_clip", "tiny_swin", "tiny_vit"]
+__all__ = ["tiny_ast", "tiny_clip", "tiny_swin", "tiny_vit"]

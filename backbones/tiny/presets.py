@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from backbones.backbone import Backbone, PictureSpec, SoundPicture
+from backbones.families.audio.ast import read_ast
 from backbones.families.clip import read_clip
 from backbones.families.fit import fill
 from backbones.families.swin import read_swin
 from backbones.families.vit import read_vit
-from backbones.families.weights import WeightFile, load_checked, local_file, wants_no_weights
+from backbones.families.weights import Loaded, WeightFile, load_checked, local_file, wants_no_weights
 from backbones.formats.checkpoint import read_checkpoint
 from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE
 from registry.errors import UserError
@@ -46,6 +48,20 @@ def tiny_swin(weights: str = EMBEDDED) -> Backbone:
 def tiny_clip(weights: str = EMBEDDED) -> Backbone:
     """An open_clip tower of 0.2 M parameters on 32 x 32 pictures; `weights` is embedded, none (random) or a file."""
     return _build("tiny_clip", read_clip, weights)
+
+
+@register_backbone("tiny_ast", version=1)
+def tiny_ast(weights: str = EMBEDDED) -> Backbone:
+    """An AST of 0.2 M parameters that hears and does not see; `weights` is embedded, none (random) or a file.
+
+    Pre-trained on procedural sounds alone. For tasks with `modality='audio'`, or beside another in `towers`.
+    """
+    return _build("tiny_ast", _read_ast, weights)
+
+
+def _read_ast(model: Any, picture: PictureSpec, weight_files: dict[str, str] | None = None) -> Backbone:
+    heard = dataclasses.replace(picture, sound=picture.sound.override({"stem": "own"}))
+    return read_ast(model, heard, loaded=Loaded(weight_files or {}))
 
 
 def _build(name: str, read: Callable[..., Backbone], weights: str) -> Backbone:

@@ -15,7 +15,7 @@ from benchmark.cost.published_counts import as_published
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import AudioVisualModel
 from registry import BACKBONES, Component, look_up
-from registry.component import option_defaults
+from registry.component import option_defaults, towers_of, with_towers
 from tasks.task import Task
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -100,6 +100,8 @@ def _counts(model: AudioVisualModel, task: Component) -> dict[str, Any]:
 
 def without_weights(backbone: Component) -> Component:
     """The same backbone with random weights, where it can have them."""
+    if towers_of(backbone):
+        return with_towers(backbone, without_weights)
     known = option_defaults(look_up(BACKBONES, backbone.name))
     return backbone.with_options(weights="none") if "weights" in known else backbone
 

@@ -10,9 +10,9 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +21,17 @@ import timm
 import torch
 from torch.utils.data import Dataset, Subset
 
+from adapters.parts import tower_of
 from benchmark.data.item_records import ItemRecords, record_bytes, record_items
 from benchmark.data.loader import clip_loader, clips_in
 from benchmark.grid.identity import feature_key, picture_key
 from benchmark.grid.resolve import versions_of
 from benchmark.grid.spec import RunSpec
+from benchmark.model.front_end import PICTURES
 from benchmark.model.model import AudioVisualModel
 from registry.cache import cache_folder, keeps_prepared
-from registry.vocabulary import Item, Split
+from registry.component import towers_of
+from registry.vocabulary import Item, Modality, Split
 from tasks.datasets.source import CountReport
 from tasks.record_file import UnevenRecordsError
 from tasks.task import Task
@@ -68,20 +71,33 @@ class FeatureCache:
         if not keeps_prepared() or changes_by_epoch(clips) or not len(cast(Sized, clips)):
             return clips
         if self.keeps_features:
-            make = partial(self._features, clips, split)
-            kept = self._kept(clips, split, "features", make, FEATURE_BYTES)
-            if kept is not None:
-                return CachedFeatures(kept, clips)
+            kept = [self._kept_features(clips, split, tower) for tower in towers_of(self.spec.backbone) or [None]]
+            features = [records for records in kept if records is not None]
+            if len(features) == len(kept):
+                return CachedFeatures(features, clips)
         # A GPU makes pictures faster than it reads them.
         on_cpu = self._device.type == "cpu"
         make = partial(self._pictures, clips)
-        pictures = self._kept(clips, split, "pictures", make, PICTURE_BYTES) if on_cpu else None
+        folder = self._folder(clips, split, "pictures")
+        pictures = self._kept(clips, split, "pictures", folder, make, PICTURE_BYTES) if on_cpu else None
         return clips if pictures is None else pictures
 
+    def _kept_features(self, clips: Dataset[Item], split: Split, tower: str | None) -> ItemRecords | None:
+        """Features of both modalities, or where these have a backbone each, of one alone, for every pairing of it."""
+        folder = self._folder(clips, split, "features", tower)
+        make = partial(self._features, clips, split, tower)
+        return self._kept(clips, split, "features", folder, make, FEATURE_BYTES)
+
     def _kept(
-        self, clips: Dataset[Item], split: Split, kind: str, make: Callable[..., Iterator[Item]], limit: int
+        self,
+        clips: Dataset[Item],
+        split: Split,
+        kind: str,
+        folder: Path,
+        make: Callable[..., Iterator[Item]],
+        limit: int,
     ) -> ItemRecords | None:
-        count, folder = len(cast(Sized, clips)), self._folder(clips, split, kind)
+        count = len(cast(Sized, clips))
         try:
             if not folder.exists() and not self._fits(next(make(1, 0)), count, limit, kind, split):
                 return None
@@ -92,8 +108,9 @@ class FeatureCache:
             logger.warning("%s cannot be kept in %s: %s", kind, folder.parent, error.strerror or error)
         return None
 
-    def _folder(self, clips: Dataset[Item], split: Split, kind: str) -> Path:
-        return cache_folder("prepared", make=True) / f"{kind}-{self._identity(kind, split, len(cast(Sized, clips)))}"
+    def _folder(self, clips: Dataset[Item], split: Split, kind: str, tower: str | None = None) -> Path:
+        identity = self._identity(kind, split, len(cast(Sized, clips)), tower)
+        return cache_folder("prepared", make=True) / f"{kind}-{identity}"
 
     def _pictured_before(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The pictures of the clips where another run has left them."""
@@ -114,10 +131,14 @@ class FeatureCache:
             yield item
             self.report(done, count)
 
-    def _features(self, clips: Dataset[Item], split: Split, batch_size: int, start: int) -> Iterator[Item]:
+    def _features(
+        self, clips: Dataset[Item], split: Split, tower: str | None, batch_size: int, start: int
+    ) -> Iterator[Item]:
         rest = Subset(self._pictured_before(clips, split), range(start, len(cast(Sized, clips))))
         for batch in clip_loader(rest, batch_size=batch_size, workers=self.workers):
-            inputs = self.model.frozen_features(self.model.data_preprocessor(batch)["inputs"])
+            prepared = self.model.data_preprocessor(batch)["inputs"]
+            asked = {n: x for n, x in prepared.items() if tower is None or PICTURES.get(n, tower) == tower}
+            inputs = self.model.frozen_features(asked)
             yield from _items({"inputs": inputs, "targets": batch["targets"]})
 
     def _pictures(self, clips: Dataset[Item], batch_size: int, start: int) -> Iterator[Item]:
@@ -127,19 +148,24 @@ class FeatureCache:
             inputs = front_end({name: value.unsqueeze(0) for name, value in item["inputs"].items()})
             yield {**item, "inputs": {name: value.squeeze(0) for name, value in inputs.items()}}
 
-    def _identity(self, kind: str, split: Split, count: int) -> str:
+    def _identity(self, kind: str, split: Split, count: int, tower: str | None = None) -> str:
         """Of everything that decides what the items hold."""
-        task, backbone = self.task, self.model.encoder.backbone
-        facts: dict[str, Any] = {"data": task.data_identity(), "versions": versions_of(self.spec, task)}
-        shared = feature_key(self.spec, **facts, weights=backbone.weight_files, head_options=task.head_options)
+        task, spec, backbone = self.task, self.spec, self.model.encoder.backbone
+        if tower is not None and not tower_of(backbone, cast(Modality, tower)).random_weights:
+            # Random weights are drawn one after the other, so that they are not those of the tower alone.
+            spec = replace(spec, backbone=towers_of(spec.backbone)[tower])
+            backbone = tower_of(backbone, cast(Modality, tower))
+        facts: dict[str, Any] = {"data": task.data_identity(), "versions": versions_of(spec, task)}
+        shared = feature_key(spec, **facts, weights=backbone.weight_files, head_options=task.head_options)
         made_by: dict[str, Any] = {"libraries": [torch.__version__, timm.__version__], "device": self._device.type}
         if kind == "features":
             made_by |= {"features": shared, "tokens": self.model.head.reads_tokens}
+            made_by |= {} if tower is None else {"tower": tower}
             if self.model.head.reads_stages:
                 made_by["stages"] = sorted(self.model.head.reads_stages)
         else:
             picture = repr(backbone.picture)
-            pictures = picture_key(self.spec, **facts, picture=picture, head_options=task.head_options)
+            pictures = picture_key(spec, **facts, picture=picture, head_options=task.head_options)
             made_by |= {"pictures": pictures}
         return hashlib.sha256(json.dumps([made_by, split, count], sort_keys=True).encode()).hexdigest()[:16]
 
@@ -149,19 +175,26 @@ class FeatureCache:
 
 
 class CachedFeatures(Dataset[Item]):
-    """Frozen features of clips, and the clips themselves for those who measure what features cost."""
+    """Frozen features of clips, and the clips themselves for those who measure what features cost.
 
-    def __init__(self, features: ItemRecords, clips: Dataset[Item]) -> None:
+    Args:
+        features: records of whole items, or of parts of them that make up the items.
+    """
+
+    def __init__(self, features: Sequence[ItemRecords], clips: Dataset[Item]) -> None:
         self.features, self.clips = features, clips
 
     def __len__(self) -> int:
-        return len(self.features)
+        return len(self.features[0])
 
     def __getitem__(self, index: int) -> Item:
-        return self.features[index]
+        return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Item]:
-        return self.features.__getitems__(indices)
+        first, *others = (records.__getitems__(indices) for records in self.features)
+        for parts in others:
+            first = [{**one, "inputs": one["inputs"] | part["inputs"]} for one, part in zip(first, parts, strict=True)]
+        return first
 
 
 def changes_by_epoch(clips: Dataset[Item]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from mmengine.registry import Registry
 
 from registry import Component, UserError, look_up
+from registry.component import with_towers
 
 
 def checked(registry: Registry, component: Component) -> Component:
@@ -26,7 +27,7 @@ def checked(registry: Registry, component: Component) -> Component:
         if name in hints and not _fits(value, hints[name]):
             expected = " or ".join(_words(hints[name]))
             raise UserError(f"option {name}={value!r} of {component.name} is not {expected}.")
-    return canonical
+    return with_towers(canonical, lambda tower: checked(registry, tower))
 
 
 def callables_behind(build: Callable[..., Any]) -> list[Callable[..., Any]]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmark.grid.spec import RunSpec
-from registry.component import Component
+from registry.component import TOWER_OPTIONS, Component, with_towers
 
 SAME_NUMBERS = frozenset({"checkpointing"})
 """Fields of the recipe that change what a step costs and no bit of what it computes."""
@@ -39,7 +39,7 @@ def cell_hash(spec: RunSpec, *, data: str, weights: Mapping[str, str], versions:
         recipe=recipe,
         protocol=spec.protocol,
         data=data,
-        weights=sorted(weights.values()),
+        weights=_digests(weights),
         versions=dict(versions),
     )
 
@@ -62,7 +62,7 @@ def feature_key(
         backbone=_without_places(spec.backbone),
         clips=_clips(spec.task, head_options),
         data=data,
-        weights=sorted(weights.values()),
+        weights=_digests(weights),
         random=None if weights else spec.seed,
         precision=spec.recipe.precision,
         versions={part: versions.get(part) for part in ("backbone", "data", "training")},
@@ -90,9 +90,19 @@ def _clips(task: Component, head_options: frozenset[str]) -> str:
 
 def _without_places(backbone: Component) -> str:
     """A backbone's text, without the path of a weight file, whose digest counts in its place."""
-    weights = backbone.options.get("weights")
-    is_file = isinstance(weights, str) and os.path.isfile(os.path.expanduser(weights))
-    return str(backbone.with_options(weights="file") if is_file else backbone)
+
+    def without(one: Component) -> Component:
+        weights = one.options.get("weights")
+        is_file = isinstance(weights, str) and os.path.isfile(os.path.expanduser(weights))
+        return one.with_options(weights="file") if is_file else one
+
+    return str(with_towers(without(backbone), without))
+
+
+def _digests(weights: Mapping[str, str]) -> list[str]:
+    """Of the names of files none counts, but which of two backbones a file belongs to."""
+    towers = tuple(f"{option}: " for option in TOWER_OPTIONS)
+    return sorted(f"{n.split(': ')[0]}: {d}" if n.startswith(towers) else d for n, d in weights.items())
 
 
 def _without_data(task: Component) -> str:

@@ -11,7 +11,8 @@ from benchmark.grid.expand import REGISTRIES, build_task
 from benchmark.grid.identity import cell_hash, feature_key
 from benchmark.grid.spec import ROLES, RunSpec
 from registry import ADAPTERS, BACKBONES, TASKS, Component, look_up
-from registry.registries import version_of
+from registry.component import towers_of
+from registry.registries import version_of_parts
 from tasks.task import Task
 
 TRAINING = 1
@@ -31,7 +32,7 @@ def resolve(specs: Iterable[RunSpec]) -> list[Cell]:
 
 def versions_of(spec: RunSpec, task: Task) -> dict[str, str]:
     """What each part of a cell declares, see `Cell.versions`."""
-    parts = {role: version_of(REGISTRIES[role], getattr(spec, role).name) for role in ROLES}
+    parts = {role: version_of_parts(REGISTRIES[role], getattr(spec, role)) for role in ROLES}
     return {**parts, "data": str(getattr(task.source, "version", 1)), "training": str(TRAINING)}
 
 
@@ -44,6 +45,9 @@ def weight_digests(backbone: Component) -> dict[str, str]:
     Raises:
         UserError: a weight file that is not there.
     """
+    towers = towers_of(backbone)
+    if towers:
+        return {f"{m}: {name}": d for m, tower in towers.items() for name, d in weight_digests(tower).items()}
     build: Callable[..., Any] = look_up(BACKBONES, backbone.name)
     if hasattr(build, "weight_identity"):
         return dict(build.weight_identity(**backbone.options))

@@ -13,6 +13,7 @@ WARNINGS = {
     "selected on test": "The epoch was selected on the test split, as papers do: the scores are too high.",
     "incomplete data": "Clips whose media were missing were left out.",
     "resized frames": "Frames were prepared at another size than the backbone's and resized once more.",
+    "two backbones": "Sight and sound have a pre-trained backbone each, and both are needed.",
     "changed after scoring": "The tensors were changed after they were scored: no score holds for them.",
 }
 """What each label of a record means for whoever uses the model."""

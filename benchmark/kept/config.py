@@ -11,7 +11,7 @@ from typing import Any
 from benchmark.grid.spec import ROLES
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.tensor_digest import tensors_sha256
-from registry.component import Component
+from registry.component import Component, towers_of, with_towers
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
 from results.statistics.bootstrap import interval, score_matrix
@@ -113,7 +113,7 @@ def facts_of_model(task: Task, model: AudioVisualModel) -> ModelFacts:
         seconds=source.seconds if source else None,
         sampling=source.sampling.rule if source else "middle",
         window=source.sampling.window if source else 1.0,
-        picture=dataclasses.asdict(backbone.picture),
+        picture=backbone.picture.as_dict(),
         precision=model.precision,
         frozen_sha256=tensors_sha256(dict(backbone.named_parameters())) if backbone.random_weights else None,
         mask_side=source.mask_side if source else 224,
@@ -170,6 +170,8 @@ def slug_of(record: RunRecord | KeptConfig) -> str:
 
 def without_places(component: Component) -> Component:
     """A component without the folders of the files that its options name."""
+    if towers_of(component):
+        return with_towers(component, without_places)
     return Component(component.name, {name: _without_place(value) for name, value in component.options.items()})
 
 

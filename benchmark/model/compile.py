@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import nn
 
+from adapters.parts import entered
 from adapters.scheme import AdapterScheme
-from backbones.block import Block
+from backbones.block import Block, Step
 from registry.vocabulary import Modality, Streams
 
 VERSIONS_OF_A_BLOCK = 2
@@ -17,13 +18,13 @@ VERSIONS_OF_A_BLOCK = 2
 
 @runtime_checkable
 class InParts(Protocol):
-    """A scheme whose `forward_block(index, block, streams)` is `part(index)(block, streams)` and nothing else.
+    """A scheme whose `forward_block(index, step, streams)` is `part(index)(step, streams)` and nothing else.
 
     For it one program serves all blocks that are alike; other schemes have one for each block.
     """
 
     def part(self, index: int) -> nn.Module:
-        """What the scheme adds to one block, called with (block, streams)."""
+        """What the scheme adds to one block, called with (step, streams)."""
 
 
 class CompiledSteps:
@@ -46,21 +47,21 @@ class CompiledSteps:
         self._through_block = torch.compile(_through_block, dynamic=False)
         self._shapes: dict[int, dict[Modality, torch.Size]] = {}
 
-    def __call__(self, scheme: AdapterScheme, index: int, block: Block, streams: Streams) -> Streams:
+    def __call__(self, scheme: AdapterScheme, index: int, step: Block | Step, streams: Streams) -> Streams:
         """{m: (B, T, L', D')} -> {m: (B, T, L, D)}"""
         shapes = {m: x.shape for m, x in streams.items()}
         if not torch.is_grad_enabled() or self._shapes.setdefault(index, shapes) != shapes:
-            return _through_block(scheme, index, block, streams)
+            return _through_block(scheme, index, step, streams)
         if not isinstance(scheme, InParts):
-            return self._through_block(scheme, index, block, streams)
+            return self._through_block(scheme, index, step, streams)
         # The number of the block stays outside, where nothing is compiled for each value of it.
-        return self._through_part(scheme.part(index), block, streams)
+        return self._through_part(scheme.part(index), step, streams)
 
 
-def _through_part(part: nn.Module, block: Block, streams: Streams) -> Streams:
-    result: Streams = part(block, {m: block.enter(x) for m, x in streams.items()})
+def _through_part(part: nn.Module, step: Block | Step, streams: Streams) -> Streams:
+    result: Streams = part(step, entered(step, streams))
     return result
 
 
-def _through_block(scheme: AdapterScheme, index: int, block: Block, streams: Streams) -> Streams:
-    return scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+def _through_block(scheme: AdapterScheme, index: int, step: Block | Step, streams: Streams) -> Streams:
+    return scheme.forward_block(index, step, entered(step, streams))

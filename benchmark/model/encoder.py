@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -11,11 +11,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from adapters.parts import stage_ends
+from adapters.parts import blocks_in, entered, stage_ends, steps_of, tower_of
 from adapters.scheme import AdapterScheme
 from adapters.trainable_copies import substitute_parameters
 from backbones.backbone import Backbone
-from backbones.block import Block
+from backbones.block import Block, Step
 from benchmark.model.compile import CompiledSteps
 from benchmark.model.recompute import block_sizes, blocks_to_recompute, recompute
 from benchmark.runtime.memory import free_memory
@@ -42,11 +42,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone, self.scheme = backbone, scheme
         self.checkpointing = checkpointing
-        self._stage_ends = stage_ends(cast(Iterable[nn.Module], backbone.blocks))
+        self._stage_ends = stage_ends(steps_of(backbone))
         self._recomputed: dict[tuple[torch.Size, ...], frozenset[int]] = {}
         self._without_fused: set[int] = set()
         """Blocks in which no fused attention was found, so that it need not be looked for."""
-        self._compiled = CompiledSteps(len(backbone.blocks)) if compiled else None
+        self._compiled = CompiledSteps(len(steps_of(backbone))) if compiled else None
 
     def forward(self, pictures: Streams | Mapping[Modality, FrozenFeatures]) -> dict[Modality, Features]:
         """{m: (B, T, 3, S, S')} of one or both modalities -> features of the same modalities.
@@ -58,26 +58,34 @@ class Encoder(nn.Module):
         pictures = cast(Streams, pictures)
         with self._substituted_parameters():
             recomputed = self._blocks_to_recompute(pictures)
-            streams = self.scheme.enter({m: self.backbone.embed(picture) for m, picture in pictures.items()})
-            stages: list[Streams] = []
-            for index, block in enumerate(cast(Iterable[Block], self.backbone.blocks)):
-                if index in recomputed:
-                    streams = self._recompute(index, block, streams)
-                else:
-                    streams = self._step(index, block, streams)
-                if index in self._stage_ends:
-                    stages.append(streams)
-            features = self.scheme.leave(streams, self.backbone.finish)
-        return {m: replace(f, stages=(*(left[m] for left in stages), f.tokens)) for m, f in features.items()}
+            streams = self.scheme.enter({m: self._tower(m).embed(picture) for m, picture in pictures.items()})
+            stages: dict[Modality, list[Tensor]] = {m: [] for m in streams}
+            for index, step in enumerate(steps_of(self.backbone)):
+                # Of two backbones, one may have blocks that no block of the other goes with.
+                moved = {m: x for m, x in streams.items() if m in blocks_in(step)}
+                if moved:
+                    carry = self._recompute if index in recomputed else self._step
+                    streams = streams | carry(index, step, moved)
+                for m, x in streams.items():
+                    if index in self._stage_ends[m]:
+                        stages[m].append(x)
+            features = self.scheme.leave(streams, self._finish)
+        return {m: replace(f, stages=(*stages[m], f.tokens)) for m, f in features.items()}
 
-    def kept(self, picture: Tensor, *, tokens: bool, stages: bool = False) -> FrozenFeatures:
-        """What `forward` takes instead of a picture (B, T, 3, S, S'), whatever its modality.
+    def _tower(self, modality: Modality | None) -> Backbone:
+        return tower_of(self.backbone, modality)
+
+    def _finish(self, x: Tensor, modality: Modality | None = None) -> Features:
+        # A plug-in's scheme may leave out the modality, where one backbone serves both.
+        return self._tower(modality).finish(x)
+
+    def kept(self, picture: Tensor, modality: Modality, *, tokens: bool, stages: bool = False) -> FrozenFeatures:
+        """What `forward` takes instead of a picture (B, T, 3, S, S') of a modality.
 
         Args:
             tokens, stages: whether these are kept as well, which are large.
         """
-        streams: Streams = {"visual": picture}
-        features = self.forward(streams)["visual"]
+        features = self.forward({modality: picture})[modality]
         kept = {"pooled": features.pooled, **({"tokens": features.tokens} if tokens else {})}
         return kept | ({f"stage{i}": stage for i, stage in enumerate(features.stages)} if stages else {})
 
@@ -104,22 +112,22 @@ class Encoder(nn.Module):
             )
         return self._recomputed[shapes]
 
-    def _step(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _step(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         if self._compiled is not None:
-            return self._compiled(self.scheme, index, block, streams)
-        return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+            return self._compiled(self.scheme, index, step, streams)
+        return self.scheme.forward_block(index, step, entered(step, streams))
 
-    def _recompute(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _recompute(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None
-        streams = recompute(partial(self._step_with_copies, index, block), streams, self.scheme, fused)
+        streams = recompute(partial(self._step_with_copies, index, step), streams, self.scheme, fused)
         if not fused:
             self._without_fused.add(index)
         return streams
 
-    def _step_with_copies(self, index: int, block: Block, streams: Streams) -> Streams:
+    def _step_with_copies(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         # The backward pass comes back here from outside `forward`.
         with self._substituted_parameters():
-            return self._step(index, block, streams)
+            return self._step(index, step, streams)
 
 
 def _given_back(kept: FrozenFeatures) -> Features:

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from backbones.backbone import PictureSpec
-from benchmark.model.log_mel import SOUND_CHANGES, LogMel, change_sound
-from registry.vocabulary import Inputs
+from benchmark.model.log_mel import SOUND_CHANGES, ClapMel, change_sound, log_mel_of
+from registry.vocabulary import Inputs, Modality
 
 INT16_SCALE = 1 / 32768
 PICTURED = {"frames": "visual", "negative_frames": "negative"}
 """Inputs of frames, and what their pictures are called."""
-PICTURES = (*PICTURED.values(), "audio")
-"""Every picture of prepared inputs."""
+PICTURES: dict[str, Modality] = {**dict.fromkeys(PICTURED.values(), "visual"), "audio": "audio"}
+"""Every picture of prepared inputs, and the modality that it is of."""
 
 
 class FrontEnd(nn.Module):
@@ -32,7 +32,7 @@ class FrontEnd(nn.Module):
         super().__init__()
         self.size = (picture.size, picture.size)
         self.sound = picture.sound
-        self.log_mel = LogMel(self.sound.mel_bands, self.sound.frame_shift_ms, self.sound.window_ms, self.sound.frames)
+        self.log_mel = log_mel_of(self.sound)
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (picture.mean, picture.std))
         self.register_buffer("scale", 1 / (255 * std), persistent=False)
         self.register_buffer("shift", -mean / std, persistent=False)
@@ -58,14 +58,17 @@ class FrontEnd(nn.Module):
         return (pictures * self.scale).add_(self.shift).unflatten(0, frames.shape[:2])
 
     def audio(self, waveform: Tensor, changes: Inputs | None = None) -> Tensor:
-        """Log-mel energies, normalised, then padded with zeros in time: (B, T, samples) -> (B, T, 3, frames, F).
+        """Log-mel energies, normalised: (B, T, samples) -> (B, T, 3, frames, F).
 
-        One channel instead of three where sound has a stem of its own.
+        What is missing in time is padded with zeros, or with silence where energies are in decibels. One channel
+        instead of three where sound has a stem of its own.
         """
         sound = self.sound
         waveform = waveform.float() if waveform.is_floating_point() else waveform.float() * INT16_SCALE
         energies = (self.log_mel(waveform) - sound.mean) / (2 * sound.std)
-        pictures = F.pad(energies, (0, 0, 0, sound.frames - energies.shape[-2]))
+        # Zero is what is normal behind Kaldi's, and full loudness in decibels.
+        beyond = (ClapMel.silence - sound.mean) / (2 * sound.std) if sound.mel == "clap" else 0.0
+        pictures = F.pad(energies, (0, 0, 0, sound.frames - energies.shape[-2]), value=beyond)
         pictures = change_sound(pictures, changes or {})
         if sound.stem == "own":
             return pictures.unsqueeze(2)

@@ -1,11 +1,13 @@
-"""Log-mel pictures of many waveforms at once, equal to Kaldi's filter banks, and how augmentation changes them."""
+"""Log-mel pictures of many waveforms at once, as Kaldi or CLAP has them, and how augmentation changes them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torchaudio.compliance.kaldi import get_mel_banks
+from torchaudio.functional import melscale_fbanks, resample
 
+from backbones.pictures import SoundPicture
 from registry.vocabulary import SAMPLE_RATE, Inputs
 
 PREEMPHASIS = 0.97
@@ -74,6 +76,51 @@ class LogMel(nn.Module):
     def _energies(self, frames: Tensor) -> Tensor:
         spectrum = torch.fft.rfft(frames)
         return (spectrum.real.square() + spectrum.imag.square()) @ self.filters
+
+
+class ClapMel(nn.Module):
+    """Waveforms to the mel spectrograms of CLAP, in decibels: (..., samples) -> (..., frames, F).
+
+    The numbers of transformers' `ClapFeatureExtractor` on sound resampled to 48 kHz: Slaney's filters from 50 Hz to
+    14 kHz, frames of 1024 samples, each centred on its place.
+
+    Args:
+        bands: F.
+        shift_ms: from the start of one frame to the next.
+        frames: the most frames to return.
+    """
+
+    rate, width, lowest_hz, highest_hz, floor = 48_000, 1024, 50.0, 14_000.0, 1e-10
+    silence = -100.0
+    """Decibels of the floor."""
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, bands: int, shift_ms: float, frames: int) -> None:
+        super().__init__()
+        self.shift, self.frames = int(self.rate * shift_ms * 0.001), frames
+        filters = melscale_fbanks(
+            self.width // 2 + 1, self.lowest_hz, self.highest_hz, bands, self.rate, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("window", torch.hann_window(self.width), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(..., samples) in -1..1 at the project's rate -> (..., at most `frames`, F)."""
+        rows = resample(waveform.reshape(-1, waveform.shape[-1]), SAMPLE_RATE, self.rate)
+        if rows.shape[-1] <= self.width // 2:
+            return rows.new_zeros(*waveform.shape[:-1], 0, self.filters.shape[1])
+        spectrum = torch.stft(rows, self.width, self.shift, window=self.window, pad_mode="reflect", return_complex=True)
+        power = (spectrum.real.square() + spectrum.imag.square()).mT[:, : self.frames] @ self.filters
+        decibels = 10 * power.clamp_min(self.floor).log10()
+        return decibels.reshape(*waveform.shape[:-1], *decibels.shape[1:])
+
+
+def log_mel_of(sound: SoundPicture) -> LogMel | ClapMel:
+    """What makes the pictures of sound."""
+    if sound.mel == "clap":
+        return ClapMel(sound.mel_bands, sound.frame_shift_ms, sound.frames)
+    return LogMel(sound.mel_bands, sound.frame_shift_ms, sound.window_ms, sound.frames)
 
 
 def _filters(bands: int, spectrum: int) -> Tensor:

@@ -72,7 +72,9 @@ class AudioVisualModel(BaseModel):
         head = self.head
         with self.autocast():
             return {
-                name: self.encoder.kept(value, tokens=head.reads_tokens, stages=name in head.reads_stages)
+                name: self.encoder.kept(
+                    value, PICTURES[name], tokens=head.reads_tokens, stages=name in head.reads_stages
+                )
                 if name in PICTURES
                 else value
                 for name, value in inputs.items()

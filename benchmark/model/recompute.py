@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+from adapters.parts import blocks_in, steps_of, tower_of
 from backbones.backbone import Backbone
-from backbones.block import Block
 from registry.vocabulary import Streams
 from tasks.recipe import Checkpointing
 
@@ -77,16 +77,18 @@ def step_bytes(sizes: Sequence[int], recomputed: Collection[int], *, reduced: bo
 
 @torch.no_grad()
 def block_sizes(backbone: Backbone, pictures: Streams) -> list[int]:
-    """Tokens x width of each block, all pictures together: {m: (B, T, 3, S, S')} -> a number for each block.
+    """Tokens x width of each step, all pictures together: {m: (B, T, 3, S, S')} -> a number for each block.
 
     One picture of each modality goes through the embedding and the starts of stages, which decide both.
     """
-    sizes = [0] * len(backbone.blocks)
-    for picture in pictures.values():
-        x = backbone.embed(picture[:1, :1])
-        for index, block in enumerate(cast(Iterable[Block], backbone.blocks)):
-            x = block.enter(x)
-            sizes[index] += x.numel() * picture.shape[:2].numel()
+    steps = steps_of(backbone)
+    sizes = [0] * len(steps)
+    for m, picture in pictures.items():
+        x = tower_of(backbone, m).embed(picture[:1, :1])
+        for index, step in enumerate(steps):
+            if m in blocks_in(step):
+                x = blocks_in(step)[m].enter(x)
+                sizes[index] += x.numel() * picture.shape[:2].numel()
     return sizes
 
 

@@ -1,8 +1,8 @@
-"""Pre-training of the tiny backbones on procedural pictures, never on sound.
+"""Pre-training of the tiny backbones, on procedural pictures or on procedural sounds, never on both.
 
 ViT and Swin learn to name what each patch shows and what stands where in the picture. The CLIP tower learns the same
 from captions: each patch must match the caption of what it shows among all captions, each picture its own caption
-among those of the batch; its text tower is thrown away.
+among those of the batch; its text tower is thrown away. AST learns to name what is heard.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE, WIDTH
+from backbones.tiny.architectures import BUILDERS, PICTURE_SIDE, WIDTH, TinyAst
 from benchmark.pretrain.captions import NOTHING, caption_index, encode_captions, shape_of_caption, text_tower
 from benchmark.pretrain.pictures import NONE, PretrainingPictures, draw_collages
+from benchmark.pretrain.sounds import PretrainingSounds, draw_sounds
 from tasks.synthetic.scene import CLASSES, COLOURS, TEXTURES
 
 PATCHES = 4
@@ -31,6 +32,9 @@ STEPS = 3500
 PEAK_RATE = 2e-3
 HELD_OUT_SEED = 10**6
 """Held-out pictures come from this seed on, far from every training seed."""
+
+SOUND_BATCH, SOUND_STEPS = 64, 1000
+"""Sounds take as long to draw as to learn from."""
 
 StepReport = Callable[[int, int, float], None]
 
@@ -93,6 +97,25 @@ class CaptionObjective(nn.Module):
         return F.normalize(self.patch(tokens), dim=-1) @ texts.T
 
 
+class HearingObjective(nn.Module):
+    """Which classes sound in a second, and which is the loudest, from its two tokens and from its patches' mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.present, self.loudest = nn.Linear(WIDTH, len(CLASSES)), nn.Linear(WIDTH, len(CLASSES) + 1)
+        self.present_in_patches = nn.Linear(WIDTH, len(CLASSES))
+
+    def forward(self, tokens: Tensor, pooled: Tensor, batch: PretrainingSounds) -> Tensor:
+        """tokens (N, L, D), pooled (N, D) -> scalar loss."""
+        presence = F.binary_cross_entropy_with_logits(self.present(pooled), batch.present)
+        patches = F.binary_cross_entropy_with_logits(self.present_in_patches(tokens.mean(1)), batch.present)
+        return F.cross_entropy(self.loudest(pooled), batch.loudest) + 2 * (presence + patches)
+
+
+OBJECTIVES: dict[str, Callable[[], nn.Module]] = {"tiny_clip": CaptionObjective, "tiny_ast": HearingObjective}
+"""What backbones learn that are not to name what patches show."""
+
+
 def pretrain_backbone(
     name: str, output: Path, steps: int | None = None, seed: int = 0, report: StepReport | None = None
 ) -> dict[str, Any]:
@@ -104,24 +127,21 @@ def pretrain_backbone(
         What was reached on held-out pictures, to be kept beside the weights.
     """
     torch.manual_seed(seed)
-    steps = steps or STEPS
+    steps = steps or (SOUND_STEPS if name == "tiny_ast" else STEPS)
     model = BUILDERS[name]()
-    objective = CaptionObjective() if name == "tiny_clip" else NamingObjective()
+    objective = OBJECTIVES.get(name, NamingObjective)()
     started = time.perf_counter()
     for step, loss in enumerate(_train(model, objective, steps, seed), start=1):
         if report and (step % 50 == 0 or step == steps):
             report(step, steps, loss)
     output.mkdir(parents=True, exist_ok=True)
     save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, output / f"{name}.safetensors")
-    accuracy, covered = patch_accuracy(model, objective)
     threads = torch.get_num_threads()
     return {
         "backbone": name,
         "command": f"OMP_NUM_THREADS={threads} python -m benchmark pretrain {name} --steps {steps} --seed {seed}",
         "data_seed": seed,
-        "pictures": steps * BATCH,
-        "patch_shape_accuracy": round(100 * accuracy, 2),
-        "patch_shape_accuracy_on_things": round(100 * covered, 2),
+        **_reached(model, objective, steps),
         "seconds": round(time.perf_counter() - started),
     }
 
@@ -132,8 +152,36 @@ def features(model: Any, pictures: Tensor) -> tuple[Tensor, Tensor]:
         pooled, tokens = model(pictures)
         return tokens, pooled
     tokens = model.forward_features(pictures)
+    if isinstance(model, TinyAst):
+        return tokens[:, 2:], tokens[:, :2].mean(1)
     tokens = tokens.flatten(1, 2) if tokens.ndim == 4 else tokens[:, 1:]
     return tokens, tokens.mean(1)
+
+
+def _reached(model: nn.Module, objective: nn.Module, steps: int) -> dict[str, Any]:
+    """How much was seen or heard, and accuracy in percent on what was held out."""
+    if isinstance(objective, HearingObjective):
+        right, heard = sound_accuracy(model, objective)
+        names = ("sound_class_accuracy", "sound_class_accuracy_on_things")
+        return {
+            "sounds": steps * SOUND_BATCH,
+            **dict(zip(names, (round(100 * right, 2), round(100 * heard, 2)), strict=True)),
+        }
+    right, covered = patch_accuracy(model, objective)
+    names = ("patch_shape_accuracy", "patch_shape_accuracy_on_things")
+    return {
+        "pictures": steps * BATCH,
+        **dict(zip(names, (round(100 * right, 2), round(100 * covered, 2)), strict=True)),
+    }
+
+
+@torch.no_grad()
+def sound_accuracy(model: nn.Module, objective: HearingObjective, sounds: int = 1024) -> tuple[float, float]:
+    """Share of held-out seconds whose loudest class is named: over all, and over those in which something sounds."""
+    model.eval()
+    batch = draw_sounds(np.random.default_rng(HELD_OUT_SEED), sounds)
+    right = objective.loudest(features(model, batch.pictures)[1]).argmax(-1) == batch.loudest
+    return right.float().mean().item(), right[batch.loudest < len(CLASSES)].float().mean().item()
 
 
 @torch.no_grad()
@@ -147,15 +195,22 @@ def patch_accuracy(model: nn.Module, objective: nn.Module, pictures: int = 2048)
     return right.float().mean().item(), right[covered].float().mean().item()
 
 
+def _draw(model: nn.Module, rng: np.random.Generator) -> PretrainingPictures | PretrainingSounds:
+    if isinstance(model, TinyAst):
+        return draw_sounds(rng, SOUND_BATCH)
+    return draw_collages(rng, BATCH, PICTURE_SIDE, PATCHES)
+
+
 def _train(model: nn.Module, objective: nn.Module, steps: int, seed: int) -> Iterator[float]:
     parameters = [p for p in [*model.parameters(), *objective.parameters()] if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, weight_decay=0.02, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps, pct_start=0.08)
     model.train()
     for step in range(steps):
-        batch = draw_collages(np.random.default_rng([seed, step]), BATCH, PICTURE_SIDE, PATCHES)
+        batch = _draw(model, np.random.default_rng([seed, step]))
         # On CPU the fused kernel is slow in bfloat16 over so few tokens; plain products take half the time.
-        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", dtype=torch.bfloat16):
+        reduced = not isinstance(model, TinyAst)
+        with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", dtype=torch.bfloat16, enabled=reduced):
             tokens, pooled = features(model, batch.pictures)
         loss = objective(tokens.float(), pooled.float(), batch)
         optimizer.zero_grad(set_to_none=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmark.runtime.source_digest import source_files
 from registry.cache import cache_folder, keeps_prepared
-from registry.component import Component
+from registry.component import Component, towers_of
 from registry.errors import UserError
 from registry.files import read_regular
 from results.store.files import write_atomically
@@ -52,7 +52,8 @@ def remember(kind: str, facts: Any, value: Any) -> None:
 
 def names_no_file(components: Iterable[Component]) -> bool:
     """Whether nothing that these components stand for lies in a file of the user's, which may change."""
-    values = (value for component in components for value in component.options.values())
+    every = (one for component in components for one in (component, *towers_of(component).values()))
+    values = (value for one in every for value in one.options.values())
     return not any(isinstance(value, str) and value and os.path.exists(os.path.expanduser(value)) for value in values)
 
 

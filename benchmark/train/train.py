@@ -32,6 +32,7 @@ from benchmark.train.distributed import CommonBuffers, processes, rank
 from benchmark.train.hooks import BestState, EpochSeeds, History, InferenceClock, ProgressReport, Reporter
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, raw_loader, score
+from registry.component import towers_of
 from registry.errors import UserError
 from registry.vocabulary import ScoredItems
 from results.record import Parameters, RunRecord, SingleClip
@@ -267,6 +268,7 @@ def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:
         "incomplete data": bool(task.left_out),
         "resized frames": task.resizes(model.encoder.backbone.picture.size),
         "random weights": model.encoder.backbone.random_weights,
+        "two backbones": bool(towers_of(spec.backbone)),
         "selected on test": spec.protocol == "paper",
     }
     return [label for label, holds in known.items() if holds]

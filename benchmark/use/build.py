@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,9 +22,10 @@ from benchmark.runtime.seeding import undisturbed_random_states
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import live_state, restore
 from registry import TASKS, Component, UserError, look_up
+from registry.component import towers_of, with_towers
 from registry.errors import WeightsError, in_one_line
 from registry.plugins import load_plugins
-from registry.registries import version_of
+from registry.registries import version_of_parts
 from tasks.datasets.source import Outline
 from tasks.media.files import leads_outside
 from tasks.media.sampling import RULES, Sampling
@@ -103,7 +103,7 @@ def _components(config: KeptConfig, where: str) -> dict[str, Component]:
         for name, value in components[role].options.items():
             if _names_a_place(value):
                 raise UserError(f"{where}: option {name}={value!r} names a place outside of the folder; {_MEND}.")
-        _check_version(role, version_of(REGISTRIES[role], components[role].name), config, where)
+        _check_version(role, version_of_parts(REGISTRIES[role], components[role]), config, where)
     _check_version("training", str(TRAINING), config, where)
     return components
 
@@ -126,6 +126,14 @@ def _check_version(part: str, here: str, config: KeptConfig, where: str) -> None
 
 
 def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights: str | None) -> Component:
+    towers = towers_of(backbone)
+    if towers and weights is not None:
+        raise WeightsError(
+            f"weights={weights!r} could be those of {towers['visual']} or of {towers['audio']}; lay both files beside "
+            "the adapter, under the names that config.json gives them."
+        )
+    if towers:
+        return with_towers(backbone, lambda tower: _with_weights(tower, config, folder, None))
     named = backbone.options.get("weights")
     if weights is not None:
         return backbone.with_options(weights=weights)
@@ -177,7 +185,7 @@ def _check_weights(model: AudioVisualModel, config: KeptConfig, where: str) -> N
             f"{where}: the adapter was trained on {trained_on}, and {config.backbone} has {here} here; give the former "
             "with weights='FILE', on the command line --weights FILE."
         )
-    if json.loads(json.dumps(dataclasses.asdict(backbone.picture))) != config.model.picture:
+    if json.loads(json.dumps(backbone.picture.as_dict())) != config.model.picture:
         raise UserError(f"{where} was written for other pictures than those of {config.backbone} here; train again.")
     frozen = config.model.frozen_sha256
     if frozen is not None and tensors_sha256(dict(backbone.named_parameters())) != frozen:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adapters.parts import tower_of
 from benchmark.use.clips import UserClip, read_clip
 from benchmark.use.trained import TrainedModel
 from results.render.format import significant
@@ -82,7 +83,7 @@ def _percent(share: float) -> str:
 
 def _grid(tokens: Tensor, model: TrainedModel) -> int | None:
     """Places along a side: (T, L, D), where a stem's own prefix tokens come before those of places."""
-    stem = model.features.encoder.backbone.stem
+    stem = tower_of(model.features.encoder.backbone, "visual").stem
     places = tokens.shape[1] - sum(token.numel() // token.shape[-1] for token in stem.prefix)
     side = isqrt(max(0, places))
     return side if side > 0 and side * side == places else None

@@ -54,7 +54,7 @@ def check_adapter(golden: Golden, precision: Precision) -> GoldenReport:
             extra["balance"] = balance.view(1)
             return total + golden.meta["w_balance"] * balance
 
-        return run_alone(golden, mixture, mode, precision, seen, loss, _ours) | extra, problems
+        return run_alone(golden, mixture, mode, precision, seen, loss, our_name) | extra, problems
 
     return check_modes(golden, precision, "avmoe mixture", run, modes=("eval", "train"), loss=LOSS)
 
@@ -72,7 +72,7 @@ def check_shared(golden: Golden, precision: Precision) -> GoldenReport:
             backbone, skip=1, **options_of(golden.meta["adapter"]), wiring=cast(Wiring, wiring), projection="full"
         )
         # Pooled in the files is the mean over all tokens, whatever the family's own pooling.
-        return run_shared(golden, backbone, scheme, _ours, precision, {}, lambda f: f.tokens.mean(dim=-2), problems)
+        return run_shared(golden, backbone, scheme, our_name, precision, {}, lambda f: f.tokens.mean(dim=-2), problems)
 
     what = f"avmoe {golden.meta['family']} model"
     return check_modes(golden, precision, what, run, modes=golden.meta["wirings"], loss=LOSS, slack=slack_of(golden))
@@ -95,10 +95,10 @@ def _build(golden: Golden) -> tuple[Mixture, Problems]:
         gate=bool(meta["gate_out"]),
     )
     set_norms(mixture, meta)
-    return mixture, fill(mixture, {_ours(name): value.float() for name, value in golden.group("param/").items()})
+    return mixture, fill(mixture, {our_name(name): value.float() for name, value in golden.group("param/").items()})
 
 
-def _ours(recorded: str) -> str:
+def our_name(recorded: str) -> str:
     """A recorded name of a mixture's parameter in ours."""
     expert = re.match(r"(cross|unimodal)\.\d+\.", recorded)
     if expert:

@@ -10,6 +10,7 @@ from benchmark.verify import auxiliary, avmoe, cmbs, cola, dg_sct, front_ends, l
 from benchmark.verify.avs.check import check_of as check_of_avs
 from benchmark.verify.comparison import GoldenReport
 from benchmark.verify.golden import Golden, read
+from benchmark.verify.towers import check as two_backbones
 from registry.errors import UserError
 
 Check = Callable[[Golden, Precision], GoldenReport]
@@ -49,6 +50,8 @@ def _check_of(golden: Golden) -> Check:
         return lavish.check_model
     if "own_scale" in meta:
         return cola.check_projection if "kind" in meta else cola.check_shared
+    if {"visual", "audio", "skip"} <= meta.keys():
+        return two_backbones.check
     if "wirings" in meta:
         return avmoe.check_shared if meta.get("repo") == "avmoe" else dg_sct.check_shared
     if "router_hidden" in meta:
@@ -66,6 +69,6 @@ def _check_of(golden: Golden) -> Check:
     raise UserError(
         f"{golden.path} is of no known kind ({golden.meta_key} has {', '.join(sorted(meta)) or 'nothing'}); known are "
         "STG-CMA's blocks, stages, models and odds and ends, LAVISH's adapters, models and sound front ends, DG-SCT's "
-        "and AVMoE's adapters and models on one backbone, DG-SCT's head, CoLA's projections and blocks, AVSBench's "
-        "decoder, heads, losses and scores, and video parsing's head and scores."
+        "and AVMoE's adapters and models on one or two backbones, DG-SCT's head, CoLA's projections and blocks, "
+        "AVSBench's decoder, heads, losses and scores, and video parsing's head and scores."
     )

@@ -82,7 +82,7 @@ def check_shared(golden: Golden, precision: Precision) -> GoldenReport:
         )  # fmt: skip
         seen: Seen = {}
         for m, adapter in cast(BesideBlock, scheme.blocks[-1]).second.items():
-            _watch_attention(cast(GuidedAdapter, adapter), f"attention.{MODALITY_LETTERS[m]}", seen)  # type: ignore[index]
+            watch_attention(cast(GuidedAdapter, adapter), f"attention.{MODALITY_LETTERS[m]}", seen)  # type: ignore[index]
         return run_shared(golden, backbone, scheme, NAMES, precision, seen, lambda f: f.pooled, problems)
 
     what = f"dg_sct {golden.meta['family']} model"
@@ -189,7 +189,7 @@ def _watch_block(beside: BesideBlock, index: int, seen: Seen) -> None:
     )
 
 
-def _watch_attention(adapter: GuidedAdapter, key: str, seen: Seen) -> None:
+def watch_attention(adapter: GuidedAdapter, key: str, seen: Seen) -> None:
     watch_method(adapter.guide, "forward", lambda result, *_: seen.update({key: token_attention(result[1]).mT}))
 
 

@@ -46,6 +46,7 @@ class Bf16Bounds:
         losses: each output that enters the loss, and its weight.
         batch_statistics: whether batch norm was in training.
         slack: a factor of everything.
+        gradient_slack: another one of gradients.
     """
 
     def __init__(
@@ -54,10 +55,11 @@ class Bf16Bounds:
         losses: Iterable[tuple[Tensor, Tensor]],
         batch_statistics: bool = False,
         slack: float = 1.0,
+        gradient_slack: float = 1.0,
     ) -> None:
         share = BF16_GRADIENT_OF_BATCH_STATISTICS if batch_statistics else BF16_GRADIENT
         self.forward = slack * BF16_FORWARD
-        self.gradient = Tolerance(slack * share * largest(gradients))
+        self.gradient = Tolerance(slack * gradient_slack * share * largest(gradients))
         self.loss = Tolerance(self.forward * sum(float((x * weight).abs().sum()) for x, weight in losses))
 
     def __call__(self, key: str, kind: Kind, recorded: Tensor) -> Tolerance:
@@ -87,6 +89,7 @@ def check_modes(
     loss: float,
     weighed: Callable[[str], str] = lambda name: name,
     slack: float = 1.0,
+    gradient_slack: float = 1.0,
 ) -> GoldenReport:
     """Run a model in each mode that is recorded, and compare everything that is recorded of it.
 
@@ -94,7 +97,7 @@ def check_modes(
         what: the model, for the report.
         loss: relative tolerance of the loss in float32.
         weighed: the key of the output behind a recorded weight of the loss.
-        slack: a factor of the bounds in bfloat16.
+        slack, gradient_slack: see `Bf16Bounds`.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: what the file says of its sizes describes no model.
@@ -111,7 +114,7 @@ def check_modes(
         losses = [(recorded[weighed(k)], w) for k, w in golden.group("loss/w_").items()]
         losses = losses or [(recorded["loss"], torch.ones(1))]
         bounds = (
-            Bf16Bounds(gradients, losses, mode == "train", slack)
+            Bf16Bounds(gradients, losses, mode == "train", slack, gradient_slack)
             if precision == "bf16"
             else _exact(largest(gradients), sum(float((x * w).abs().sum()) for x, w in losses), loss)
         )

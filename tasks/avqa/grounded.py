@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Targets
+from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Targets, Width
 from tasks.avqa.answers import answer_loss, answer_predictions
+from tasks.heads import widths_of
 from tasks.lstm import run_lstm
 from tasks.task import Head
 
@@ -78,12 +79,12 @@ class GroundedReadout(Head):
         form: `lavish` or `stg_cma`.
     """
 
-    def __init__(self, dim: int, words: int, answers: int, form: str = "lavish", width: int = 512) -> None:
+    def __init__(self, dim: Width, words: int, answers: int, form: str = "lavish", width: int = 512) -> None:
         super().__init__()
         published = FORMS[form]
-        self.see = nn.Linear(dim, width)
+        self.see = nn.Linear(widths_of(dim)["visual"], width)
         narrow = width // published.narrowing
-        self.hear = nn.Linear(dim, narrow)
+        self.hear = nn.Linear(widths_of(dim)["audio"], narrow)
         widen = [nn.Linear(narrow, width)] if narrow < width else []
         self.sound = nn.Sequential(*widen, nn.ReLU(), nn.Linear(width, width))
         self.ground = nn.Linear(2 * width, width)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets, Width
 from tasks.avqa.answers import answer_loss, answer_predictions
-from tasks.heads import joined
+from tasks.heads import joined, widths_of
 from tasks.lstm import run_lstm
 from tasks.task import Head
 
@@ -45,7 +45,7 @@ class QuestionReadout(Head):
 
     def __init__(
         self,
-        dim: int,
+        dim: Width,
         segments: int,
         words: int,
         answers: int,
@@ -53,8 +53,9 @@ class QuestionReadout(Head):
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
-        self.read = nn.Linear(len(modalities) * dim, width)
+        widths = widths_of(dim)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(widths[m]) for m in modalities})
+        self.read = nn.Linear(sum(widths[m] for m in modalities), width)
         # Normed, since the states of a fresh LSTM are small and would all but close the gates that they set.
         self.question = nn.Sequential(QuestionEncoder(words, width), nn.LayerNorm(width))
         self.over_time = nn.Linear(width, segments)

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Answers, Inputs, Prediction, Split
+from registry.vocabulary import Answers, Inputs, Prediction, Split, Width
 from tasks.avqa.grounded import FORMS, GroundedReadout
 from tasks.avqa.head import QuestionReadout
 from tasks.avqa.negatives import WithNegatives
@@ -67,7 +67,7 @@ class Avqa(SourceTask):
         clips = super().dataset(split)
         return WithNegatives(clips) if split == "train" and self._head in FORMS else clips
 
-    def head(self, dim: int) -> Head:
+    def head(self, dim: Width) -> Head:
         if self._head in FORMS:
             return GroundedReadout(dim, len(self.words), len(self.answers), self._head)
         return QuestionReadout(dim, self.segments, len(self.words), len(self.answers), self.modalities)

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from registry.registries import register_task
-from registry.vocabulary import Answers, Prediction
+from registry.vocabulary import Answers, Prediction, Width
 from tasks.classification.head import ClipClassifier
 from tasks.datasets.open import open_source
 from tasks.heads import modalities_of
@@ -43,7 +43,7 @@ class Classification(SourceTask):
         self.labels = self.classes = source.classes
         self.modalities = modalities_of(modality)
 
-    def head(self, dim: int) -> Head:
+    def head(self, dim: Width) -> Head:
         return ClipClassifier(dim, len(self.classes), self.modalities)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:

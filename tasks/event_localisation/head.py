@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
-from tasks.heads import joined
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets, Width
+from tasks.heads import joined, widths_of
 from tasks.task import Head
 
 
@@ -47,11 +47,12 @@ class SegmentClassifier(SegmentHead):
     """
 
     def __init__(
-        self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES, label_smoothing: float = 0.0
+        self, dim: Width, classes: int, modalities: Sequence[Modality] = MODALITIES, label_smoothing: float = 0.0
     ) -> None:
         super().__init__(label_smoothing)
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in modalities})
-        self.classify = nn.Linear(len(modalities) * dim, classes)
+        widths = widths_of(dim)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(widths[m]) for m in modalities})
+        self.classify = nn.Linear(sum(widths[m] for m in modalities), classes)
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, T, C)."""

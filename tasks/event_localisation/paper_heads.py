@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Targets, Width
 from tasks.event_localisation.head import SegmentHead
-from tasks.heads import side_by_side
+from tasks.heads import side_by_side, widths_of
 
 HIDDEN = 512
 """Width of the layer between features and classes in both papers."""
@@ -24,7 +24,7 @@ class StgCmaClassifier(SegmentHead):
 
     def __init__(
         self,
-        dim: int,
+        dim: Width,
         classes: int,
         modalities: Sequence[Modality] = MODALITIES,
         label_smoothing: float = 0.0,
@@ -32,10 +32,11 @@ class StgCmaClassifier(SegmentHead):
     ) -> None:
         super().__init__(label_smoothing)
         self.order: tuple[Modality, ...] = ("audio", "visual") if len(modalities) == 2 else tuple(modalities)
+        width = sum(widths_of(dim)[m] for m in self.order)
         self.classify = (
-            nn.Sequential(nn.Linear(2 * dim, hidden), nn.Dropout(0.5), nn.Linear(hidden, classes))
+            nn.Sequential(nn.Linear(width, hidden), nn.Dropout(0.5), nn.Linear(hidden, classes))
             if len(self.order) == 2
-            else nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, classes))
+            else nn.Sequential(nn.LayerNorm(width), nn.Linear(width, classes))
         )
         for layer in self.classify:
             if isinstance(layer, nn.Linear):
@@ -57,11 +58,12 @@ class LavishClassifier(SegmentHead):
     """
 
     def __init__(
-        self, dim: int, classes: int, modalities: Sequence[Modality] = MODALITIES, hidden: int = HIDDEN
+        self, dim: Width, classes: int, modalities: Sequence[Modality] = MODALITIES, hidden: int = HIDDEN
     ) -> None:
         super().__init__()
         self.order = tuple(modalities)
-        self.classify = nn.Sequential(nn.Linear(len(self.order) * dim, hidden), nn.Linear(hidden, classes))
+        width = sum(widths_of(dim)[m] for m in self.order)
+        self.classify = nn.Sequential(nn.Linear(width, hidden), nn.Linear(hidden, classes))
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """Pictures (B, T, 3, S, S) of its modalities -> `logits` (B, T, C)."""

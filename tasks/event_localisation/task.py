@@ -8,13 +8,13 @@ import numpy as np
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Answers, Prediction
+from registry.vocabulary import Answers, Prediction, Width
 from tasks.datasets.open import open_source
 from tasks.event_localisation.cmbs import CmbsHead
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.event_localisation.weak import WeakSupervision
-from tasks.heads import modalities_of
+from tasks.heads import modalities_of, widths_of
 from tasks.metrics import levels, percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
@@ -93,14 +93,15 @@ class EventLocalisation(SourceTask):
         super().__init__(data, source, resize)
         self.labels = self.classes = (*source.classes, "background")
 
-    def head(self, dim: int) -> Head:
+    def head(self, dim: Width) -> Head:
         head = self._segment_head(dim)
         return WeakSupervision(head) if self._weak else head
 
-    def _segment_head(self, dim: int) -> SegmentHead:
+    def _segment_head(self, dim: Width) -> SegmentHead:
         classes = len(self.classes)
         if self.head_kind == "cmbs":
-            return CmbsHead((dim, dim), classes, self.gate_loss)
+            widths = widths_of(dim)
+            return CmbsHead((widths["visual"], widths["audio"]), classes, self.gate_loss)
         if self.head_kind == "lavish":
             return LavishClassifier(dim, classes, self.modalities)
         build = StgCmaClassifier if self.head_kind == "stg_cma" else SegmentClassifier

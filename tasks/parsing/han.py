@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from registry.vocabulary import PARTNER, Encode, Inputs, Modality, Outputs
+from registry.vocabulary import PARTNER, Encode, Inputs, Modality, Outputs, Width
+from tasks.heads import widths_of
 from tasks.parsing.head import ORDER, ParsingHead, Readout, pool
 
 WIDTH = 512
@@ -44,9 +45,9 @@ class HanHead(ParsingHead):
         width, hidden: within the layer; smaller ones in golden files.
     """
 
-    def __init__(self, dim: int, classes: int, apart: bool = False, width: int = WIDTH, hidden: int = WIDTH) -> None:
+    def __init__(self, dim: Width, classes: int, apart: bool = False, width: int = WIDTH, hidden: int = WIDTH) -> None:
         super().__init__(apart)
-        self.project = nn.ModuleDict({m: nn.Linear(dim, width) for m in ORDER})
+        self.project = nn.ModuleDict({m: nn.Linear(widths_of(dim)[m], width) for m in ORDER})
         self.attention = HybridAttention(width, hidden)
         self.readout = Readout(width, classes)
 

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.errors import DataError
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets, Width
+from tasks.heads import widths_of
 from tasks.task import Head
 
 ORDER: tuple[Modality, ...] = ("audio", "visual")
@@ -111,9 +112,12 @@ class LinearParser(ParsingHead):
     Linear on purpose: what it cannot read off the features, the adapter has to provide.
     """
 
-    def __init__(self, dim: int, classes: int, apart: bool = False) -> None:
+    def __init__(self, dim: Width, classes: int, apart: bool = False) -> None:
         super().__init__(apart)
-        self.readouts = nn.ModuleDict({m: nn.Sequential(nn.LayerNorm(dim), Readout(dim, classes)) for m in ORDER})
+        width = widths_of(dim)
+        self.readouts = nn.ModuleDict(
+            {m: nn.Sequential(nn.LayerNorm(width[m]), Readout(width[m], classes)) for m in ORDER}
+        )
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """Pictures (B, T, 3, S, S) -> probabilities, see `pool`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from registry.errors import unknown
 from registry.registries import register_task
-from registry.vocabulary import ItemScore, Prediction
+from registry.vocabulary import ItemScore, Prediction, Width
 from tasks.datasets.open import open_source
 from tasks.parsing.han import HanHead
 from tasks.parsing.head import LinearParser, ParsingHead
@@ -61,7 +61,7 @@ class Parsing(SourceTask):
         self.classes = source.classes
         self.labels = tuple(f"{sense}: {name}" for sense in ("heard", "seen") for name in self.classes)
 
-    def head(self, dim: int) -> ParsingHead:
+    def head(self, dim: Width) -> ParsingHead:
         return HEADS[self.head_kind](dim, len(self.classes), self.apart)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:

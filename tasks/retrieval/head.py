@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Prediction, Targets, Width
+from tasks.heads import widths_of
 from tasks.task import Head
 
 LARGEST_SCALE = 100.0
@@ -24,10 +25,11 @@ class SharedSpace(Head):
 
     reads_tokens = False
 
-    def __init__(self, dim: int, width: int = 64) -> None:
+    def __init__(self, dim: Width, width: int = 64) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({m: nn.LayerNorm(dim) for m in MODALITIES})
-        self.project = nn.ModuleDict({m: nn.Linear(dim, width) for m in MODALITIES})
+        widths = widths_of(dim)
+        self.norm = nn.ModuleDict({m: nn.LayerNorm(widths[m]) for m in MODALITIES})
+        self.project = nn.ModuleDict({m: nn.Linear(widths[m], width) for m in MODALITIES})
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from registry.registries import register_task
-from registry.vocabulary import Answers, Prediction
+from registry.vocabulary import Answers, Prediction, Width
 from tasks.datasets.open import open_source
 from tasks.metrics import percent, ranks
 from tasks.recipe import Recipe
@@ -45,7 +45,7 @@ class Retrieval(SourceTask):
     ) -> None:
         super().__init__(data, open_source(data, "pairs", segments=segments, allow_missing=allow_missing), resize)
 
-    def head(self, dim: int) -> Head:
+    def head(self, dim: Width) -> Head:
         return SharedSpace(dim)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:

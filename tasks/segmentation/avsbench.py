@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.errors import UserError
-from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Stage, Targets
+from registry.vocabulary import MODALITIES, Encode, Inputs, Modality, Outputs, Stage, Targets, Width
+from tasks.heads import widths_of
 from tasks.segmentation.decoder import AUDIO_WIDTH, CHANNELS, OUT_WIDTHS, Decoder
 from tasks.segmentation.head import SegmentationHead, as_map
 from tasks.segmentation.losses import audio_matching
@@ -65,7 +66,7 @@ class AvsBenchHead(SegmentationHead):
     """Projected stages through AVSBench's decoder, whose chosen stages hear the sound.
 
     Args:
-        dim: width of pooled features of sound.
+        dim: width of features, of which those of sound are pooled.
         tpavi: stages, from 0, that are joined with sound; none leaves sound to the adapter.
         matching: weight of the matching loss between sound and masked vision, 0.5 on several sources (MS3).
         stg_cma_start: linear maps begin truncated normal of deviation 0.02 without bias, as STG-CMA begins them.
@@ -77,7 +78,7 @@ class AvsBenchHead(SegmentationHead):
 
     def __init__(
         self,
-        dim: int,
+        dim: Width,
         stages: Sequence[Stage],
         side: int | None,
         modalities: Sequence[Modality] = MODALITIES,
@@ -92,11 +93,14 @@ class AvsBenchHead(SegmentationHead):
     ) -> None:
         super().__init__(side or 0, modalities)
         _check(tpavi, matching, self.modalities)
-        self.dim, self.matching = dim, matching
+        widths_in = widths_of(dim)
+        self.dim, self.matching = widths_in["audio"], matching
         self.project = (
-            StageProjection(stages, side, widths) if len(stages) == len(widths) else FeaturePyramid(dim, widths)
+            StageProjection(stages, side, widths)
+            if len(stages) == len(widths)
+            else FeaturePyramid(widths_in["visual"], widths)
         )
-        self.hear = nn.Linear(dim, audio) if tpavi else None
+        self.hear = nn.Linear(self.dim, audio) if tpavi else None
         self.decoder = Decoder(widths, tpavi, channels, audio, out_widths)
         if stg_cma_start:
             _start_as_stg_cma(self)

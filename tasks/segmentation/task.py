@@ -9,9 +9,9 @@ import numpy as np
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import ItemScore, Prediction, Stage
+from registry.vocabulary import ItemScore, Prediction, Stage, Width
 from tasks.datasets.open import open_source
-from tasks.heads import modalities_of
+from tasks.heads import modalities_of, widths_of
 from tasks.metrics import percent
 from tasks.recipe import Recipe
 from tasks.segmentation.avsbench import AvsBenchHead
@@ -80,11 +80,11 @@ class Segmentation(SourceTask):
         super().__init__(data, source, resize)
         self.classes, self.side = source.classes, source.mask_side
 
-    def head(self, dim: int) -> SegmentationHead:
+    def head(self, dim: Width) -> SegmentationHead:
         """The head for a single stage of patches of 16 pixels, where nothing more is known of a backbone."""
-        return self.head_on(dim, (Stage(dim, self.side // 16, 16),))
+        return self.head_on(dim, (Stage(widths_of(dim)["visual"], self.side // 16, 16),))
 
-    def head_on(self, dim: int, stages: Sequence[Stage]) -> SegmentationHead:
+    def head_on(self, dim: Width, stages: Sequence[Stage]) -> SegmentationHead:
         if not stages:
             return self.head(dim)
         if self.head_kind == "linear":

@@ -21,11 +21,11 @@ def render_sound(scene: Scene) -> np.ndarray:
     for thing in scene.things:
         if thing.heard is not None:
             start, end = (second * SAMPLE_RATE for second in thing.heard)
-            sound[start:end] += _voice(thing, end - start)
+            sound[start:end] += voice(thing, end - start)
     return np.clip(sound, -1, 1)
 
 
-def _voice(thing: Thing, samples: int) -> np.ndarray:
+def voice(thing: Thing, samples: int) -> np.ndarray:
     """The sound of one thing for a number of samples: -> (samples,) float32."""
     rng = np.random.default_rng(thing.timbre)
     time = np.arange(samples, dtype=np.float32) / SAMPLE_RATE

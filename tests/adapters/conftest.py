@@ -8,13 +8,15 @@ from torch import nn
 
 from adapters.toy import ToyBackbone
 from backbones.backbone import Backbone
+from backbones.families.audio.htsat import HtsatTower, read_htsat
 from backbones.families.beit import read_beit
 from backbones.families.clip import read_clip
 from backbones.families.eva import read_eva
 from backbones.families.swin import read_swin
 from backbones.families.swin_v2 import read_swin_v2
 from backbones.families.vit import read_vit
-from backbones.pictures import PictureSpec, square_sound
+from backbones.pictures import PictureSpec, SoundPicture, square_sound
+from backbones.towers import Towers
 
 
 def tiny_vit() -> Backbone:
@@ -63,12 +65,27 @@ def tiny_swin_v2() -> Backbone:
     return read_swin_v2(_noisy(SwinTransformerV2(**_two_stages())), _picture(32))
 
 
+def towers() -> Towers:
+    """Of one width; sound passes two blocks for each one of sight."""
+    from timm.models.vision_transformer import VisionTransformer
+
+    deep = VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=4, num_heads=4)
+    return Towers(tiny_vit(), read_vit(_noisy(deep), _picture(16)))
+
+
+def unlike_towers() -> Towers:
+    """Of two widths, depths and numbers of tokens; the one for sound only hears."""
+    heard = SoundPicture(mel_bands=8, frame_shift_ms=10.0, frames=13, mean=0.0, std=0.5, stem="own")
+    hears = read_htsat(_noisy(HtsatTower(16, (2, 1), (2, 4), 32, 4, 8)), PictureSpec(32, (0.5,) * 3, (0.5,) * 3, heard))
+    return Towers(tiny_swin(), hears)
+
+
 def toy() -> ToyBackbone:
     return _noisy(ToyBackbone())
 
 
 FAMILIES = {"toy": toy, "vit": tiny_vit, "clip": tiny_clip, "swin": tiny_swin, "swin_v2": tiny_swin_v2}
-FAMILIES |= {"eva": tiny_eva, "beit": tiny_beit}
+FAMILIES |= {"eva": tiny_eva, "beit": tiny_beit, "towers": towers}
 
 
 @pytest.fixture(params=FAMILIES)
@@ -81,8 +98,27 @@ def backbone(request) -> Backbone:
 @pytest.fixture
 def pictures(backbone) -> dict[str, torch.Tensor]:
     """Two clips of three segments, {modality: (2, 3, 3, S, S)}."""
-    side = backbone.picture.size if isinstance(backbone.picture, PictureSpec) else backbone.picture
-    return {m: torch.randn(2, 3, 3, side, side) for m in ("visual", "audio")}
+    return pictures_for(backbone)
+
+
+@pytest.fixture
+def unlike() -> Towers:
+    """Two backbones whose streams differ in all that they can differ in."""
+    torch.manual_seed(0)
+    return unlike_towers()
+
+
+@pytest.fixture
+def unlike_pictures(unlike) -> dict[str, torch.Tensor]:
+    return pictures_for(unlike)
+
+
+def pictures_for(backbone) -> dict[str, torch.Tensor]:
+    if not isinstance(backbone.picture, PictureSpec):
+        return {m: torch.randn(2, 3, 3, backbone.picture, backbone.picture) for m in ("visual", "audio")}
+    side, sound = backbone.picture.size, backbone.picture.sound
+    heard = (1 if sound.stem == "own" else 3, sound.frames, sound.mel_bands)
+    return {"visual": torch.randn(2, 3, 3, side, side), "audio": torch.randn(2, 3, *heard)}
 
 
 def _noisy(model):

@@ -30,10 +30,13 @@ def tower(dim, blocks, context, every=1):
     total = 0
     for place in range(1, blocks + 1):
         with torch.device("meta"):
-            block = ColaBlock(
-                sites, "class", rank=16, alpha=8, context=None if place % every else context, hidden=context // 16,
-                scale=0.1,
-            )  # fmt: skip
+            options = {"context": None if place % every else context, "hidden": context // 16}
+
+            def gain(site, options=options):
+                parts = 3 if site == "qkv" else 1
+                return CrossModalLora(*sites[site], parts=parts, rank=16, alpha=8, scale=0.1, **options)
+
+            block = ColaBlock({"visual": gain}, {"visual": "class"})
         total += sum(p.numel() for p in block.deltas["visual"].parameters())
     return total
 

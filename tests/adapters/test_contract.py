@@ -21,7 +21,7 @@ from adapters.stg_cma import StgCma
 from adapters.toy import ToyBackbone
 from adapters.unimodal.bitfit import BitFit
 from adapters.unimodal.linear_probe import LinearProbe
-from registry import ADAPTERS, look_up
+from registry import ADAPTERS, UserError, look_up
 from registry.vocabulary import PARTNER
 
 
@@ -51,6 +51,45 @@ VARIANTS = {
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_published_variants_keep_the_contract_on_every_family(variant, check, backbone, pictures):
     check(VARIANTS[variant], backbone, pictures)
+
+
+ACROSS_WIDTHS = {
+    **{name: look_up(ADAPTERS, name) for name in OWN_ADAPTERS if look_up(ADAPTERS, name).across_widths},
+    "stg_cma": partial(StgCma, ratio={"visual": 0.25, "audio": 0.5}),
+    "stg_cma without exchange": partial(StgCma, every=2, position="bias", segments=3, exchange=False),
+    "stg_cma along time": partial(
+        StgCma, ratio={"visual": 0.25, "audio": 0.5}, every=2, position="embedding", segments=3, train_final_norm=True
+    ),
+    "lavish without exchange": partial(Lavish, exchange=False),
+    "dg_sct": partial(DgSct, latents=4, projection="full"),
+    "dg_sct as released": partial(DgSct, latents=4, wiring="paired", projection="full"),
+    "avmoe": partial(AvMoe, latents=4, skip=1, projection="full"),
+    "avmoe as released": partial(AvMoe, latents=4, wiring="paired", projection="full"),
+    "cola": partial(Cola, rank=4, reduction=4),
+}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("scheme", ACROSS_WIDTHS)
+def test_two_backbones_of_unlike_widths(scheme, check, unlike, unlike_pictures):
+    check(ACROSS_WIDTHS[scheme], unlike, unlike_pictures)
+
+
+@pytest.mark.parametrize(
+    "make", [Lavish, DgSct, AvMoe, AdapterScheme], ids=["lavish", "dg_sct", "avmoe", "one that does not say"]
+)
+def test_a_scheme_of_one_width_refuses_two_in_one_line(make, unlike):
+    with pytest.raises(
+        UserError, match=r"step 0 has 32 for sight and 16 for sound; choose dg_sct\(projection='full'\)"
+    ):
+        make(unlike)
+
+
+def test_codes_of_unlike_width_are_refused_before_they_are_exchanged(unlike):
+    with pytest.raises(UserError, match="codes of step 0 are 2 wide for sight and 1 for sound"):
+        StgCma(unlike)
+    with pytest.raises(UserError, match="one for visual and for audio"):
+        StgCma(unlike, ratio={"visual": 0.25})
 
 
 ANOTHER_START = {

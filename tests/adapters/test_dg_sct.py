@@ -131,3 +131,27 @@ def test_without_a_partner_only_the_bottleneck_is_left():
 def test_wrong_options_are_refused(options, words):
     with pytest.raises(UserError, match=words):
         DgSct(ToyBackbone(), **options)
+
+
+PUBLISHED_TOWERS = "towers(audio='htsat', visual='swin_v2_large')"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "expected"),
+    [
+        # Without one gate in each of 48 adapters that is created for AVE and never used.
+        ("dg_sct(wiring='paired', projection='full', pooling='attention')", 188_538_864 - 48),
+        (
+            "dg_sct(latents=2, groups=4, batch_norm=False, gate_audio=False, wiring='paired', projection='full')",
+            186_336_456,
+        ),
+        ("avmoe(wiring='paired', projection='full')", 90_549_536),
+        ("avmoe(skip=1, wiring='paired', projection='full')", 111_996_288),
+    ],
+    ids=["dg_sct, AVE", "dg_sct, AVQA", "avmoe, AVE", "avmoe without skip"],
+)
+def test_parameters_between_the_published_backbones(adapter, expected):
+    """The official networks on Swin v2-L and HTS-AT, instantiated; AVMoE: yingchengy/AVMOE, commit edd2383."""
+    facts = count(Component.parse(PUBLISHED_TOWERS), Component.parse(adapter), Component("event_localisation"))
+    assert facts["adapter"] == expected
+    assert facts["backbone"] == 195_202_932 + 27_534_488

@@ -10,13 +10,19 @@ import torch
 from library_models import FAMILIES, PICTURE, SIDE, run
 from summary import Numbers, filled, loss_of, noise, summary, under
 
+from adapters.contract import encode
+from adapters.unimodal.linear_probe import LinearProbe
 from backbones.backbone import Backbone
-from backbones.families.ast import PRETRAINED_SOUND, AstTower, grid_of, read_ast
-from backbones.families.ast import SOUND as AST_SOUND
+from backbones.families.audio.ast import PRETRAINED_SOUND, AstTower, grid_of, read_ast
+from backbones.families.audio.ast import SOUND as AST_SOUND
+from backbones.families.audio.htsat import SOUND as HTSAT_SOUND
+from backbones.families.audio.htsat import HtsatTower, read_htsat
 from backbones.families.presets import PRESETS
 from backbones.pictures import SOUND_PRESETS, PictureSpec, SoundPicture
 from backbones.stem import POLICIES
+from backbones.towers import paired
 from registry import BACKBONES, look_up
+from registry.vocabulary import MODALITIES
 
 SMALLEST = {
     "vit": "vit_tiny_patch16_224",
@@ -38,6 +44,7 @@ MODELS = {
 """The small models of `library_models` that each family's reader reads."""
 SEGMENTS = 3
 PICTURE_OF_AST = dataclasses.replace(PICTURE, sound=AST_SOUND)
+PICTURE_OF_HTSAT = dataclasses.replace(PICTURE, sound=HTSAT_SOUND)
 
 
 def of_backbone(name: str) -> Numbers:
@@ -47,8 +54,10 @@ def of_backbone(name: str) -> Numbers:
         return {"model": PRESETS[name].model}
     if name in MODELS:
         return _of_family(name)
-    if name == "ast":
-        return _of_ast()
+    if name in OF_SOUND:
+        return OF_SOUND[name]()
+    if name == "towers":
+        return _of_towers()
     backbone = look_up(BACKBONES, name)()
     return _asked_for(backbone.picture) | _features(backbone, backbone.picture.sound.frames)
 
@@ -71,14 +80,37 @@ def _of_family(family: str) -> Numbers:
 
 def _of_ast() -> Numbers:
     """Of a small tower, which hears alone."""
-    backbone = read_ast(filled(AstTower(64, 2, 4, grid_of(*PRETRAINED_SOUND), 2.0, 1e-6)), PICTURE_OF_AST)
+    return _heard(read_ast(filled(AstTower(64, 2, 4, grid_of(*PRETRAINED_SOUND), 2.0, 1e-6)), PICTURE_OF_AST))
+
+
+def _of_htsat() -> Numbers:
+    return _heard(read_htsat(filled(HtsatTower(16, (2, 1), (2, 4), 128, 4, 64)), PICTURE_OF_HTSAT))
+
+
+def _of_tiny_ast() -> Numbers:
+    return _heard(look_up(BACKBONES, "tiny_ast")())
+
+
+OF_SOUND = {"ast": _of_ast, "htsat": _of_htsat, "tiny_ast": _of_tiny_ast}
+
+
+def _heard(backbone: Backbone) -> Numbers:
+    sound = backbone.picture.sound
     with torch.no_grad():
-        features = run(backbone, noise(1, SEGMENTS, 1, AST_SOUND.frames, AST_SOUND.mel_bands, seed="audio"))
-    return {
-        "sound": _sound(AST_SOUND),
-        "audio tokens": summary(features.tokens),
-        "audio pooled": summary(features.pooled),
+        features = run(backbone, noise(1, SEGMENTS, 1, sound.frames, sound.mel_bands, seed="audio"))
+    return {"sound": _sound(sound), "audio tokens": summary(features.tokens), "audio pooled": summary(features.pooled)}
+
+
+def _of_towers() -> Numbers:
+    """Which blocks go together, and what two small towers say side by side."""
+    pairs = {
+        f"{widths}": f"{list(paired(widths))}" for widths in (([8] * 6, [6] * 2), ([1, 2, 2], [3, 4]), ([5], [1, 2]))
     }
+    backbone = look_up(BACKBONES, "towers")(visual="tiny_swin", audio="tiny_vit")
+    pictures = {m: noise(2, SEGMENTS, 3, 32, 32, seed=m) for m in MODALITIES}
+    with torch.no_grad():
+        features = encode(LinearProbe(backbone), backbone, pictures)
+    return pairs | {f"{m} pooled": summary(f.pooled) for m, f in features.items()}
 
 
 def _read(name: str, picture: PictureSpec = PICTURE, **options: Any) -> Backbone:
@@ -124,4 +156,4 @@ def _asked_for(picture: PictureSpec) -> Numbers:
 
 
 def _sound(sound: SoundPicture) -> str:
-    return ", ".join(f"{name}={value}" for name, value in dataclasses.asdict(sound).items())
+    return ", ".join(f"{name}={value}" for name, value in sound.as_dict().items())

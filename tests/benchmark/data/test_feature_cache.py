@@ -13,6 +13,7 @@ from benchmark.data import feature_cache as module
 from benchmark.data.feature_cache import FeatureCache
 from benchmark.grid.spec import RunSpec
 from benchmark.model.build import build_model, build_task
+from benchmark.model.encoder import Encoder
 from benchmark.train.hooks import InferenceClock
 from benchmark.train.train import train
 from registry import Component
@@ -58,6 +59,37 @@ def test_kept_or_not_the_numbers_are_the_same(cache, monkeypatch, adapter, preci
     second = run(spec(adapter, precision=precision))[1]
     monkeypatch.setenv("AVBENCH_PREPARED", "none")
     assert first == second == run(spec(adapter, precision=precision))[1]
+
+
+def pair_of(backbone: str, **options) -> RunSpec:
+    return spec("linear_probe", backbone=backbone, precision="fp32", epochs=1, **options)
+
+
+def test_features_of_a_backbone_serve_every_pairing_of_it(cache, monkeypatch):
+    """A second pairing computes what its new backbone says, and nothing else."""
+    computed = []
+    kept = Encoder.kept
+    monkeypatch.setattr(Encoder, "kept", lambda self, x, m, **o: computed.append(m) or kept(self, x, m, **o))
+    pair = "towers(audio='{}', visual='tiny_swin')"
+    first = run(pair_of(pair.format("tiny_vit")))[1]
+    assert set(computed) == {"visual", "audio"}
+    computed.clear()
+    second = run(pair_of(pair.format("tiny_clip"), seed=1))[1]
+    assert set(computed) == {"audio"}
+    assert first != second
+    computed.clear()
+    run(pair_of("towers(audio='tiny_swin', visual='tiny_vit')"))
+    assert set(computed) == {"visual", "audio"}, "the other way round they say something else"
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    assert run(pair_of(pair.format("tiny_vit")))[1] == first
+
+
+def test_random_features_are_of_the_whole_pair(cache, monkeypatch):
+    """Random weights are drawn one backbone after the other."""
+    pairs = [f"towers(audio=\"tiny_vit(weights='none')\", visual='{seen}')" for seen in ("tiny_swin", "tiny_clip")]
+    first, second = (run(pair_of(pair))[1] for pair in pairs)
+    monkeypatch.setenv("AVBENCH_PREPARED", "none")
+    assert [run(pair_of(pair))[1] for pair in pairs] == [first, second]
 
 
 def test_features_come_from_pictures_that_another_run_left(cache):

@@ -39,3 +39,12 @@ def test_the_line_says_what_was_expected(name: str, options: dict[str, object], 
 
 def test_whole_numbers_pass_for_numbers() -> None:
     assert checked(ADAPTERS, Component("stg_cma", {"ratio": 1})).options == {"ratio": 1}
+
+
+def test_the_texts_of_two_backbones_are_checked_and_shortened_like_any_other():
+    text = "towers(audio='tiny_vit', visual=\"tiny_swin(weights='embedded')\")"
+    assert str(checked(BACKBONES, Component.parse(text))) == "towers(audio='tiny_vit', visual='tiny_swin')"
+    with pytest.raises(UserError, match="tiny_vit"):
+        checked(BACKBONES, Component.parse("towers(audio='tiny_wit', visual='tiny_swin')"))
+    with pytest.raises(UserError, match="weight"):
+        checked(BACKBONES, Component.parse("towers(audio='tiny_vit(weight=1)', visual='tiny_swin')"))

@@ -77,6 +77,22 @@ class TestCellHash:
         assert hashed(spec, weights={"b.pth": "d2"}) != one
         assert of(backbone=Component("vit", {"weights": "a_tag"})) != one
 
+    def test_of_two_backbones_it_counts_which_has_which_weights(self, tmp_path: Path) -> None:
+        paths = [tmp_path / name for name in ("one.pt", "two.pt")]
+        for path in paths:
+            path.write_bytes(path.name.encode())
+
+        def pair(seen: Path, heard: Path, digests: dict[str, str]) -> str:
+            texts = {
+                m: str(Component("vit", {"weights": str(file)})) for m, file in (("visual", seen), ("audio", heard))
+            }
+            spec = dataclasses.replace(SPEC, backbone=Component("towers", texts))
+            return hashed(spec, weights=digests)
+
+        straight, crossed = ({"visual: a": one, "audio: b": other} for one, other in (("d1", "d2"), ("d2", "d1")))
+        assert pair(*paths, straight) == pair(*reversed(paths), straight)
+        assert pair(*paths, straight) != pair(*paths, crossed)
+
     def test_the_place_of_data_does_not_count_but_their_identity_does(self) -> None:
         relative, absolute = (Component("avqa", {"data": place}) for place in ("clips", "/elsewhere/clips"))
         assert of(task=relative) == of(task=absolute)

@@ -13,7 +13,7 @@ from benchmark.grid.expand import build_task, expand
 from benchmark.grid.grid import Grid
 from benchmark.grid.resolve import resolve, versions_of, weight_digests
 from benchmark.grid.spec import RunSpec
-from registry import BACKBONES, Component, UserError
+from registry import BACKBONES, Component, UserError, look_up
 from tasks.recipe import Recipe
 
 SPEC = RunSpec(Component("fake_backbone"), Component("fake_adapter"), Component("fake_task"), 0, Recipe())
@@ -82,3 +82,12 @@ def test_the_same_weight_file_by_another_path_is_the_same_cell(tmp_path: Path) -
     backbones = [Component("tiny_vit", {"weights": str(path)}) for path in paths]
     specs = [RunSpec(b, Component("linear_probe"), Component("avqa"), 0, Recipe()) for b in backbones]
     assert len({cell.hash for cell in resolve(specs)}) == 1
+
+
+def test_two_backbones_have_the_weights_and_versions_of_both(monkeypatch):
+    parts = ("towers(audio='tiny_vit', visual='tiny_swin')", "linear_probe", "event_localisation")
+    spec = RunSpec(*map(Component.parse, parts), seed=0, recipe=Recipe())
+    assert versions_of(spec, build_task(spec.task))["backbone"] == "1, visual 1, audio 1"
+    apart = {m: weight_digests(Component(name)) for m, name in (("visual", "tiny_swin"), ("audio", "tiny_vit"))}
+    assert weight_digests(spec.backbone) == {f"{m}: {n}": d for m, found in apart.items() for n, d in found.items()}
+    assert weight_digests(spec.backbone) == look_up(BACKBONES, "towers")(**spec.backbone.options).weight_files

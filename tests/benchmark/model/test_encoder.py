@@ -115,7 +115,7 @@ def test_stages_have_the_same_gradients_when_blocks_are_computed_again():
 
 def test_kept_stages_are_given_back():
     encoder = encoder_of("tiny_swin")
-    kept = encoder.kept(SOUND_AND_SIGHT["visual"], tokens=False, stages=True)
+    kept = encoder.kept(SOUND_AND_SIGHT["visual"], "visual", tokens=False, stages=True)
     assert set(kept) == {"pooled", "stage0", "stage1"}
     given, fresh = encoder({"visual": kept})["visual"], encoder({"visual": SOUND_AND_SIGHT["visual"]})["visual"]
     assert all(torch.equal(one, two) for one, two in zip(given.stages, fresh.stages, strict=True))

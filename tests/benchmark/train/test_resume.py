@@ -11,9 +11,11 @@ import torch
 from training_cells import numbers, run, spec
 from training_fakes import registered
 
+from benchmark.grid.spec import RunSpec
 from benchmark.train.checkpoint import KEPT, Checkpoints, load
 from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
+from registry import Component
 from results.record import RunRecord
 
 
@@ -79,6 +81,20 @@ def test_the_scale_of_a_loss_in_float16_is_taken_up(tmp_path: Path, monkeypatch:
     assert json.loads(load(newest)[1]["facts"])["loss_scale"]["scale"] > 1
     resumed, _ = run(cell, work_dir=tmp_path / "cut")
     assert same(resumed, run(cell)[0])
+
+
+def test_two_backbones_resume_bit_for_bit(tmp_path: Path) -> None:
+    parts = ("towers(audio='tiny_vit', visual='tiny_swin')", "dg_sct(latents=2, projection='full')", "fake_task")
+    plain = spec(epochs=3)
+    cell = RunSpec(*map(Component.parse, parts), seed=0, recipe=plain.recipe)
+    unbroken, unbroken_items = run(cell, work_dir=tmp_path / "unbroken")
+    cut_off(cell, tmp_path / "cut", "train", 3)
+    resumed, items = run(cell, work_dir=tmp_path / "cut")
+    assert same(resumed, unbroken)
+    assert items == unbroken_items
+    assert resumed.environment["resumed_after_epochs"] == [2]
+    assert resumed.labels == ["synthetic data", "two backbones"]
+    assert sorted(resumed.weights) == ["audio: tiny_vit.safetensors", "visual: tiny_swin.safetensors"]
 
 
 def test_cut_off_twice(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 import torch
-from kept_cells import TASKS, Kept, data_of
+from kept_cells import TASKS, Kept, cell, data_of, train_and_keep
 
 import benchmark
 from registry import UserError
@@ -38,6 +38,20 @@ def test_a_video_is_told_as_the_record_scored_it(kept: dict[str, Kept], sample: 
         truth = [prediction.labels[label] for label in targets["labels"]]
         right = np.mean([said == true for said, true in zip(prediction.best, truth, strict=True)])
         assert right == pytest.approx(items[targets["id"]])
+
+
+def test_a_cell_of_two_backbones_is_used_like_any_other(sample: Path, tmp_path: Path) -> None:
+    data = data_of(sample, "event_localisation")
+    backbone = "towers(audio='tiny_vit', visual='tiny_swin')"
+    made = cell(backbone, "dg_sct(latents=2, projection='full')", f"event_localisation(data={str(data)!r})")
+    left = train_and_keep(made, tmp_path)
+    model = benchmark.load(left.folder)
+    assert model.evaluate(str(data)).items == list(left.items)
+    video = data / "videos" / "syn00000012.mp4"
+    assert "two backbones" in model.predict(video).warnings
+    assert model.embed([video], modality="audio").shape == (1, 64)
+    assert model.config.weights.keys() == {"visual: tiny_swin.safetensors", "audio: tiny_vit.safetensors"}
+    assert model.config.versions["backbone"] == "1, visual 1, audio 1"
 
 
 def test_a_prediction_holds_what_the_model_saw_and_heard(kept: dict[str, Kept], sample: Path) -> None:

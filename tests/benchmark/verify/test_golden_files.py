@@ -14,6 +14,8 @@ import benchmark.verify.avmoe as verify_avmoe
 import benchmark.verify.dg_sct as verify_dg_sct
 from adapters import avmoe, cola, dg_sct, lavish
 from adapters.stg_cma import StgCma
+from backbones import towers
+from backbones.families.audio.htsat import FoldedStem
 from backbones.kernels import attention, linear
 from backbones.windows import ShiftedWindows
 from benchmark.__main__ import main
@@ -44,7 +46,7 @@ def rewritten(name: str, folder: Path, **changes: np.ndarray | None) -> Path:
 
 
 def test_all_files_are_there():
-    assert len(FILES) == 56
+    assert len(FILES) == 59
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -85,11 +87,11 @@ def updated_first(codes, gates):
     return codes
 
 
-def sequential_streams(self, branch, streams):
+def sequential_streams(self, step, branch, streams):
     streams = dict(streams)
     for m in list(streams):
         partner = streams.get("audio" if m == "visual" else "visual")
-        streams[m] = streams[m] + branch(streams[m]) + self.adapters[m](streams[m], partner)
+        streams[m] = streams[m] + getattr(step, branch)(streams[m]) + self.adapters[m](streams[m], partner)
     return streams
 
 
@@ -133,13 +135,27 @@ def not_squashed(self, outputs, targets):
     return {**losses, "gate": torch.nn.functional.binary_cross_entropy(outputs["gate"], on)}
 
 
+def unskipped(steps):
+    return [{m: (0, place) for m, (_, place) in found.items()} for found in _places(steps)]
+
+
+_places = avmoe.places
 _cmbs_loss = cmbs.CmbsHead.loss
 CrossModal, Temporal = adapters.stg_cma.CrossModalAdapter, adapters.temporal.TemporalAdapter
-_forward, _split = CrossModal.forward, ShiftedWindows.split
+_forward, _split, _fold = CrossModal.forward, ShiftedWindows.split, FoldedStem.fold
 
 
 def over_the_picture(self, updates, gates, block=None):
     return _forward(self, updates, gates, None)
+
+
+def first_of_their_share(n, k):
+    """Instead of the last."""
+    return ((i, i * k // n if i % (n // k) == 0 else None) for i in range(n))
+
+
+def bands_across(self, pictures):
+    return _fold(self, pictures).transpose(-1, -2)
 
 
 def unshifted(self, x):
@@ -162,6 +178,9 @@ MISTAKES = {
     "a balance of frames": ("adapter_avvp", verify_avmoe, "imbalance", lambda gating: -gating.log().mean(1).sum()),
     "summaries of oneself": ("cola/shared_vit", cola.ColaBlock, "bind", own_summary),
     "gates that are probabilities": ("head_cmbs", cmbs.CmbsHead, "loss", not_squashed),
+    "pairs of other blocks": ("dg_sct/pair_3to1", towers, "_within_stage", first_of_their_share),
+    "a fold the other way": ("dg_sct/pair_stages", FoldedStem, "fold", bands_across),
+    "skipped stages with mixtures": ("avmoe/pair_stages", avmoe, "places", unskipped),
     "no shift": ("swin_tiny", ShiftedWindows, "split", unshifted),
 }
 

@@ -23,7 +23,8 @@ def pictures() -> dict[str, torch.Tensor]:
 def encode(streams):
     """Each stream hears all that are encoded with it, as with an adapter that exchanges."""
     shared = sum(x.mean() for x in streams.values())
-    return {m: Features(x, x + shared) for m, x in streams.items()}
+    # Not the same in every channel, which a layer norm would take away again.
+    return {m: Features(x, x + shared * torch.arange(x.shape[-1])) for m, x in streams.items()}
 
 
 def outputs_of(segments: list[float], clip: float) -> dict[str, torch.Tensor]:

@@ -67,14 +67,25 @@ class AstTower(nn.Module):
 
     Args:
         grid: rows (mel) and columns (time) of the patches that it was trained on.
+        patch, stride: side of patches, and from one to the next; smaller than the side, so that they overlap.
     """
 
-    def __init__(self, dim: int, depth: int, heads: int, grid: tuple[int, int], mlp_ratio: float, eps: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        depth: int,
+        heads: int,
+        grid: tuple[int, int],
+        mlp_ratio: float,
+        eps: float,
+        patch: int = PATCH,
+        stride: int = STRIDE,
+    ) -> None:
         from timm.models.vision_transformer import Block
 
         super().__init__()
         self.grid = grid
-        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, PATCH, STRIDE)})
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(1, dim, patch, stride)})
         self.cls_token, self.dist_token = (nn.Parameter(torch.zeros(1, 1, dim)) for _ in range(2))
         self.pos_embed = nn.Parameter(torch.zeros(1, 2 + grid[0] * grid[1], dim))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -121,8 +132,8 @@ def load_ast(file: WeightFile, heads: int | None = None) -> tuple[AstTower, int 
     """
     recorded = read_checkpoint(file.path)
     authors = any(re.match(r"(module\.)?v\.", name) for name in recorded)
-    tensors = _renamed(recorded, OF_AUTHORS if authors else OF_TRANSFORMERS)
-    tensors = _fused(tensors)
+    tensors = renamed(recorded, OF_AUTHORS if authors else OF_TRANSFORMERS)
+    tensors = fused(tensors)
     table, first = tensors.get("pos_embed"), tensors.get("blocks.0.mlp.fc1.weight")
     if table is None or first is None or "dist_token" not in tensors:
         raise UnusableFileError("it holds no AST: its positions, distillation token or blocks are missing")
@@ -153,8 +164,8 @@ def read_ast(
     Its pictures have rows of mel bands, ours rows of time: kernels and positions are laid over once, so that tokens
     come time by time where transformers has them band by band.
     """
-    project = nn.Conv2d(1, tower.norm.normalized_shape[0], PATCH, STRIDE, device="meta")
     kernel = cast(nn.Conv2d, tower.patch_embed["proj"])
+    project = nn.Conv2d(1, kernel.out_channels, cast(Any, kernel.kernel_size), cast(Any, kernel.stride), device="meta")
     project.weight, project.bias = nn.Parameter(kernel.weight.mT.contiguous()), kernel.bias
     table = torch.cat((tower.pos_embed[0, :2], _by_time(tower.pos_embed[0, 2:], tower.grid)))
     rows, columns = tower.grid[1], tower.grid[0]
@@ -175,9 +186,9 @@ def read_ast(
     )
 
 
-def grid_of(frames: int, bands: int) -> tuple[int, int]:
+def grid_of(frames: int, bands: int, patch: int = PATCH, stride: int = STRIDE) -> tuple[int, int]:
     """Rows (mel) and columns (time) of the patches of a picture."""
-    return (bands - PATCH) // STRIDE + 1, (frames - PATCH) // STRIDE + 1
+    return (bands - patch) // stride + 1, (frames - patch) // stride + 1
 
 
 def _by_time(table: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -185,7 +196,7 @@ def _by_time(table: Tensor, grid: tuple[int, int]) -> Tensor:
     return table.unflatten(0, grid).transpose(0, 1).flatten(0, 1)
 
 
-def _renamed(tensors: Tensors, names: Mapping[str, str]) -> Tensors:
+def renamed(tensors: Tensors, names: Mapping[str, str]) -> Tensors:
     found: Tensors = {}
     for name, tensor in tensors.items():
         for pattern, ours in names.items():
@@ -194,7 +205,7 @@ def _renamed(tensors: Tensors, names: Mapping[str, str]) -> Tensors:
     return found
 
 
-def _fused(tensors: Tensors) -> Tensors:
+def fused(tensors: Tensors) -> Tensors:
     """Queries, keys and values in one, as timm has them."""
     found = dict(tensors)
     for name in tensors:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from backbones.backbone import Backbone
-from backbones.families.ast import PRETRAINED_SOUND, SOUND, AstTower, ast, grid_of, load_ast, read_ast
+from backbones.families.audio.ast import PRETRAINED_SOUND, SOUND, AstTower, ast, grid_of, load_ast, read_ast
 from backbones.families.weights import local_file
 from backbones.formats.checkpoint import UnusableFileError
 from backbones.pictures import PictureSpec

@@ -1,0 +1,1 @@
+"""Families that were trained on sound."""
