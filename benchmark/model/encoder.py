@@ -107,7 +107,10 @@ class Encoder(nn.Module):
     def _step(self, index: int, block: Block, streams: Streams) -> Streams:
         if self._compiled is not None:
             return self._compiled(self.scheme, index, block, streams)
-        return self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+        carried = self.scheme.forward_block(index, block, {m: block.enter(x) for m, x in streams.items()})
+        if carried is None:
+            raise TypeError(f"{type(self.scheme).__name__}.forward_block returned nothing; return the streams.")
+        return carried
 
     def _recompute(self, index: int, block: Block, streams: Streams) -> Streams:
         fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None
