@@ -31,6 +31,7 @@ def row(path: Path) -> str:
 
 
 def main() -> None:
+    print("Golden files\n")
     print("| file | model | tensors | float32: worst forward | float32: worst gradient | bf16: worst | |")
     print("|---|---|---|---|---|---|---|")
     for path in map(Path, sys.argv[1:]):

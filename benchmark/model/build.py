@@ -12,6 +12,7 @@ from benchmark.model.model import AudioVisualModel, Precision
 from benchmark.runtime.seeding import seed_everything
 from registry import ADAPTERS, BACKBONES, Component, look_up
 from registry.component import option_defaults
+from registry.errors import UserError
 from registry.vocabulary import Stage
 from tasks.recipe import Checkpointing
 from tasks.task import Task
@@ -23,9 +24,11 @@ def build_backbone(component: Component) -> Backbone:
     """The frozen backbone behind a component.
 
     Raises:
-        UserError: an unknown name, an option that it refuses, or weights that are not there.
+        UserError: an unknown name, an option that it refuses, weights that are not there, or what is no backbone.
     """
-    return cast(Backbone, look_up(BACKBONES, component.name)(**component.options))
+    built = look_up(BACKBONES, component.name)(**component.options)
+    _check_kind(built, "blocks", f"backbone {component.name}", "backbones.backbone.Backbone")
+    return cast(Backbone, built)
 
 
 def build_scheme(component: Component, backbone: Backbone, segments: int) -> AdapterScheme:
@@ -34,11 +37,19 @@ def build_scheme(component: Component, backbone: Backbone, segments: int) -> Ada
     A scheme with an option `segments` gets the task's, unless the component sets it.
 
     Raises:
-        UserError: an unknown name or an option that it refuses.
+        UserError: an unknown name, an option that it refuses, or what is no scheme.
     """
     build = look_up(ADAPTERS, component.name)
     known = {"segments": segments} if "segments" in option_defaults(build) else {}
-    return cast(AdapterScheme, build(backbone, **{**known, **component.options}))
+    built = build(backbone, **{**known, **component.options})
+    _check_kind(built, "forward_block", f"adapter {component.name}", "adapters.scheme.AdapterScheme")
+    return cast(AdapterScheme, built)
+
+
+def _check_kind(built: object, needed: str, registered: str, expected: str) -> None:
+    """Refuse what a plug-in registered by mistake, before something deep inside misses a part of it."""
+    if not hasattr(built, needed):
+        raise UserError(f"{registered} builds a {type(built).__name__}, expected an object of {expected}; return one.")
 
 
 def build_model(

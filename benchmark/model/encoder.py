@@ -115,7 +115,10 @@ class Encoder(nn.Module):
     def _step(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         if self._compiled is not None:
             return self._compiled(self.scheme, index, step, streams)
-        return self.scheme.forward_block(index, step, entered(step, streams))
+        carried = self.scheme.forward_block(index, step, entered(step, streams))
+        if carried is None:
+            raise TypeError(f"{type(self.scheme).__name__}.forward_block returned nothing; return the streams.")
+        return carried
 
     def _recompute(self, index: int, step: Block | Step, streams: Streams) -> Streams:
         fused: list[Any] | None = [] if index not in self._without_fused and self._compiled is None else None

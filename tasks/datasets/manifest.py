@@ -180,6 +180,8 @@ def read_manifest(data: str | Path) -> Manifest:
         DataError: the file is missing or no such table, naming file and line.
     """
     path = find_manifest(data)
+    if path is None and not Path(data).exists():
+        raise DataError(f"there is no folder {data}; give a folder with {MANIFEST}, or a .csv file that exists.")
     if path is None:
         raise DataError(f"{data} is no manifest: give a .csv file, or a folder with {MANIFEST}.")
     if not path.is_file():

@@ -1,11 +1,16 @@
-"""Every command and every line of Python of the README and the tutorials runs, one page after another in one folder."""
+"""Every command and every line of Python of the README and the tutorials runs, one page after another in one folder.
+
+The README's commands start as a reader's do; those of the tutorials are forked from a process that has their imports.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pages import blocks, play
+from pages import blocks, environment, play
+from warm_commands import warm_python
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -25,7 +30,18 @@ def test_every_tutorial_is_played() -> None:
     assert sorted(TUTORIALS) == sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 
 
-@pytest.mark.parametrize("page", [README, *TUTORIALS], ids=lambda page: page.stem)
-def test_the_page_runs_from_top_to_bottom(page: Path, folder: Path) -> None:
+@pytest.fixture(scope="module")
+def programs(folder: Path) -> Iterator[Path]:
+    with warm_python(environment(folder)) as found:
+        yield found
+
+
+def test_the_readme_runs_from_top_to_bottom(folder: Path) -> None:
+    assert {block.language for block in blocks(README)} >= {"shell", "python"}
+    play(README, folder)
+
+
+@pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_the_page_runs_from_top_to_bottom(page: Path, folder: Path, programs: Path) -> None:
     assert any(block.language in {"shell", "python"} for block in blocks(page))
-    play(page, folder)
+    play(page, folder, programs)

@@ -40,10 +40,13 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def play(page: Path, folder: Path) -> None:
+def play(page: Path, folder: Path, programs: Path | None = None) -> None:
     """Run a page in a folder: files are written, shell and Python blocks run, output is held against what is shown.
 
     A `text` block is what the block before it prints; `...` in it stands for anything.
+
+    Args:
+        programs: where a shell looks first, see `warm_commands.warm_python`.
 
     Raises:
         AssertionError: a block fails or prints something else, with its place.
@@ -54,7 +57,7 @@ def play(page: Path, folder: Path) -> None:
         if block.title:
             (folder / block.title).write_text(block.text)
         elif block.language == "shell":
-            shown = _shell(block.text, folder, place)
+            shown = _shell(block.text, folder, place, programs)
         elif block.language == "python":
             _python(block.text, folder, place, names)
         elif block.language == "text":
@@ -63,16 +66,26 @@ def play(page: Path, folder: Path) -> None:
             assert doctest.OutputChecker().check_output(expected, shown, options), f"{place}: printed\n{shown}"
 
 
-def _shell(text: str, folder: Path, place: str) -> str:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {
-        "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": "",
+def environment(folder: Path, programs: Path | None = None) -> dict[str, str]:
+    """What a shell has that plays a page in a folder: this Python, this checkout, a cache of its own."""
+    places = [*([str(programs)] if programs else []), str(Path(sys.executable).parent), os.environ["PATH"]]
+    made = os.environ | {
+        "PATH": os.pathsep.join(places), "PYTHONPATH": str(ROOT), "COLUMNS": "120", "CUDA_VISIBLE_DEVICES": "",
         "AVBENCH_CACHE": str(folder / "cache"),
     }  # fmt: skip
     # A reader keeps features; the other tests do not.
-    environment.pop("AVBENCH_PREPARED", None)
+    made.pop("AVBENCH_PREPARED", None)
+    return made
+
+
+def _shell(text: str, folder: Path, place: str, programs: Path | None) -> str:
     done = subprocess.run(
-        ["bash", "-euc", text], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ["bash", "-euc", text],
+        cwd=folder,
+        env=environment(folder, programs),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert done.returncode == 0, f"{place} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
@@ -81,7 +94,10 @@ def _shell(text: str, folder: Path, place: str) -> str:
 def _python(text: str, folder: Path, place: str, names: dict[str, Any]) -> None:
     before = Path.cwd()
     os.chdir(folder)
+    # As a script of the reader's finds the files beside it.
+    sys.path.insert(0, str(folder))
     try:
         exec(compile(text, place, "exec"), names)
     finally:
+        sys.path.remove(str(folder))
         os.chdir(before)

@@ -32,6 +32,19 @@ class Diary(AdapterScheme):
         return super().leave(streams, finish)
 
 
+class Forgetful(AdapterScheme):
+    """Its last line should return the streams."""
+
+    def forward_block(self, index, block, streams):
+        super().forward_block(index, block, streams)
+
+
+def test_a_scheme_that_returns_nothing_is_told_so():
+    backbone = FakeBackbone()
+    with pytest.raises(TypeError, match=r"Forgetful\.forward_block returned nothing; return the streams"):
+        Encoder(backbone, Forgetful(backbone))(PICTURES)
+
+
 def test_without_an_adapter_it_is_the_backbone():
     backbone = FakeBackbone()
     features = Encoder(backbone, AdapterScheme(backbone))(PICTURES)

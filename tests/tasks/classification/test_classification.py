@@ -66,6 +66,11 @@ def test_a_manifest_becomes_items(tmp_path: Path):
     assert task.data_identity().startswith("manifest@")
 
 
+def test_a_folder_that_does_not_exist_is_called_so(tmp_path: Path):
+    with pytest.raises(UserError, match=r"there is no folder .*/nowhere; give a folder with manifest\.csv"):
+        Classification(data=str(tmp_path / "nowhere"))
+
+
 def test_what_is_no_labelled_manifest_is_named(tmp_path: Path):
     with pytest.raises(UserError, match=r"is no manifest: give a \.csv file"):
         Classification(data=str(tmp_path))
