@@ -1,6 +1,7 @@
 """One training step of each paper's largest set-up at its real input size, with random weights: time and peak memory.
 
     python measurements/speed/real_size_step.py [clip_vit_large swin_v2_large] [--precision bf16] [--batch 1]
+    python measurements/speed/real_size_step.py "swin_v2_large and htsat"
 
 Ten segments of noise as frames and sound. Each set-up runs in a process of its own, whose peak resident memory is
 that of building, forward pass, backward pass and optimiser step; on a GPU the peak of its memory is told as well.
@@ -24,6 +25,7 @@ from benchmark.model.encoder import Encoder
 from benchmark.model.model import AudioVisualModel
 from benchmark.train.optimizer import build_optimizer
 from registry import Component
+from tasks.event_localisation.cmbs import CmbsHead
 from tasks.event_localisation.paper_heads import LavishClassifier, StgCmaClassifier
 from tasks.recipe import Recipe
 
@@ -40,6 +42,11 @@ SETUPS: dict[str, tuple[str, str, Any]] = {
         "swin_large(weights='none', statistics='imagenet', sound={'stem': 'own'})",
         "stg_cma(ratio=(0.5, 0.25, 0.125, 0.0625), every=2, position='bias', drop_path=0.2)",
         StgCmaClassifier,
+    ),
+    "swin_v2_large and htsat": (
+        "towers(audio=\"htsat(weights='none')\", visual=\"swin_v2_large(weights='none')\")",
+        "dg_sct(wiring='paired', projection='full', pooling='attention')",
+        lambda widths, classes: CmbsHead((widths["visual"], widths["audio"]), classes),
     ),
 }
 

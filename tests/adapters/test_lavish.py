@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -43,12 +45,13 @@ def test_stochastic_depth_of_the_frozen_branches_draws_for_each_frame_and_stream
     scheme = Lavish(ToyBackbone(), drop_path=0.5).train()
     assert [site.drop for site in scheme.beside_mlp] == [0.0, 0.25, 0.5]
     streams = {m: torch.zeros(8, 5, 4, 64) for m in ("visual", "audio")}
-    added = scheme.beside_mlp[-1](lambda x: torch.ones_like(x), streams)
+    block = SimpleNamespace(feed_forward=torch.ones_like)
+    added = scheme.beside_mlp[-1](block, "feed_forward", streams)
     for x in added.values():
         assert set(x.unique().tolist()) == {0.0, 2.0}
         assert torch.equal(x, x[:, :, :1, :1].expand_as(x))
     assert not torch.equal(added["visual"], added["audio"])
-    quiet = scheme.eval().beside_mlp[-1](lambda x: torch.ones_like(x), streams)
+    quiet = scheme.eval().beside_mlp[-1](block, "feed_forward", streams)
     assert all(torch.equal(x, torch.ones_like(x)) for x in quiet.values())
 
 
