@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmark.use.exchange_map import ExchangeMap
 from benchmark.use.prediction import Prediction
-from benchmark.use.shown import envelope, is_similarity, marked, plain, shown_classes, span, spectrum
+from benchmark.use.shown import envelope, is_similarity, marked, measure, plain, shown_classes, span, spectrum
 from results.store.files import write_atomically
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -156,7 +156,7 @@ def _table(prediction: Prediction) -> Iterable[str]:
     title = "Segments"
     if prediction.active is not None:
         title, lines = "Events", [(e.begin, e.end, e.label, e.probability) for e in prediction.events]
-    names = "".join(f"<th>{name}</th>" for name in ("from", "to", "label", "probability"))
+    names = "".join(f"<th>{name}</th>" for name in ("from", "to", "label", measure(prediction)))
     yield f"<h2>{title}</h2><table><thead><tr>{names}</tr></thead><tbody>"
     for begin, end, label, value in lines:
         yield f"<tr><td>{begin:.1f} s</td><td>{end:.1f} s</td><td>{_text(label)}</td><td>{value:.3f}</td></tr>"
