@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from kept_cells import Kept, cell, train_and_keep
-from shown_predictions import NO_MAP, prediction
+from shown_predictions import NO_MAP, exchange, prediction
 
 import benchmark
 from benchmark.cli.use.predict import _show
@@ -52,3 +53,14 @@ def test_a_share_of_the_frame_is_no_probability_and_alone_wins_nothing(tmp_path:
     assert shown.shown_frames.shape[1] > frames.shape[1]
     _show(shown)
     assert "share of the frame" in capsys.readouterr().out
+
+
+def test_heat_lies_over_frames_without_masks() -> None:
+    masks = np.ones((4, 8, 8), bool)
+    shown = prediction(labels=("marked",), probabilities=np.ones((4, 1), np.float32), masks=masks)
+    page = to_html(shown, exchange())
+    pictures = dict(re.findall(r"^\.([fp]0)\{background-image:url\((.+?)\)\}$", page, flags=re.MULTILINE))
+    assert pictures["f0"] != pictures["p0"]
+    assert page.count("class='frame f0'") == 1
+    assert page.count("class='frame p0 grey'") == 2
+    assert ".p0{" not in to_html(prediction(), exchange())
