@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from benchmark.use.exchange_map import ExchangeMap
 from benchmark.use.prediction import Prediction
-from benchmark.use.shown import envelope, is_similarity, marked, plain, shown_classes, span, spectrum
+from benchmark.use.shown import envelope, is_similarity, marked, measure, plain, shown_classes, span, spectrum
 from results.store.files import write_atomically
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+_SHOWN, _PLAIN = "f", "p"
+"""What classes of frames begin with."""
 SEGMENT = 64
 """Pixels that a segment has at least; a narrow screen scrolls the lanes."""
 NOT_SAID = (
@@ -47,7 +49,7 @@ def to_html(prediction: Prediction, exchange: ExchangeMap) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta name='color-scheme' content='light dark'>",
-        f"<title>{_text(prediction.source, 80)}</title><style>\n{css}{_frames_as_css(prediction.shown_frames)}</style>",
+        f"<title>{_text(prediction.source, 80)}</title><style>\n{css}{_frames_as_css(prediction)}</style>",
         "</head><body><main>",
         *_head(prediction),
         *([] if several else _bars(prediction)),
@@ -101,12 +103,12 @@ def _lanes(prediction: Prediction, exchange: ExchangeMap) -> Iterable[str]:
 
 
 def _strip(prediction: Prediction, heat: NDArray[np.float32] | None, what: str) -> str:
-    cells = []
+    cells, name = [], _SHOWN if heat is None or prediction.masks is None else _PLAIN
     for index, moment in enumerate(prediction.frame_times):
         over = "" if heat is None else f"<img class='heat' alt='' src='{_heat(heat[index])}'>"
         grey = "" if heat is None else " grey"
         label = f"{what} at {moment:.1f} s"
-        picture = f"<div class='frame f{index}{grey}' style='position:absolute;inset:0'></div>"
+        picture = f"<div class='frame {name}{index}{grey}' style='position:absolute;inset:0'></div>"
         cells.append(f"<div class='frame' role='img' aria-label='{label}' title='{label}'>{picture}{over}</div>")
     return _row(cells, len(prediction.frames))
 
@@ -156,7 +158,7 @@ def _table(prediction: Prediction) -> Iterable[str]:
     title = "Segments"
     if prediction.active is not None:
         title, lines = "Events", [(e.begin, e.end, e.label, e.probability) for e in prediction.events]
-    names = "".join(f"<th>{name}</th>" for name in ("from", "to", "label", "probability"))
+    names = "".join(f"<th>{name}</th>" for name in ("from", "to", "label", measure(prediction)))
     yield f"<h2>{title}</h2><table><thead><tr>{names}</tr></thead><tbody>"
     for begin, end, label, value in lines:
         yield f"<tr><td>{begin:.1f} s</td><td>{end:.1f} s</td><td>{_text(label)}</td><td>{value:.3f}</td></tr>"
@@ -177,9 +179,14 @@ def _text(text: str, most: int = 60) -> str:
     return html.escape(plain(text, most), quote=True)
 
 
-def _frames_as_css(frames: NDArray[np.uint8]) -> str:
-    """Each frame once, however often the page shows it."""
-    return "".join(f".f{index}{{background-image:url({_png(frame)})}}\n" for index, frame in enumerate(frames))
+def _frames_as_css(prediction: Prediction) -> str:
+    """Each frame once, however often the page shows it; beside those with masks, the plain ones that heat lies over."""
+    kinds = {_SHOWN: prediction.shown_frames} | ({} if prediction.masks is None else {_PLAIN: prediction.frames})
+    return "".join(
+        f".{name}{index}{{background-image:url({_png(frame)})}}\n"
+        for name, frames in kinds.items()
+        for index, frame in enumerate(frames)
+    )
 
 
 def _heat(places: NDArray[np.float32]) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmark.use.exchange_map import ExchangeMap
 from benchmark.use.prediction import Prediction
-from benchmark.use.shown import envelope, is_similarity, plain, shown_classes, span, spectrum
+from benchmark.use.shown import envelope, measure, plain, shown_classes, span, spectrum
 from results.store.files import write_atomically
 
 WIDTH, LANE = 9.3, 0.26
@@ -101,6 +101,7 @@ def _sound(wave: Axes, mel: Axes, prediction: Prediction) -> None:
 
 def _classes(ax: Axes, prediction: Prediction, classes: list[int]) -> None:
     names = [plain(prediction.labels[index], 28) for index in classes]
+    names = [f"{name},\nshare of\nthe frame" for name in names] if prediction.masks is not None else names
     ax.set_yticks(range(len(classes)), names, fontsize=8, parse_math=False)
     ax.invert_yaxis()
     if len(prediction.times) == 1:
@@ -109,7 +110,7 @@ def _classes(ax: Axes, prediction: Prediction, classes: list[int]) -> None:
         ax.set(xlim=(min(0.0, float(values.min())), 1))
         for place, value in enumerate(values):
             ax.text(max(0.0, float(value)) + 0.005, place, f"{value:.2f}", va="center", fontsize=8)
-        ax.set_xlabel("similarity" if is_similarity(prediction) else "probability", fontsize=8)
+        ax.set_xlabel(measure(prediction), fontsize=8)
         ax.tick_params(axis="x", labelsize=7)
         return
     begin, end = span(prediction)

@@ -28,10 +28,12 @@ def shown_classes(prediction: Prediction) -> list[int]:
 
 
 def marked(prediction: Prediction) -> NDArray[np.bool_]:
-    """Which cells of the lanes are what the model says: labels that are on, or else the best of each row."""
+    """Which cells of the lanes are what the model says: labels that are on, or else the best of each row of several."""
     if prediction.active is not None:
         return prediction.active
     rows = prediction.probabilities
+    if rows.shape[1] == 1:
+        return np.zeros(rows.shape, dtype=bool)
     return rows.argmax(axis=1)[:, None] == np.arange(rows.shape[1])
 
 
@@ -59,6 +61,13 @@ def spectrum(log_mels: NDArray[np.float32]) -> NDArray[np.float32]:
     joined = np.concatenate(list(log_mels), axis=1)[::-1]
     low, high = float(joined.min()), float(joined.max())
     return ((joined - low) / (high - low or 1.0)).astype(np.float32)
+
+
+def measure(prediction: Prediction) -> str:
+    """What the numbers are, in words."""
+    if prediction.masks is not None:
+        return "share of the frame"
+    return "similarity" if is_similarity(prediction) else "probability"
 
 
 def is_similarity(prediction: Prediction) -> bool:

@@ -45,7 +45,7 @@ class Segmentation(SourceTask):
     """
 
     primary_metric: ClassVar[str] = "miou"
-    labels = ("share of the frame that is marked",)
+    labels = ("marked",)
     head_options: ClassVar[frozenset[str]] = frozenset({"head", "tpavi", "matching", "start", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(
         epochs=15, batch_size=4, adapter_lr=1e-4, head_lr=1e-4, schedule="constant", warmup_epochs=0.0, decayed="all",

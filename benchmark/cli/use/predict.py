@@ -67,6 +67,7 @@ def _show(prediction: Prediction) -> None:
     console.print(Text(f"{prediction.source}{asked}", style="bold"))
     table = Table(box=None, pad_edge=False)
     measure = "similarity" if prediction.labels == ("match",) else "probability"
+    measure = "share of the frame" if prediction.masks is not None else measure
     for name in ("from", "to", "label", measure):
         table.add_column(name, justify="left" if name == "label" else "right")
     for begin, end, label, value in _lines(prediction):

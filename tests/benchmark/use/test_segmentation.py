@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kept_cells import Kept, cell, train_and_keep
+from shown_predictions import NO_MAP, exchange, prediction
 
 import benchmark
+from benchmark.cli.use.predict import _show
+from benchmark.use.page import to_html
 from tasks.sample.export import export_sample
 
 
@@ -33,4 +38,29 @@ def test_masks_of_a_video_are_told_and_drawn(masked: tuple[Path, Kept]) -> None:
     assert prediction.masks.shape == (10, 224, 224)
     assert prediction.probabilities[:, 0] == pytest.approx(prediction.masks.mean((1, 2)), abs=1e-6)
     assert prediction.shown_frames.shape == (10, 224, 224, 3)
-    assert prediction.to_dict()["rows"][0]["label"] == "share of the frame that is marked"
+    assert prediction.to_dict()["rows"][0]["label"] == "marked"
+
+
+def test_a_share_of_the_frame_is_no_probability_and_alone_wins_nothing(tmp_path: Path, capsys) -> None:
+    frames = prediction().frames
+    masks = np.zeros((4, 8, 8), bool)
+    masks[1, 2:6, 2:6] = True
+    shown = prediction(labels=("marked",), probabilities=masks.mean((1, 2), keepdims=True)[:, 0], masks=masks)
+    page = to_html(shown, NO_MAP)
+    assert "<th>share of the frame</th>" in page
+    assert "<th>probability</th>" not in page
+    assert "cell best" not in page
+    assert shown.shown_frames.shape[1] > frames.shape[1]
+    _show(shown)
+    assert "share of the frame" in capsys.readouterr().out
+
+
+def test_heat_lies_over_frames_without_masks() -> None:
+    masks = np.ones((4, 8, 8), bool)
+    shown = prediction(labels=("marked",), probabilities=np.ones((4, 1), np.float32), masks=masks)
+    page = to_html(shown, exchange())
+    pictures = dict(re.findall(r"^\.([fp]0)\{background-image:url\((.+?)\)\}$", page, flags=re.MULTILINE))
+    assert pictures["f0"] != pictures["p0"]
+    assert page.count("class='frame f0'") == 1
+    assert page.count("class='frame p0 grey'") == 2
+    assert ".p0{" not in to_html(prediction(), exchange())
