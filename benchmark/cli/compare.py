@@ -104,7 +104,7 @@ def _show_published(rows: Sequence[Row], arguments: argparse.Namespace) -> int:
 def _papers_of(row: Row, asked: Paper | None) -> list[tuple[Paper, list[str]]]:
     """The paper that was asked for, or the one with the row's components whose recipe is nearest; and what differs."""
     run = row.runs[0]
-    every = [asked] if asked else list(papers().values())
+    every = [asked] if asked else [one for one in papers().values() if one.published]
     known = [(one, one.differs_from(row.backbone, row.adapter, row.task, run.recipe, row.protocol)) for one in every]
     near = [pair for pair in known if asked or all(phrase.startswith("recipe ") for phrase in pair[1])]
     return [(one, ([one.differs] if one.differs else []) + told) for one, told in sorted(near, key=_differences)[:1]]

@@ -27,7 +27,13 @@ OPTIONS_OF = {"slurm": ("partition", "time", "sbatch"), "ray": ("address",)}
 SHORT = {"oom": "out_of_memory", "nan": "nan_loss"}
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
+def add_to(parser: argparse.ArgumentParser, *, retry: str = "failed", leaves_files: bool = True) -> None:
+    """These options.
+
+    Args:
+        retry: the default of `--retry`.
+        leaves_files: whether cells leave adapters and answers, about which there are options then.
+    """
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: cuda where there is one"
     )
@@ -49,19 +55,14 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="end a cell that takes longer")
     parser.add_argument(
-        "--retry", default="failed", metavar="KINDS",
-        help="which failed cells run again: failed (all, the default), none, or some of oom, nan, "
-        + ", ".join(FAILURE_KINDS),
+        "--retry", default=retry, metavar="KINDS",
+        help="which failed cells run again: failed (all), none, or some of oom, nan, "
+        f"{', '.join(FAILURE_KINDS)} (default: {retry})",
     )  # fmt: skip
-    parser.add_argument(
-        "--discard-adapters",
-        action="store_true",
-        help="do not keep the trained adapters (default: adapters/ of the output has a folder for each cell)",
-    )
-    parser.add_argument(
-        "--no-probabilities", action="store_true",
-        help="keep the answers of test items without their probabilities, which calibration needs (answers/)",
-    )  # fmt: skip
+    if leaves_files:
+        _add_files(parser)
+    else:
+        parser.set_defaults(discard_adapters=True, no_probabilities=True)
     parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
         help="local: this machine; slurm: submit an array and exit; ray: a Ray cluster (default: local)",
@@ -72,6 +73,18 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         "--sbatch", action="append", default=[], metavar="KEY=VALUE", help="slurm: any other option, such as account=x"
     )
     parser.add_argument("--address", metavar="HOST:PORT", help="ray: the cluster (default: start one here)")
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--discard-adapters",
+        action="store_true",
+        help="do not keep the trained adapters (default: adapters/ of the output has a folder for each cell)",
+    )
+    parser.add_argument(
+        "--no-probabilities", action="store_true",
+        help="keep the answers of test items without their probabilities, which calibration needs (answers/)",
+    )  # fmt: skip
 
 
 def refuse_idle_options(arguments: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from benchmark.train.hooks import BestState, EpochSeeds, History, ProgressReport
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, score
 from benchmark.train.train import in_micro_batches, now
+from registry.errors import UserError
 from registry.vocabulary import ScoredItems
 from results.record import RunRecord
 from tasks.task import Task
@@ -63,6 +64,8 @@ def train_trial(
     The scores of the record are those of validation, of the best epoch so far, or at the end of a recipe that averages
     epochs of the average; there are no items. Other arguments and what is raised: see `benchmark.train.train.train`.
     """
+    if spec.protocol != "validation":
+        raise UserError(f"protocol={spec.protocol} of a trial would select on test; a search takes validation alone.")
     started = now()
     reporter = Reporter(report, spec.slug, until)
     reporter.tell()

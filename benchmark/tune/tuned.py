@@ -44,18 +44,23 @@ def trials_table(searches: Sequence[Search], records: Iterable[RunRecord]) -> st
 def tuned_grid(
     grid: Grid, searches: Sequence[tuple[Mapping[str, Component], Search]], *, settings: Mapping[str, Any], heading: str
 ) -> str:
-    """A grid file with the values that were chosen.
+    """A grid file with the values that were chosen; a cell without a trial trained to the end keeps the grid's own.
 
     Args:
         grid: that was searched; its seeds, names and overrides stay.
         searches: with the components, by role, of the cells that each is for; a role that is left out is any.
         settings: fields of the recipe that were set for all cells.
         heading: the first line, a comment.
+
+    Raises:
+        UserError: nothing was chosen for any cell.
     """
+    if not any(search.best for _, search in searches):
+        raise UserError(f"no trial was trained to the end, so nothing is chosen; see {TRIALS}.")
     overrides = [*grid.overrides, *([Override(dict(settings))] if settings else [])]
     # A bare name fits a component with options too, which therefore comes later.
     ordered = sorted(searches, key=lambda one: any(component.options for component in one[0].values()))
-    overrides += [_chosen(search, components) for components, search in ordered]
+    overrides += [_chosen(search, best, components) for components, search in ordered if (best := search.best)]
     lines = [f"# {' '.join(heading.split())}", ""]
     for role in ROLES:
         components = unique(own[role] for own, _ in searches if role in own)
@@ -104,10 +109,7 @@ def _foreign(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _chosen(search: Search, components: Mapping[str, Component]) -> Override:
-    best = search.best
-    if best is None:
-        raise UserError(f"{search.spec.title}: no trial was trained to the end, so nothing is chosen; see {TRIALS}.")
+def _chosen(search: Search, best: Trial, components: Mapping[str, Component]) -> Override:
     values = best.values
     options: dict[str, dict[str, Any]] = {}
     for parameter in search.parameters:

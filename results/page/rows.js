@@ -95,7 +95,7 @@ function exact(row, name) {
 }
 
 const INTEGERS = new Set(["seeds", "rank_low", "rank_high", "adapter_parameters", "head_parameters", "trainable_parameters", "total_parameters",
-  "total_as_published", "checkpoint_bytes"]);
+  "total_as_published", "checkpoint_bytes", "trials", "trial_epochs"]);
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);

@@ -50,7 +50,15 @@ function remarks(row) {
   const status = value(row, "status") === "completed" || isPublished(row) ? [] : [value(row, "status")];
   const more = value(row, "both_against_one");
   const against = more === null ? [] : [`${more > 0 ? "+" : ""}${plusMinus(more, value(row, "both_against_one_interval"))} over one modality`];
-  return [...own, ...status, ...against, ...(isPublished(row) ? [`${value(row, "protocol")}, not measured here`] : [])].join("; ");
+  return [...own, ...status, ...against, ...effort(row), ...(isPublished(row) ? [`${value(row, "protocol")}, not measured here`] : [])].join("; ");
+}
+
+// How much searching is behind a row, where any row of its board was searched for.
+function effort(row) {
+  const less = value(row, "less_tuned");
+  if (less === null) return [];
+  const trials = value(row, "trials") || 0;
+  return [`${trials} trial${trials === 1 ? "" : "s"}${less ? ", less tuned than others" : ""}`];
 }
 
 const shownColumns = () => (state.all

@@ -60,8 +60,8 @@ def add_to(verbs: Verbs) -> None:
         "--seed", type=at_least(0), default=100, metavar="S",
         help="of trials and sampler; none of the seeds to report (default: 100)",
     )  # fmt: skip
-    run_options.add_to(parser)
-    parser.set_defaults(retry="none")
+    # A failure that is tried again changes what is asked for next.
+    run_options.add_to(parser, retry="none", leaves_files=False)
     parser.add_argument("--dry-run", action="store_true", help="show the searches and what they will cost in epochs")
     add_output(parser)
     add_plugins(parser)

@@ -114,7 +114,7 @@ class _Train:
         missing, _ = run_options.missing_cells(cells, self._store, self._retry, warn)
         if not missing:
             return 0
-        where = replace(run_options.placement(self._arguments), discard_adapter=True)
+        where = run_options.placement(self._arguments)
         launcher = run_options.launcher(self._arguments, where)
         return train_missing(cells, missing, len(cells) - len(missing), self._store, where, launcher, None)
 
@@ -154,6 +154,9 @@ def _write_tuned(
 ) -> None:
     roles = ROLES[1:] if arguments.per == "task" else ROLES
     known = [({role: own[role] for role in roles}, search) for (own, _), search in zip(cells, searches, strict=True)]
+    for search in searches:
+        if search.best is None:
+            warn(f"{search.spec.title}: no trial was trained to the end, so its values stay; see {TRIALS}")
     settings, _ = split_settings(arguments.settings, [spec.task for _, spec in cells])
     grid = replace(grid, backbones=_backbones(grid, arguments))
     heading = f"Found by: {shlex.join(['python', '-m', 'benchmark', *sys.argv[1:]])}"

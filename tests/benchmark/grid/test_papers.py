@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,3 +91,13 @@ def test_what_a_run_had_that_the_paper_has_not_is_told() -> None:
     assert one.differs_from(moved, ran["adapter"], ran["task"], {**recipe, "checkpointing": "none"}, "paper") == []
     told = one.differs_from("tiny_vit", ran["adapter"], ran["task"], {**recipe, "epochs": 2}, "paper")
     assert told == [f"backbone tiny_vit in place of {ran['backbone']}", "recipe epochs=2 in place of 20"]
+
+
+def test_the_kit_tells_the_hours_of_every_set_up() -> None:
+    page = (ROOT / "docs" / "how_to" / "reproduce_a_paper.md").read_text()
+    told = {
+        name: hours
+        for names, hours in re.findall(r"^\| (`[a-z0-9_`, ]+`) \| [\w -]+ \| ([\d.]+) \|$", page, flags=re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    assert told == {one.name: f"{one.hours:.2g}" for one in papers().values()}

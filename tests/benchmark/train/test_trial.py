@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from training_cells import run, spec
 from training_fakes import FakeTask, registered
 
 from benchmark.train.trial import PROTOCOL, train_trial
-from registry import TASKS
+from registry import TASKS, UserError
 from results.record import RunRecord
 
 
@@ -53,6 +54,11 @@ def test_a_trial_never_reads_the_test_split(tmp_path: Path, recipe: dict) -> Non
     assert record.scores == record.validation
     assert record.protocol == PROTOCOL
     assert record.labels == ["scored on validation"]
+
+
+def test_a_cell_that_selects_on_test_is_no_trial() -> None:
+    with pytest.raises(UserError, match="validation alone"):
+        trial(replace(spec(), protocol="paper"), 1)
 
 
 def test_a_trial_in_steps_is_the_cell_itself(tmp_path: Path) -> None:

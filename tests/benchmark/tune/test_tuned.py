@@ -85,6 +85,15 @@ def test_names_and_their_components_stay(tmp_path: Path) -> None:
     assert written(grid, search(Store(tmp_path), count=1), tmp_path).names == grid.names
 
 
+def test_a_cell_without_a_trial_to_the_end_keeps_the_values_of_the_grid(tmp_path: Path) -> None:
+    one, other = search(Store(tmp_path), count=2)
+    for trial in one.trials:
+        trial.state = "failed"
+    kept, tuned = expand(written(Grid(overrides=(Override({"adapter_lr": 0.5}),)), [one, other], tmp_path))
+    assert (kept.recipe.adapter_lr, kept.effort) == (0.5, {})
+    assert tuned.effort
+
+
 def test_without_a_trial_to_the_end_nothing_is_written(tmp_path: Path) -> None:
     (one,) = search(Store(tmp_path), count=1)
     for trial in one.trials:

@@ -64,7 +64,11 @@ def _furnished(record: RunRecord) -> RunRecord:
         record,
         history=history,
         best_epoch=5,
-        environment={"device_name": "a processor", "versions": {"torch": "2"}},
+        environment={
+            "device_name": "a processor",
+            "versions": {"torch": "2"},
+            **({"effort": {"trials": 20, "epochs": 96}} if record.adapter == "stg_cma" else {}),
+        },
         single=SingleClip(250.0, 12.0, 5.0),
         train_ms_per_clip=9.0,
         peak_memory_mb=300.0 + (record.parameters.trainable * 7 % 1000) / 10,

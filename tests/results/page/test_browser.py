@@ -115,6 +115,13 @@ def test_every_row_and_digit_of_the_csv_is_on_the_page(browser: Any, rows: list[
     ]
 
 
+def test_remarks_tell_the_trials_behind_rows_and_who_had_fewer(browser: Any) -> None:
+    shown = browser.execute_script("return document.querySelector('#table').textContent")
+    assert "20 trials" in shown
+    assert "20 trials, less" not in shown
+    assert "0 trials, less tuned than others" in shown
+
+
 def test_the_first_look_is_one_task_in_the_order_of_its_scores(browser: Any, rows: list[dict[str, str]]) -> None:
     ranked = own(rows, task=TASK)
     assert shown_names(browser) == names(ranked)
