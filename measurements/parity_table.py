@@ -1,6 +1,9 @@
 """The table of docs/evidence/parity.md: every golden file in both precisions; `measurements/store.py` keeps it.
 
-python measurements/parity_table.py tests/golden/*/*.npz
+    python measurements/store.py parity --label 'random weights' -- python measurements/parity_table.py
+    python measurements/parity_table.py tests/golden/lavish/*.npz
+
+Without files it takes all but those of the authors' networks between two unlike backbones.
 """
 
 from __future__ import annotations
@@ -9,8 +12,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark.verify import verify
+from benchmark.verify.check import verify_file
 from benchmark.verify.comparison import Compared
+
+GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 
 
 def worst(lines: Iterable[Compared]) -> str:
@@ -20,7 +25,7 @@ def worst(lines: Iterable[Compared]) -> str:
 
 
 def row(path: Path) -> str:
-    exact, wide = verify(path), verify(path, "bf16")
+    exact, wide = verify_file(path), verify_file(path, "bf16")
     forward, gradient = (
         [line for line in exact.compared if (line.kind == "gradient") is wanted] for wanted in (False, True)
     )
@@ -34,7 +39,8 @@ def main() -> None:
     print("Golden files\n")
     print("| file | model | tensors | float32: worst forward | float32: worst gradient | bf16: worst | |")
     print("|---|---|---|---|---|---|---|")
-    for path in map(Path, sys.argv[1:]):
+    known = (path for path in GOLDEN.glob("*/*.npz") if not path.name.startswith("pair_"))
+    for path in [Path(word) for word in sys.argv[1:]] or sorted(known):
         print(row(path))
 
 

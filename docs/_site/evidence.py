@@ -61,7 +61,8 @@ def _source(name: str, measured: dict[str, Any]) -> str:
     """One line that tells where the figures come from."""
     commands = measured["command"] if isinstance(measured["command"], list) else [measured["command"]]
     told = ", ".join(f"`{command}`" for command in commands)
-    facts = [measured["machine"], measured["date"], f"commit `{measured['commit']}`", *measured.get("labels", [])]
+    commit = "commit not recorded" if measured["commit"] == "unknown" else f"commit `{measured['commit']}`"
+    facts = [measured["machine"], measured["date"], commit, *measured.get("labels", [])]
     return f"Source: {told}; {'; '.join(facts)}; file `measurements/{name}.json`.\n"
 
 

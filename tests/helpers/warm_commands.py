@@ -47,11 +47,12 @@ def warm_python(environment: dict[str, str]) -> Iterator[Path]:
             client.chmod(0o755)
             command = [sys.executable, __file__, str(listener.fileno())]
             server = subprocess.Popen(command, env=environment, pass_fds=[listener.fileno()])
-            try:
-                yield Path(folder)
-            finally:
-                server.terminate()
-                server.wait()
+        # Held by the server alone, so that who asks one that has died is refused and does not wait.
+        try:
+            yield Path(folder)
+        finally:
+            server.terminate()
+            server.wait()
 
 
 class ForkedServer(forkserver.ForkServer):
