@@ -11,7 +11,7 @@ from registry.errors import UserError, unknown
 
 Channels = Literal["sum", "mean"]
 Stem = Literal["shared", "own"]
-Mel = Literal["kaldi", "clap"]
+Filters = Literal["kaldi", "clap"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class SoundPicture:
     stem: Stem = "shared"
     """Whether sound enters through the stem of the frames or through a frozen copy of its own, as in STG-CMA: one
     input channel whose weights are that sum or mean, and positions fitted once. Same numbers, separate parameters."""
-    mel: Mel = "kaldi"
+    filters: Filters = "kaldi"
     """Whose filter banks: Kaldi's at the project's sample rate, natural logarithm; or CLAP's at 48 kHz, in decibels,
     with frames centred on their shifts, to which sound is resampled."""
 
@@ -50,8 +50,8 @@ class SoundPicture:
             raise unknown("sound channels", str(self.channels), get_args(Channels))
         if self.stem not in get_args(Stem):
             raise unknown("sound stem", str(self.stem), get_args(Stem))
-        if self.mel not in get_args(Mel):
-            raise unknown("sound mel", str(self.mel), get_args(Mel))
+        if self.filters not in get_args(Filters):
+            raise unknown("sound filters", str(self.filters), get_args(Filters))
 
     def override(self, values: Mapping[str, Any] | None) -> SoundPicture:
         """The same picture with these fields changed; the key `preset` takes all of them from a paper first.
@@ -68,8 +68,10 @@ class SoundPicture:
         return dataclasses.replace(base, **changes)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values by name; `mel` where it is not Kaldi's, so that older folders of kept adapters stay the same."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if (name, value) != ("mel", "kaldi")}
+        """Plain values by name; `filters` where they are not Kaldi's, so that older kept adapters stay the same."""
+        return {
+            name: value for name, value in dataclasses.asdict(self).items() if (name, value) != ("filters", "kaldi")
+        }
 
 
 @dataclass(frozen=True)

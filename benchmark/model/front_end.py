@@ -67,7 +67,7 @@ class FrontEnd(nn.Module):
         waveform = waveform.float() if waveform.is_floating_point() else waveform.float() * INT16_SCALE
         energies = (self.log_mel(waveform) - sound.mean) / (2 * sound.std)
         # Zero is what is normal behind Kaldi's, and full loudness in decibels.
-        beyond = (ClapMel.silence - sound.mean) / (2 * sound.std) if sound.mel == "clap" else 0.0
+        beyond = (ClapMel.silence - sound.mean) / (2 * sound.std) if sound.filters == "clap" else 0.0
         pictures = F.pad(energies, (0, 0, 0, sound.frames - energies.shape[-2]), value=beyond)
         pictures = change_sound(pictures, changes or {})
         if sound.stem == "own":

@@ -118,7 +118,7 @@ class ClapMel(nn.Module):
 
 def log_mel_of(sound: SoundPicture) -> LogMel | ClapMel:
     """What makes the pictures of sound."""
-    if sound.mel == "clap":
+    if sound.filters == "clap":
         return ClapMel(sound.mel_bands, sound.frame_shift_ms, sound.frames)
     return LogMel(sound.mel_bands, sound.frame_shift_ms, sound.window_ms, sound.frames)
 

@@ -39,7 +39,7 @@ SIDE, PATCH, WINDOW, BANDS = 256, 4, 8, 64
 """Of the published model: side of its folded picture, patches and windows; mel bands."""
 DEPTHS = (2, 2, 6, 2)
 
-SOUND = SoundPicture(BANDS, 10.0, 101, 0.0, 0.5, stem="own", mel="clap")
+SOUND = SoundPicture(BANDS, 10.0, 101, 0.0, 0.5, stem="own", filters="clap")
 """One second in decibels as they are: the model has a norm of its own for mel bands."""
 
 OF_TRANSFORMERS: Mapping[str, str] = {

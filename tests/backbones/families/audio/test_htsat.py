@@ -18,7 +18,7 @@ from registry import Component
 from registry.errors import UserError, WeightsError
 
 PICTURE = PictureSpec(32, (0.5,) * 3, (0.5,) * 3, SOUND)
-HEARD = SoundPicture(8, 10.0, 13, 0.0, 0.5, stem="own", mel="clap")
+HEARD = SoundPicture(8, 10.0, 13, 0.0, 0.5, stem="own", filters="clap")
 PARTS = {
     "attn.proj": "attention.output.dense",
     "mlp.fc1": "intermediate.dense",
@@ -104,7 +104,7 @@ def test_the_numbers_of_transformers(frames, tmp_path):
     theirs = noisy(transformers.ClapAudioModel(config))
     theirs.save_pretrained(tmp_path)
     loaded = load_htsat(local_file(str(tmp_path), "htsat"), side=64)
-    sound = SoundPicture(16, 10.0, frames, 0.0, 0.5, stem="own", mel="clap")
+    sound = SoundPicture(16, 10.0, frames, 0.0, 0.5, stem="own", filters="clap")
     backbone = read_htsat(loaded, PictureSpec(32, (0.5,) * 3, (0.5,) * 3, sound))
     heard = torch.randn(2, frames, 16)
     expected = theirs(heard[:, None])
