@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from results.render.comparison import show_comparison
     from results.render.console import show, show_coverage
     from results.render.csv import harmless
+    from results.render.robustness import show_robustness
     from results.store.merged import Merged, open_store
     from results.table.compare import compare_rows
     from results.table.coverage import coverage
@@ -35,5 +36,6 @@ _PLACES = {
     "show": "results.render.console",
     "show_comparison": "results.render.comparison",
     "show_coverage": "results.render.console",
+    "show_robustness": "results.render.robustness",
 }
 __getattr__ = lazy_names(__name__, _PLACES)

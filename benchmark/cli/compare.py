@@ -20,7 +20,8 @@ A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name wi
 that name; /task narrows it to one task, and @digits to one recipe, weights or versions where rows of one name differ.
 Each task that both rows were run on gets a table: all items first, then question types, classes or directions.
 Rows that look at one modality stand on the same board: add /task(modality='audio'). Below each table stand the seeds
-that would tell the rows apart, and the items on which they disagree most."""
+that would tell the rows apart, the items on which they disagree most, and where both were measured with sight or sound
+taken away or spoiled (stress), what each loses."""
 EXAMPLES = """\
 compare tiny_vit/linear_probe 'tiny_vit/stg_cma(ratio=0.25)'
 compare tiny_vit/lavish/avqa tiny_swin/lavish/avqa --output runs/pilot --json"""
@@ -45,7 +46,7 @@ def act(arguments: argparse.Namespace) -> int:
     board = results.gather(source)
     for unreadable in board.unreadable:
         warn(f"{unreadable.path} was left out: {unreadable.reason}")
-    paired = results.compare_rows(board.rows, source.items, arguments.first, arguments.second)
+    paired = results.compare_rows(board.rows, source.items, arguments.first, arguments.second, board.robustness)
     if arguments.json:
         print(json.dumps([_plain(pair) for pair in paired], indent=2))
     else:
@@ -62,6 +63,19 @@ def _plain(pair: RowPair) -> dict[str, Any]:
         "differ_in": pair.differ_in,
         "seeds_needed": None if pair.seeds_needed is None or math.isinf(pair.seeds_needed) else pair.seeds_needed,
         "disagreements": [asdict(one) for one in pair.disagreements],
+        "drops": [
+            {
+                "condition": one.condition.name,
+                "first": one.first,
+                "second": one.second,
+                "difference": one.test.difference.mean,
+                "low": one.test.difference.low,
+                "high": one.test.difference.high,
+                "p": one.test.p_value,
+                "p_corrected": one.corrected,
+            }
+            for one in pair.drops
+        ],
         "lines": [
             {
                 "kind": line.kind,

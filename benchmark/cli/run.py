@@ -12,6 +12,7 @@ import registry
 from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
+from benchmark.cli.use.stress import stress_cells
 from benchmark.grid.cell import Cell
 from benchmark.grid.grid import EMBEDDED, Grid, narrow, read_names
 from benchmark.grid.spec import ROLES
@@ -230,6 +231,9 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
         write_plan(store.output, Plan(tuple(cells)))
         status = 0
         print(f"{counted(len(cells), 'cell')}: {done} done, nothing to train")
+    if status != INTERRUPTED and arguments.stress:
+        device = run_options.chosen_device(arguments.device)
+        stress_cells([cell.hash for cell in cells], store, device=device, workers=arguments.workers)
     if status != INTERRUPTED:
         show_leaderboard(store.output)
     return status
