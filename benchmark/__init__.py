@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from benchmark.model.checks import check_builds
     from benchmark.pretrain.pretrain import pretrain_backbone
     from benchmark.profile.profile import ProfileRequest, profile_cell
+    from benchmark.stress.kept import measure_kept, runs_of, without_stress
     from benchmark.use.clips import find_clips
     from benchmark.use.doctor import examine
     from benchmark.use.embedding import read_embeddings, write_embeddings
@@ -104,6 +105,7 @@ _PLACES = {
     "find_clips": "benchmark.use.clips",
     "find_folder": "benchmark.use.find",
     "load_plugins": "registry.plugins",
+    "measure_kept": "benchmark.stress.kept",
     "pass_on_note": "tasks.datasets.sample",
     "preparation": "benchmark.cli.display",
     "plan_pull": "benchmark.use.hub",
@@ -116,11 +118,13 @@ _PLACES = {
     "refuse_out_of_reach": "backbones.families.hub",
     "resolve": "benchmark.grid.resolve",
     "run_cell": "benchmark.launch.cell",
+    "runs_of": "benchmark.stress.kept",
     "screen": "benchmark.cli.display",
     "tune_cells": "benchmark.cli.study.tuning",
     "show_plan": "benchmark.cli.dry_run",
     "verify_data": "tasks.datasets.verify:verify",
     "verify_file": "benchmark.verify.check",
+    "without_stress": "benchmark.stress.kept",
     "write_embeddings": "benchmark.use.embedding",
 }
 __getattr__ = lazy_names(__name__, _PUBLIC | _PLACES)

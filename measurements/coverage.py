@@ -1,20 +1,21 @@
 """How often the 95 % intervals of rows, paired differences and ranks hold the truth, in a simulation.
 
 Every study draws item difficulties, seeds and answers of a few rows with known levels. `python measurements/coverage.py
---studies 200` prints one JSON line for each number of seeds and noise between seeds.
+--studies 200` prints one JSON line for each number of seeds, noise between seeds, and distance of the rows.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
 from results.statistics.bootstrap import bounds, differences, rank_bounds, resampled_means
 
-LEVELS = (0.62, 0.60, 0.57, 0.50)
-"""Expected scores of the rows."""
+LEVELS = {"apart": (0.62, 0.60, 0.57, 0.50), "close": (0.600, 0.598, 0.596, 0.594, 0.592, 0.590)}
+"""Expected scores of the rows of a study: well apart, and close to each other, where ranks are hard to tell."""
 SEEDS = (3, 5, 10)
 SEED_NOISE = (0.005, 0.03)
 """Deviation of a row's level between seeds, in shares."""
@@ -23,11 +24,11 @@ ITEM_NOISE = 0.25
 """Deviation of an item's difficulty, common to all rows."""
 
 
-def study(generator: np.random.Generator, seeds: int, noise: float) -> list[np.ndarray]:
+def study(generator: np.random.Generator, seeds: int, noise: float, levels: Sequence[float]) -> list[np.ndarray]:
     """Scores of each row: (seeds, items)."""
     difficulty = generator.normal(0, ITEM_NOISE, ITEMS)
     rows = []
-    for level in LEVELS:
+    for level in levels:
         own = level + generator.normal(0, noise, (seeds, 1)) + difficulty
         rows.append((generator.random((seeds, ITEMS)) < np.clip(own, 0, 1)).astype(float))
     return rows
@@ -39,14 +40,14 @@ def expected_level(level: float) -> float:
     return float(np.clip(level + grid, 0, 1).mean())
 
 
-def coverage(studies: int, seeds: int, noise: float) -> dict[str, float]:
+def coverage(studies: int, seeds: int, noise: float, levels: Sequence[float]) -> dict[str, float]:
     """Shares of the intervals that hold the truth."""
-    truth = [100 * expected_level(level) for level in LEVELS]
+    truth = [100 * expected_level(level) for level in levels]
     order = [1 + sum(other > own for other in truth) for own in truth]
     generator = np.random.default_rng([seeds, int(1e4 * noise)])
     held: dict[str, list[bool]] = {"row": [], "difference": [], "rank": []}
     for _ in range(studies):
-        rows = study(generator, seeds, noise)
+        rows = study(generator, seeds, noise, levels)
         held["row"] += [low <= own <= high for own, (low, high) in zip(truth, bounds(rows), strict=True)]
         found = differences([rows[0] - rows[i] for i in range(1, len(rows))])
         held["difference"] += [one.low <= truth[0] - own <= one.high for one, own in zip(found, truth[1:], strict=True)]
@@ -61,8 +62,9 @@ def main() -> None:
     studies = parser.parse_args().studies
     for seeds in SEEDS:
         for noise in SEED_NOISE:
-            facts = {"seeds": seeds, "seed_noise": noise, "studies": studies}
-            print(json.dumps(facts | coverage(studies, seeds, noise)), flush=True)
+            for name, levels in LEVELS.items():
+                facts = {"rows": name, "seeds": seeds, "seed_noise": noise, "studies": studies}
+                print(json.dumps(facts | coverage(studies, seeds, noise, levels)), flush=True)
 
 
 if __name__ == "__main__":

@@ -114,9 +114,86 @@ class Answers:
     """(N, C); None where they were not kept."""
 
 
-class ScoredItems(list[ItemScore]):
-    """The scored items of a run, with what was answered on them where the task tells."""
+class Condition(NamedTuple):
+    """What was done to the clips of the test split before they were scored once more."""
 
-    def __init__(self, items: Iterable[ItemScore] = (), answers: Answers | None = None) -> None:
+    name: str
+    """`noisy_sound_10`"""
+    family: str
+    """One of `STRESS_FAMILIES`, which differ in nothing but their level; empty for clips as they are."""
+    level: str
+    """`10 dB`; empty where there is one level only."""
+    modality: str
+    """Which is changed."""
+
+
+STRESS_FAMILIES = {
+    "no_sight": "without sight",
+    "no_sound": "without sound",
+    "other_sound": "with another clip's sound",
+    "shifted_sound": "sound shifted",
+    "noisy_sound": "noisy sound",
+    "dark_frames": "dark frames",
+    "blurred_frames": "blurred frames",
+    "noisy_frames": "noisy frames",
+}
+"""Families of conditions, in their order, and what they are called."""
+
+CLEAN = Condition("clean", "", "", "")
+"""The clips as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class StressScores:
+    """Scores of the test items of a run under conditions, the same N items under each of K."""
+
+    items: tuple[str, ...]
+    kinds: tuple[str, ...]
+    groups: tuple[str, ...]
+    """As of `ItemScore`."""
+    conditions: tuple[Condition, ...]
+    """`CLEAN` first."""
+    scores: np.ndarray
+    """(K, N) in 0..1"""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """By family, why it says nothing of this task."""
+    version: int = 1
+    """Of what the conditions do; those of different versions are not compared."""
+
+    def of(self, condition: str) -> list[ItemScore]:
+        """The scored items under the condition of this name."""
+        place = [one.name for one in self.conditions].index(condition)
+        own = self.scores[place].tolist()
+        return [ItemScore(*item) for item in zip(self.items, own, self.kinds, self.groups, strict=True)]
+
+
+class ClipView(NamedTuple):
+    """One clip to be looked at."""
+
+    strip: bytes
+    """A JPEG of its frames side by side; a second line of them is the truth where the first is what a model draws."""
+    truth: tuple[str, ...] = ()
+    """The label of each segment; empty where the strip shows it."""
+    predicted: tuple[str, ...] = ()
+
+
+class ShownClip(NamedTuple):
+    """A test clip of a run's gallery."""
+
+    item: str
+    score: float
+    """In 0..1"""
+    place: str
+    """`worst`, or `median` for clips around the middle."""
+    view: ClipView
+
+
+class ScoredItems(list[ItemScore]):
+    """The scored items of a run, with what was answered on them and clips to be looked at where the task tells."""
+
+    def __init__(
+        self, items: Iterable[ItemScore] = (), answers: Answers | None = None, gallery: Iterable[ShownClip] = ()
+    ) -> None:
         super().__init__(items)
         self.answers = answers
+        self.gallery = tuple(gallery)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from results.render.comparison import show_comparison
     from results.render.console import show, show_coverage
     from results.render.csv import harmless
+    from results.render.robustness import show_robustness
     from results.store.merged import Merged, open_store
     from results.table.against_published import against_published
     from results.table.compare import compare_rows
@@ -43,5 +44,6 @@ _PLACES = {
     "show": "results.render.console",
     "show_comparison": "results.render.comparison",
     "show_coverage": "results.render.console",
+    "show_robustness": "results.render.robustness",
 }
 __getattr__ = lazy_names(__name__, _PLACES)

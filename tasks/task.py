@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -16,8 +16,10 @@ from registry.errors import UserError
 from registry.space import Around, SearchSpace
 from registry.vocabulary import (
     Answers,
+    ClipView,
     Encode,
     Inputs,
+    Item,
     ItemScore,
     Modality,
     Outputs,
@@ -60,6 +62,10 @@ class Task(ABC):
 
     search_space: ClassVar[SearchSpace] = {"head_lr": Around(10)}
     """Where `tune` looks: fields of the recipe, always, and options of the task, those that are asked for."""
+
+    beyond_stress: ClassVar[Mapping[str, str]] = {}
+    """Families of conditions (`registry.vocabulary.STRESS_FAMILIES`) under which scores of this task mean nothing, and
+    why, as a sentence would end."""
 
     data: str
     segments: int
@@ -105,6 +111,15 @@ class Task(ABC):
     @abstractmethod
     def data_identity(self) -> str:
         """What the numbers were measured on: `synthetic@<version>`, `ave@<digest of the annotations>`; no paths."""
+
+    def view(self, item: Item, head: Head, outputs: Outputs) -> ClipView | None:
+        """One test clip with its truth and what was said of it, see `tasks.thumbnails`; None where a task shows none.
+
+        Args:
+            item: of `dataset`.
+            outputs: of a batch of this clip alone.
+        """
+        return None
 
     def prepare(self, report: Callable[[int, int], None] | None = None) -> None:  # noqa: B027
         """Do once, before any cell starts, what every cell would wait for; `report(done, total)` counts clips."""

@@ -32,6 +32,7 @@ SUMMARIES = {
     "data": "verify, prepare or write data sets",
     "weights": "convert a file of weights into timm's names as safetensors",
     "verify": "compare our models with tensors recorded from the official implementations",
+    "stress": "score trained adapters again with sight or sound taken away or spoiled",
     "search": "find clips by the sight or the sound of another",
     "push": "publish a trained adapter on the Hugging Face hub",
     "pull": "fetch a trained adapter from the Hugging Face hub",

@@ -27,7 +27,8 @@ A row is named backbone/adapter, as in 'tiny_vit/stg_cma(ratio=0.25)'. A name wi
 that name; /task narrows it to one task, and @digits to one recipe, weights or versions where rows of one name differ.
 Each task that both rows were run on gets a table: all items first, then question types, classes or directions.
 Rows that look at one modality stand on the same board: add /task(modality='audio'). Below each table stand the seeds
-that would tell the rows apart, and the items on which they disagree most.
+that would tell the rows apart, the items on which they disagree most, and where both were measured with sight or sound
+taken away or spoiled (stress), what each loses.
 
 --published ROW sets one row beside the figure of the paper whose set-up it has: reproduced, below or above, by the
 row's 95 % interval, or not comparable and why. --paper NAME takes another of list papers, and tells what differs."""
@@ -61,7 +62,7 @@ def act(arguments: argparse.Namespace) -> int:
         warn(f"{unreadable.path} was left out: {unreadable.reason}")
     if arguments.published:
         return _show_published(board.rows, arguments)
-    paired = results.compare_rows(board.rows, source.items, arguments.first, arguments.second)
+    paired = results.compare_rows(board.rows, source.items, arguments.first, arguments.second, board.robustness)
     if arguments.json:
         print(json.dumps([_plain(pair) for pair in paired], indent=2))
     else:
@@ -146,6 +147,19 @@ def _plain(pair: RowPair) -> dict[str, Any]:
         "differ_in": pair.differ_in,
         "seeds_needed": None if pair.seeds_needed is None or math.isinf(pair.seeds_needed) else pair.seeds_needed,
         "disagreements": [asdict(one) for one in pair.disagreements],
+        "drops": [
+            {
+                "condition": one.condition.name,
+                "first": one.first,
+                "second": one.second,
+                "difference": one.test.difference.mean,
+                "low": one.test.difference.low,
+                "high": one.test.difference.high,
+                "p": one.test.p_value,
+                "p_corrected": one.corrected,
+            }
+            for one in pair.drops
+        ],
         "lines": [
             {
                 "kind": line.kind,

@@ -26,6 +26,7 @@ MODULES = {
     "predict": "benchmark.cli.use.predict",
     "embed": "benchmark.cli.use.embed",
     "search": "benchmark.cli.use.search",
+    "stress": "benchmark.cli.use.stress",
     "push": "benchmark.cli.use.push",
     "pull": "benchmark.cli.use.pull",
     "doctor": "benchmark.cli.use.doctor",

@@ -11,6 +11,7 @@ import registry
 from benchmark.cli import run_options
 from benchmark.cli.arguments import Verbs, add_cell, add_output, add_plugins, add_verb, at_least, load_requested, warn
 from benchmark.cli.leaderboard import import_meanwhile, show_leaderboard
+from benchmark.cli.use.stress import stress_cells
 from benchmark.grid.asked import asked_grid, names_in_full, with_names
 from benchmark.grid.cell import Cell
 from benchmark.grid.grid import EMBEDDED, Grid, narrow
@@ -198,6 +199,9 @@ def run_cells(cells: Sequence[Cell], store: Store, arguments: argparse.Namespace
         write_plan(store.output, Plan(tuple(cells)))
         status = 0
         print(f"{counted(len(cells), 'cell')}: {done} done, nothing to train")
+    if status != INTERRUPTED and arguments.stress:
+        device = run_options.chosen_device(arguments.device)
+        stress_cells([cell.hash for cell in cells], store, device=device, workers=arguments.workers)
     if status != INTERRUPTED:
         show_leaderboard(store.output)
     return status

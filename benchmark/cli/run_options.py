@@ -64,6 +64,14 @@ def add_to(parser: argparse.ArgumentParser, *, retry: str = "failed", leaves_fil
     else:
         parser.set_defaults(discard_adapters=True, no_probabilities=True)
     parser.add_argument(
+        "--no-gallery", action="store_true",
+        help="keep no thumbnails of the worst test clips and those around the median (gallery/)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stress", action="store_true",
+        help="then score the kept adapters again with sight or sound taken away or spoiled, as the verb stress does",
+    )  # fmt: skip
+    parser.add_argument(
         "--launcher", choices=LAUNCHERS, default="local",
         help="local: this machine; slurm: submit an array and exit; ray: a Ray cluster (default: local)",
     )  # fmt: skip
@@ -94,6 +102,14 @@ def refuse_idle_options(arguments: argparse.Namespace) -> None:
         UserError: there is one.
     """
     chosen = arguments.launcher
+    if arguments.stress and arguments.discard_adapters:
+        raise UserError(
+            "--stress scores adapters that are kept, and --discard-adapters keeps none; leave one of them out."
+        )
+    if arguments.stress and chosen == "slurm":
+        raise UserError(
+            "--stress is done on this machine once cells are done, and slurm's are not; run again without it."
+        )
     for launcher, options in OPTIONS_OF.items():
         given = [f"--{option}" for option in options if getattr(arguments, option)]
         if given and chosen != launcher:
@@ -168,6 +184,7 @@ def placement(arguments: argparse.Namespace) -> Placement:
         arguments.discard_adapters,
         arguments.workers,
         not arguments.no_probabilities,
+        not arguments.no_gallery,
     )
 
 

@@ -88,6 +88,11 @@ class KeptConfig:
         """The row's name: `backbone/adapter/task`."""
         return f"{self.backbone}/{self.adapter}/{Component.parse(self.task).name}"
 
+    @property
+    def batch_size(self) -> int:
+        """The recipe's."""
+        return int(self.recipe.get("batch_size", 8))
+
     def component(self, role: str) -> Component:
         """The component of a role.
 

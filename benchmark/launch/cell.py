@@ -100,8 +100,10 @@ def _attempt(
         if not job.discard_adapter and not job.cell.until:
             # Before the record: a cell that is done has its folder.
             keep(job.output, record, items, job.checkpoints)
-        answers = items.answers if isinstance(items, ScoredItems) else None
-        store.write(record, items, answers=answers, with_probabilities=job.keep_probabilities)
+        scored = items if isinstance(items, ScoredItems) else ScoredItems(items)
+        shown = scored.gallery if job.keep_gallery else ()
+        options: dict[str, Any] = {"with_probabilities": job.keep_probabilities, "gallery": shown}
+        store.write(record, scored, answers=scored.answers, **options)
     except OutputError:
         raise
     except RecordError as error:

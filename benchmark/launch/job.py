@@ -61,6 +61,8 @@ class Job:
     """Whether the trained adapter is not kept when the cell is completed."""
     keep_probabilities: bool = True
     """Whether the probabilities of every test item stay, see `results.store.answers`."""
+    keep_gallery: bool = True
+    """Whether thumbnails of the worst test clips stay, see `benchmark.train.gallery`."""
     train: Train | None = None
     """None is `benchmark.train.train.train`."""
     processes: int = 1

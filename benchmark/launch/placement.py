@@ -44,6 +44,7 @@ class Placement:
     workers: int | None = None
     """Processes that load the clips of a cell, see `benchmark.train.train.train`."""
     keep_probabilities: bool = True
+    keep_gallery: bool = True
 
     def __post_init__(self) -> None:
         if self.gpus and len(self.gpus) < self.gpus_per_cell:
@@ -67,6 +68,6 @@ class Placement:
         """What the process of a cell needs to know."""
         return Job(
             cell, output, slot.device, self.threads, slot.gpus, self.plugins, self.discard_adapter,
-            self.keep_probabilities, train,
+            self.keep_probabilities, self.keep_gallery, train,
             processes=self.gpus_per_cell, workers=self.workers, cells=self.jobs,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.model.encoder import Encoder
 from benchmark.model.front_end import PICTURES, FrontEnd
-from registry.vocabulary import Inputs, Outputs, Prediction, Targets
+from registry.vocabulary import Encode, Inputs, Outputs, Prediction, Targets
 from tasks.task import Head
 
 Precision = Literal["bf16", "fp16", "fp32"]
@@ -40,9 +40,7 @@ class AudioVisualModel(BaseModel):
         self, inputs: Inputs, targets: Targets | None = None, mode: Literal["loss", "predict", "tensor"] = "tensor"
     ) -> dict[str, Tensor] | list[Prediction] | Outputs:
         """Prepared inputs to named loss terms (`loss`), one prediction per clip (`predict`) or the head's outputs."""
-        with self.autocast():
-            outputs = self.head(self.encoder, inputs)
-        outputs = {name: _in_float32(value) for name, value in outputs.items()}
+        outputs = self.outputs(inputs)
         penalty = self.encoder.scheme.penalty()
         if mode == "loss":
             losses = self.head.loss(outputs, targets or {})
@@ -50,6 +48,16 @@ class AudioVisualModel(BaseModel):
         if mode == "predict":
             return self.head.predict(outputs, targets or {})
         return outputs
+
+    def outputs(self, inputs: Inputs, encode: Encode | None = None) -> Outputs:
+        """Prepared inputs to the head's outputs in float32.
+
+        Args:
+            encode: what stands in for the encoder.
+        """
+        with self.autocast():
+            outputs = self.head(encode or self.encoder, inputs)
+        return {name: _in_float32(value) for name, value in outputs.items()}
 
     @torch.inference_mode()
     def val_step(self, data: Any) -> list[Prediction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,12 +30,13 @@ from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
 from benchmark.train.checkpoint import Checkpoints, State, checkpoint_bytes, restore, save
 from benchmark.train.distributed import CommonBuffers, processes, rank
+from benchmark.train.gallery import gallery
 from benchmark.train.hooks import BestState, EpochSeeds, History, InferenceClock, ProgressReport, Reporter
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, raw_loader, score
 from registry.component import towers_of
 from registry.errors import UserError
-from registry.vocabulary import ScoredItems
+from registry.vocabulary import ScoredItems, ShownClip
 from results.record import Parameters, RunRecord, SingleClip
 from results.store.files import write_atomically
 from tasks.recipe import check_precision
@@ -132,7 +134,9 @@ def train(
         started=started,
         finished=now(),
     )
-    return record, _in_groups(run.evaluation, task)
+    fitted = task.with_frames(model.encoder.backbone.picture.size)
+    shown = gallery(model, fitted, run.evaluation.items) if rank() == 0 else ()
+    return record, _in_groups(run.evaluation, task, shown)
 
 
 class _Run:
@@ -255,11 +259,11 @@ def in_micro_batches(spec: RunSpec, micro_batches: int) -> RunSpec:
     )
 
 
-def _in_groups(evaluation: Evaluation, task: Task) -> ScoredItems:
+def _in_groups(evaluation: Evaluation, task: Task, shown: Sequence[ShownClip]) -> ScoredItems:
     """The scored items, each with the group that the data set names for it."""
     groups = task.source.groups if task.source else {}
     items = [item._replace(group=groups.get(item.item, "")) for item in evaluation.items] if groups else None
-    return ScoredItems(items or evaluation.items, evaluation.answers)
+    return ScoredItems(items or evaluation.items, evaluation.answers, shown)
 
 
 def _labels(spec: RunSpec, task: Task, model: AudioVisualModel) -> list[str]:

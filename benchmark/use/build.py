@@ -16,7 +16,7 @@ from benchmark.grid.resolve import TRAINING
 from benchmark.grid.spec import ROLES
 from benchmark.kept.config import KeptConfig, ModelFacts
 from benchmark.kept.folder import CONFIG, read_folder_config, read_folder_tensors
-from benchmark.model.build import build_model
+from benchmark.model.build import build_model, build_task
 from benchmark.model.model import MULTIPLIED_IN, AudioVisualModel
 from benchmark.runtime.seeding import undisturbed_random_states
 from benchmark.runtime.tensor_digest import tensors_sha256
@@ -84,6 +84,23 @@ def described_task(component: Component, facts: ModelFacts, data: str | None) ->
             mask_side=facts.mask_side,
         )
     return cast(Task, build(**options))
+
+
+def task_with_clips(config: KeptConfig, data: str) -> Task:
+    """The task of a kept adapter with its clips, frames fitted to the model's pictures.
+
+    Args:
+        data: as the task's option of this name: `synthetic`, or the folder of the data.
+
+    Raises:
+        UserError: data that are missing, or whose classes, answers or words are not the model's.
+    """
+    asked, facts = config.component("task").with_options(data=data), config.model
+    task = build_task(asked).with_frames(facts.picture["size"])
+    words = task.source.words if task.source else ()
+    if list(task.labels) != facts.labels or list(words) != facts.words:
+        raise UserError(f"data={data!r} has other classes, answers or words than {config.data}; give such data.")
+    return task
 
 
 def _components(config: KeptConfig, where: str) -> dict[str, Component]:

@@ -58,7 +58,12 @@ def _of_hub(repository: str) -> Path:
     return folder
 
 
-def _of_row(name: str, output: Path, seed: int | None) -> tuple[Path, str | None]:
+def kept_runs(name: str, output: Path, seed: int | None = None) -> list[RunRecord]:
+    """The runs of a row whose trained adapters were kept, by seed.
+
+    Raises:
+        UserError: there is no such row or seed, or nothing of it was kept.
+    """
     if not output.is_dir():
         raise UserError(f"there is no folder {output} with a row {name}; give the output of its run with output='DIR'.")
     row = _one_row(name, output)
@@ -73,7 +78,12 @@ def _of_row(name: str, output: Path, seed: int | None) -> tuple[Path, str | None
             f"the trained adapter of row {name}, seed {runs[0].seed}, was not kept: {folder} is not there; train the "
             "cell again without --discard-adapters in another --output."
         )
-    return output / FOLDER / slug_of(kept[0]), _weights_file(kept[0])
+    return kept
+
+
+def _of_row(name: str, output: Path, seed: int | None) -> tuple[Path, str | None]:
+    run = kept_runs(name, output, seed)[0]
+    return output / FOLDER / slug_of(run), weights_file(run)
 
 
 def _one_row(name: str, output: Path) -> Row:
@@ -84,6 +94,7 @@ def _one_row(name: str, output: Path) -> Row:
     return next(iter(boards.values()))
 
 
-def _weights_file(run: RunRecord) -> str | None:
+def weights_file(run: RunRecord) -> str | None:
+    """The file of the backbone's weights where the run names one."""
     weights = Component.parse(run.backbone).options.get("weights")
     return weights if isinstance(weights, str) and weights not in WITHOUT_FILES else None

@@ -89,7 +89,8 @@ class Results:
         Raises:
             UserError: no such row, several, or no board in common.
         """
-        return results.compare_rows(self._board.rows, self._store.items, first, second)
+        board = self._board
+        return results.compare_rows(board.rows, self._store.items, first, second, board.robustness)
 
     def plot(self) -> Figure:
         """Trainable parameters against score, a panel for each board; `savefig` writes it.

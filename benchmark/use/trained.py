@@ -15,14 +15,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmark.data.loader import clip_loader
-from benchmark.grid.expand import build_task
 from benchmark.kept.config import KeptConfig
 from benchmark.kept.folder import write_folder
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.main_module import main_module_left_alone
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import trained_state
-from benchmark.use.build import rebuild
+from benchmark.use.build import rebuild, task_with_clips
 from benchmark.use.clips import ClipItems, ReadClip, UserClip, find_clips, read_clip
 from benchmark.use.features import AdaptedFeatures
 from benchmark.use.find import find_folder
@@ -197,15 +196,8 @@ class TrainedModel:
         Raises:
             UserError: data that are missing, or whose classes, answers or words are not the model's.
         """
-        asked = self.config.component("task").with_options(data=data)
-        facts, task = self.config.model, build_task(asked).with_frames(self.config.model.picture["size"])
-        words = task.source.words if task.source else ()
-        if list(task.labels) != facts.labels or list(words) != facts.words:
-            raise UserError(
-                f"data={data!r} has other classes, answers or words than {self.config.data}; give such data."
-            )
-        size = batch_size or int(self.config.recipe.get("batch_size", 8))
-        loader = DataLoader(task.dataset(split), batch_size=size)
+        task = task_with_clips(self.config, data)
+        loader = DataLoader(task.dataset(split), batch_size=batch_size or self.config.batch_size)
         return task.evaluate([said for batch in loader for said in self._model.test_step(batch)])
 
     def _predict(self, clip: UserClip, question: str | None) -> Prediction:

@@ -1,7 +1,7 @@
 """Rows as records of Every Eval Ever (schema 0.3.0): one JSON file a row, a JSONL file with a line for each test item,
 in the folders of its data store, `data/<task>/<developer>/<model>/<uuid>.json` and `<uuid>_samples.jsonl`.
 
-A score of several seeds is one result, its interval the crossed bootstrap's. The schema is of language models: what it
+A score of several seeds is one result, its interval of seeds and test items. The schema is of language models: what it
 calls a model is backbone and adapter, an item's input its name, and its reference the class where answers were kept.
 """
 
@@ -121,7 +121,7 @@ def _result(row: Row) -> dict[str, Any]:
                 "lower": row.score.mean - row.score.interval,
                 "upper": row.score.mean + row.score.interval,
                 "confidence_level": 0.95,
-                "method": "bootstrap over seeds and test items, crossed",
+                "method": "two-way analysis of variance, seeds and test items random, Student's t",
             }
         }
     return {

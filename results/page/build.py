@@ -12,15 +12,17 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from registry.vocabulary import STRESS_FAMILIES
 from results.render.boards import board_titles
 from results.render.csv import decimals
 from results.statistics.errors import Errors
+from results.statistics.robustness import Robustness
 from results.table.aggregate import mean_ranks, volumes
-from results.table.columns import COLUMNS, PRESENTED, value
+from results.table.columns import PRESENTED, columns_of, value
 from results.table.gather import Leaderboard
 from results.table.row import Row, shared_labels
 
-SCRIPTS = ("rows.js", "table.js", "plot.js", "errors.js", "record.js", "main.js")
+SCRIPTS = ("rows.js", "table.js", "plot.js", "errors.js", "gallery.js", "stress.js", "record.js", "main.js")
 """Parts of the program, in the order in which they run."""
 
 
@@ -51,14 +53,18 @@ def to_html(board: Leaderboard) -> str:
 def content(board: Leaderboard) -> dict[str, Any]:
     """What the program reads: rows column by column, and what is shown of a single row."""
     rows = [*board.rows, *board.published]
+    columns = columns_of(rows)
     recipes, environments = _Shared(), _Shared()
     titles = board_titles(board.rows)
     return {
-        "columns": [{"name": name, **PRESENTED[name]._asdict(), "decimals": decimals(name)} for name in COLUMNS],
-        "values": {name: [_plain(name, value(row, name)) for row in rows] for name in COLUMNS},
+        "columns": [{"name": name, **PRESENTED[name]._asdict(), "decimals": decimals(name)} for name in columns],
+        "values": {name: [_plain(name, value(row, name)) for row in rows] for name in columns},
         "boards": [titles.get(row.board, row.task) for row in rows],
         "breakdowns": [[[kind.name, kind.items, round(kind.score, 2)] for kind in row.breakdown] for row in rows],
         "errors": [_errors(one) for one in board.errors],
+        "stress": [_stress(one) for one in board.robustness] if any(board.robustness) else [],
+        "stress_families": STRESS_FAMILIES,
+        "galleries": _galleries(board),
         "curves": [_curves(row) for row in rows],
         "recipes": [recipes.place(row.runs[0].recipe if row.runs else None) for row in rows],
         "environments": [environments.place(row.runs[0].environment if row.runs else None) for row in rows],
@@ -126,6 +132,54 @@ def _errors(errors: Errors | None) -> dict[str, Any] | None:
         "calibration_error": _rounded(errors.calibration_error),
         "reliability": [[_rounded(one.confidence), _rounded(one.accuracy), one.items] for one in errors.reliability],
         "worst": [[one.item, one.truth, one.predicted, _rounded(one.probability)] for one in errors.worst],
+    }
+
+
+MOST_GALLERY_BYTES = 6 * 2**20
+"""Of all pictures of a page; rows further down have none."""
+
+
+def _galleries(board: Leaderboard) -> list[Any]:
+    """[seed, [[item, score, place, JPEG, truth, prediction], …]] of each row; "" of those that have no room."""
+    shown: list[Any] = []
+    room = MOST_GALLERY_BYTES
+    for found in board.galleries:
+        if found is None:
+            shown.append(None)
+            continue
+        seed, clips = found
+        room -= sum(len(clip.view.strip) for clip in clips)
+        entries = [
+            [clip.item, _rounded(100 * clip.score), clip.place, base64.b64encode(clip.view.strip).decode()]
+            + [list(lane) for lane in (clip.view.truth, clip.view.predicted)]
+            for clip in clips
+        ]
+        shown.append([seed, entries] if room >= 0 else "")
+    return shown if any(shown) else []
+
+
+def _stress(known: Robustness | None) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    return {
+        "seeds": len(known.seeds),
+        "clean": _rounded(known.clean),
+        "conditions": [
+            [
+                drop.condition.family,
+                drop.condition.level,
+                _rounded(drop.score),
+                *map(_rounded, (drop.test.difference.mean, drop.test.difference.low, drop.test.difference.high)),
+                round(drop.corrected, 6),
+            ]
+            for drop in known.drops
+        ],
+        "families": {
+            name: [_rounded(one.mean), _rounded(one.low), _rounded(one.high)] for name, one in known.families.items()
+        },
+        "confusion": [_rounded(share) for share in known.confusion] if known.confusion else None,
+        "verdicts": known.verdicts,
+        "left_out": dict(known.left_out),
     }
 
 

@@ -35,6 +35,7 @@ function setUp() {
 function redraw() {
   const rows = sorted(chosen());
   drawTable(rows);
+  drawStressPanel(rows);
   summarise(rows);
   return drawPlot(rows);
 }

@@ -6,11 +6,12 @@ function openRecord(row) {
   openedFrom = document.activeElement;
   document.getElementById("record-title").textContent = `${value(row, "short_backbone")} · ${value(row, "short_adapter")} · ${boardTitle(row)}`;
   document.getElementById("record-body").replaceChildren(
-    ...inFull(row), ...sure(row), ...breakdown(row), ...errors(row), ...curves(row), ...failures(row), ...facts(row), ...asked(row));
+    ...inFull(row), ...sure(row), ...breakdown(row), ...errors(row), ...gallery(row), ...stress(row), ...curves(row), ...failures(row), ...facts(row), ...asked(row));
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   drawCurves(row);
   drawErrors(row);
+  drawStress(row);
 }
 
 function closeRecord() {

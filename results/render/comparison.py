@@ -13,6 +13,7 @@ from rich.text import Text
 
 from registry.text import printable
 from results.render import format
+from results.render.robustness import condition_in_words
 from results.statistics.significance import ALPHA
 from results.table.compare import RowPair
 from results.table.naming import title
@@ -34,6 +35,8 @@ def show_comparison(paired: Sequence[RowPair], console: Console | None = None) -
                 Text("One shared seed: the noise between seeds is in neither the interval nor p.", style="yellow")
             )
         _show_what_separates(pair, console)
+        if pair.drops:
+            console.print(_drops_table(pair))
     console.print(
         "A difference is first minus second in points, with its paired 95 % interval; p is corrected for the lines of "
         "its kind (Holm). Bold: below 0.05. With few seeds p is the stricter of the two.",
@@ -55,6 +58,26 @@ def _show_what_separates(pair: RowPair, console: Console) -> None:
         for one in pair.disagreements:
             kind = f"  ({one.kind.replace('_', ' ')})" if one.kind else ""
             console.print(Text(f"  {one.item}  {one.first:.0f}  {one.second:.0f}{kind}"), soft_wrap=True)
+
+
+def _drops_table(pair: RowPair) -> Table:
+    """What each row loses where sight or sound is taken away or spoiled."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.title, table.title_justify, table.title_style = "drops in points", "left", "bold"
+    for name in ("", title(pair.first), title(pair.second), "difference", "95 % interval", "p corrected"):
+        table.add_column(escape(printable(name)), justify="right" if name else "left", overflow="fold")
+    for one in pair.drops:
+        found = one.test.difference
+        cells = (
+            condition_in_words(one.condition),
+            f"{one.first:.2f}",
+            f"{one.second:.2f}",
+            format.gain(found.mean, None),
+            f"{found.low:+.2f} to {found.high:+.2f}",
+            format.p_value(one.corrected).removeprefix("p ").removeprefix("= "),
+        )
+        table.add_row(*map(Text, cells), style="bold" if one.corrected < ALPHA else None)
+    return table
 
 
 def _comparison_table(pair: RowPair) -> Table:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from registry.text import printable
-from results.table.columns import COLUMNS, MEASUREMENTS, value
+from results.table.columns import COLUMNS, MEASUREMENTS, columns_of, value
 from results.table.row import Row
 
 DECIMALS = {
@@ -31,18 +31,20 @@ def to_csv(rows: Iterable[Row]) -> str:
     """A header and one line for each row, in the order given; unknown is empty, lines end in a line feed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([_text(name, value(row, name)) for name in COLUMNS] for row in rows)
+    rows = list(rows)
+    columns = columns_of(rows)
+    writer.writerow(columns)
+    writer.writerows([_text(name, value(row, name)) for name in columns] for row in rows)
     return text.getvalue()
 
 
 def without_measurements(text: str) -> str:
     """A leaderboard as CSV with `results.table.columns.MEASUREMENTS` left empty: equal bytes for equal results."""
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    reader = csv.DictReader(io.StringIO(text, newline=""))
     blanked = io.StringIO()
-    writer = csv.DictWriter(blanked, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(blanked, reader.fieldnames or COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**row, **dict.fromkeys(MEASUREMENTS, "")} for row in rows)
+    writer.writerows({**row, **dict.fromkeys(MEASUREMENTS, "")} for row in reader)
     return blanked.getvalue()
 
 

@@ -47,7 +47,7 @@ _HEADER = (
 _TEXT_COLUMNS = {0, 1, 2, len(_HEADER) - 1}
 
 _LEGEND = (
-    "Score: mean over seeds in percent. ± is half a 95 % interval everywhere: bootstrap over test items and seeds, "
+    "Score: mean over seeds in percent. ± is half a 95 % interval everywhere, over test items and seeds, "
     "with one seed over items only; of a difference it is paired. std: standard deviation over seeds. "
     "Groups: rows that share a letter cannot be told apart (all pairs, Holm, 5 %). "
     "Rank: where the row stands in 95 % of the resamples. "

@@ -10,13 +10,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from registry.vocabulary import ItemScore
 
 RESAMPLES = 1000
 LEVEL = 0.95
-_TOGETHER = 256
-"""Matrices in one product, which bounds its memory."""
+ROUNDING = 1e-24
+"""Variance below which scores that are all equal leave rounding behind, no noise."""
 
 Scores = NDArray[np.float64]
 """(seeds, items), each in 0..1."""
@@ -108,9 +109,9 @@ def score_matrix(runs: Iterable[Sequence[ItemScore]]) -> Scores | None:
 
 
 def interval(scores: Scores) -> float:
-    """Half the width of the 95 % bootstrap interval of the mean score, in percentage points.
+    """Half the width of the 95 % interval of the mean score, in percentage points, see `bounds`.
 
-    With one seed only the items are drawn again, so the noise between seeds is not in it.
+    With one seed only the choice of items is in it, not the noise between seeds.
     """
     ((low, high),) = bounds([scores])
     return (high - low) / 2
@@ -136,39 +137,79 @@ def differences(paired: Sequence[Scores]) -> list[Difference]:
 
 
 def bounds(many: Sequence[Scores]) -> list[tuple[float, float]]:
-    """Percentile bounds in percentage points from drawing seeds and items again, each with replacement.
+    """The 95 % interval of each mean, in percentage points: the means whose p-value is 5 % or more.
 
-    Every seed was scored on the same items, so the two are drawn independently and crossed (the pigeonhole bootstrap:
-    Owen 2007, The Annals of Applied Statistics 1(2)). Drawing S seeds again shows (S - 1) / S of their variance, which
-    for three seeds is a third too little; widening the seed means around their mean by sqrt(S / (S - 1)) restores it.
-
-    Matrices of one shape are drawn together, which for thousands of rows is many times quicker.
+    Every seed was scored on the same items, and both are drawn from many: mean ± t · sqrt(variance), with Student's t
+    at the degrees of freedom of `variance_of_mean`.
     """
-    found: dict[int, tuple[float, float]] = {}
-    tail = (1 - LEVEL) / 2
-    shapes: dict[tuple[int, int], list[int]] = {}
-    for index, scores in enumerate(many):
-        shapes.setdefault((scores.shape[0], scores.shape[1]), []).append(index)
-    for own in shapes.values():
-        for start in range(0, len(own), _TOGETHER):
-            part = own[start : start + _TOGETHER]
-            means = resampled_means([many[index] for index in part])
-            # The last digits of a product depend on how many were multiplied together; a table must not.
-            low, high = np.round(100 * np.quantile(means, [tail, 1 - tail], axis=0), 9)
-            found |= {index: (float(low[i]), float(high[i])) for i, index in enumerate(part)}
-    return [found[index] for index in range(len(many))]
+    found = []
+    for scores in many:
+        variance, freedom = variance_of_mean(scores)
+        half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(variance) if variance > ROUNDING else 0.0
+        centre = float(scores.mean())
+        found.append((100 * (centre - half), 100 * (centre + half)))
+    return found
+
+
+def variance_of_mean(scores: Scores) -> tuple[float, float]:
+    """The variance of a mean over seeds and items, (seeds, items), and its degrees of freedom.
+
+    The variance is taken apart by the two-way analysis of variance without replication. With mean squares M_s of seeds,
+    M_i of items and M_r of the rest, and components that come out negative set to 0,
+
+        var(mean) = (M_r + max(M_s - M_r, 0) + max(M_i - M_r, 0)) / (seeds · items)
+
+    with Satterthwaite's degrees of freedom (Satterthwaite 1946, Biometrics Bulletin 2; Gallas 2006, Academic Radiology
+    13). Few seeds that disagree leave few of them. With one seed it is the variance of a mean over items.
+    """
+    parts = variance_parts(scores)
+    variance = math.fsum(share for share, _ in parts) / scores.size
+    squares = math.fsum(share**2 / degrees for share, degrees in parts)
+    return variance, (variance * scores.size) ** 2 / squares if squares else math.inf
+
+
+def variance_parts(scores: Scores) -> list[tuple[float, int]]:
+    """Terms of seeds · items · var(mean), each with its degrees of freedom."""
+    seeds, items = scores.shape
+    if items < 2:
+        return []
+    by_item = scores.mean(axis=0)
+    if seeds == 1:
+        return [(float(by_item.var(ddof=1)), items - 1)]
+    by_seed = scores.mean(axis=1)
+    of_seeds, of_items = items * float(by_seed.var(ddof=1)), seeds * float(by_item.var(ddof=1))
+    freedom = (seeds - 1) * (items - 1)
+    rest = scores - by_item[None, :] - by_seed[:, None] + scores.mean()
+    of_rest = float((rest**2).sum()) / freedom
+    counted = [(size, n) for size, n in ((of_seeds, seeds - 1), (of_items, items - 1)) if size > of_rest]
+    return [*counted, ((1 - len(counted)) * of_rest, freedom)]
 
 
 def resampled_means(many: Sequence[Scores]) -> Scores:
     """Means of matrices of one shape, (seeds, items) each, in every resample: -> (RESAMPLES, matrices).
 
-    All are drawn alike, so that seeds and items that rows share stay paired.
+    Seeds and items are drawn again with replacement, independently and crossed, all matrices alike, so that what rows
+    share stays paired. Drawn as they are, scores would show the noise of single answers three times (Owen 2007, The
+    Annals of Applied Statistics 1(2)), so effects of seeds and of items are drawn, each shrunk to its component of
+    variance as in `variance_of_mean`, and what is left of the scores (Carpenter, Goldstein, Rasbash 2003, Applied
+    Statistics 52, for nested effects). S seeds show (S - 1) / S of their variance and estimate it with S - 1 degrees of
+    freedom: effects of seeds are widened by the root of S / (S - 1), and in each resample of (S - 1) / chi-square.
     """
     seeds, items = many[0].shape
-    stacked = np.stack([_widened(one) for one in many])
-    by_seed = _weights("items", items) @ stacked.reshape(-1, items).T
-    means: Scores = (by_seed.reshape(RESAMPLES, -1, seeds) * _weights("seeds", seeds)[:, None, :]).sum(axis=2)
-    return means
+    stacked = np.stack(many)
+    centre = stacked.mean(axis=(1, 2))
+    of_seeds, of_items = stacked.mean(axis=2) - centre[:, None], stacked.mean(axis=1) - centre[:, None]
+    rest = stacked - of_seeds[:, :, None] - of_items[:, None, :] - centre[:, None, None]
+    by_item, by_seed = _weights("items", items), _weights("seeds", seeds)
+    drawn = (by_item @ rest.reshape(-1, items).T).reshape(RESAMPLES, -1, seeds)
+    means: Scores = centre + (drawn * by_seed[:, None, :]).sum(axis=2)
+    if seeds < 2:
+        return means + by_item @ of_items.T
+    of_rest = (rest**2).sum(axis=(1, 2)) / ((seeds - 1) * max(items - 1, 1))
+    shrunk_items = of_items * _shrinkage(seeds * of_items.var(axis=1, ddof=min(1, items - 1)), of_rest)[:, None]
+    shrunk_seeds = of_seeds * _shrinkage(items * of_seeds.var(axis=1, ddof=1), of_rest)[:, None]
+    widened = math.sqrt(seeds / (seeds - 1)) * _spread(seeds)[:, None]
+    return means + by_item @ shrunk_items.T + widened * (by_seed @ shrunk_seeds.T)
 
 
 def rank_bounds(means: Scores) -> list[tuple[int, int]]:
@@ -184,12 +225,18 @@ def rank_bounds(means: Scores) -> list[tuple[int, int]]:
     return [(int(first), int(last)) for first, last in zip(low, high, strict=True)]
 
 
-def _widened(scores: Scores) -> Scores:
-    seeds = len(scores)
-    if seeds < 2:
-        return scores
-    seed_means = scores.mean(axis=1, keepdims=True)
-    return scores + (math.sqrt(seeds / (seeds - 1)) - 1) * (seed_means - seed_means.mean())
+def _shrinkage(squares: Scores, of_rest: Scores) -> Scores:
+    """What makes effects of these mean squares as large as their component of variance."""
+    component = np.maximum(squares - of_rest, 0.0)
+    shares: Scores = np.sqrt(np.divide(component, squares, out=np.zeros_like(squares), where=squares > 0))
+    return shares
+
+
+@lru_cache(maxsize=4)
+def _spread(seeds: int) -> Scores:
+    """(RESAMPLES,): how much larger than it seems the noise between so few seeds may be; the same at each call."""
+    found: Scores = np.sqrt((seeds - 1) / np.random.default_rng([seeds, 2]).chisquare(seeds - 1, RESAMPLES))
+    return found
 
 
 # Few entries: for ten thousand items one takes 80 MB.

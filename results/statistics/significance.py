@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from scipy.stats import t as student
 
-from results.statistics.bootstrap import Scores
+from results.statistics.bootstrap import ROUNDING, Scores, variance_of_mean, variance_parts
 
 ALPHA = 0.05
 POWER = 0.8
@@ -22,21 +22,13 @@ MOST_SEEDS = 1000
 def p_value(difference: Scores) -> float:
     """Two-sided p-value of a mean of 0 for paired differences, (seeds, items); with one seed the paired t-test.
 
-    The variance of the mean is taken apart by the two-way analysis of variance without replication. With mean squares
-    M_s of seeds, M_i of items and M_r of the rest, and components that come out negative set to 0,
-
-        var(mean) = (M_r + max(M_s - M_r, 0) + max(M_i - M_r, 0)) / (seeds · items)
-
-    and t = mean / sqrt(var(mean)) has Satterthwaite's degrees of freedom. Few seeds that disagree leave few of them.
+    t = mean / sqrt(variance) has the degrees of freedom of `variance_of_mean`, so that p is below 5 % where the
+    interval leaves 0 out.
     """
-    seeds, items = difference.shape
     centre = float(difference.mean())
-    parts = _parts(difference)
-    variance = sum(share for share, _ in parts) / (seeds * items)
-    # Differences that are all equal leave rounding behind, no noise.
-    if variance <= 1e-24:
+    variance, freedom = variance_of_mean(difference)
+    if variance <= ROUNDING:
         return 1.0 if abs(centre) <= 1e-12 else 0.0
-    freedom = (variance * seeds * items) ** 2 / sum(share**2 / degrees for share, degrees in parts)
     return float(2 * student.sf(abs(centre) / variance**0.5, freedom))
 
 
@@ -47,9 +39,11 @@ def combined_p_value(paired: Sequence[Scores]) -> float:
     freedom are those of the sum.
     """
     centre = math.fsum(float(one.mean()) for one in paired) / len(paired)
-    terms = [(share / (one.size * len(paired) ** 2), freedom) for one in paired for share, freedom in _parts(one)]
+    terms = [
+        (share / (one.size * len(paired) ** 2), freedom) for one in paired for share, freedom in variance_parts(one)
+    ]
     variance = math.fsum(share for share, _ in terms)
-    if variance <= 1e-24:
+    if variance <= ROUNDING:
         return 1.0 if abs(centre) <= 1e-12 else 0.0
     freedom = variance**2 / math.fsum(share**2 / degrees for share, degrees in terms)
     return float(2 * student.sf(abs(centre) / variance**0.5, freedom))
@@ -86,23 +80,6 @@ def seeds_to_separate(difference: Scores) -> float | None:
         if centre >= float(student.isf(ALPHA / 2, freedom) + student.isf(1 - POWER, freedom)) * variance**0.5:
             return float(wanted)
     return math.inf
-
-
-def _parts(difference: Scores) -> list[tuple[float, int]]:
-    """Terms of seeds · items · var(mean), each with its degrees of freedom."""
-    seeds, items = difference.shape
-    if items < 2:
-        return []
-    by_item = difference.mean(axis=0)
-    if seeds == 1:
-        return [(float(by_item.var(ddof=1)), items - 1)]
-    by_seed = difference.mean(axis=1)
-    of_seeds, of_items = items * float(by_seed.var(ddof=1)), seeds * float(by_item.var(ddof=1))
-    freedom = (seeds - 1) * (items - 1)
-    rest = difference - by_item[None, :] - by_seed[:, None] + difference.mean()
-    of_rest = float((rest**2).sum()) / freedom
-    counted = [(size, n) for size, n in ((of_seeds, seeds - 1), (of_items, items - 1)) if size > of_rest]
-    return [*counted, ((1 - len(counted)) * of_rest, freedom)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

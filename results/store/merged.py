@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from registry.errors import UserError
-from registry.vocabulary import Answers, ItemScore
+from registry.vocabulary import Answers, ItemScore, ShownClip, StressScores
 from results.record import RunRecord
 from results.store.store import Records, RecordSource, Store, Unreadable
 
@@ -59,6 +59,16 @@ class Merged:
         """The answers of the store whose record counts; `load` comes first."""
         home = self._home.get(run_hash)
         return home.answers(run_hash) if home else None
+
+    def stress(self, run_hash: str) -> StressScores | None:
+        """Scores under conditions, of the store whose record counts; `load` comes first."""
+        home = self._home.get(run_hash)
+        return home.stress(run_hash) if home else None
+
+    def gallery(self, run_hash: str) -> tuple[ShownClip, ...]:
+        """Clips to be looked at, of the store whose record counts; `load` comes first."""
+        home = self._home.get(run_hash)
+        return home.gallery(run_hash) if home else ()
 
     def fingerprint(self) -> str | None:
         """Of all stores; None where one has none."""

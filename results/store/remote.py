@@ -7,11 +7,13 @@ from pathlib import Path
 from fsspec.core import url_to_fs
 
 from registry.errors import UserError
-from registry.vocabulary import Answers, ItemScore
+from registry.vocabulary import Answers, ItemScore, ShownClip, StressScores
 from results.store.answers import answers_from_bytes
+from results.store.gallery import MOST_GALLERY_BYTES, gallery_from_bytes
 from results.store.items import MOST_ITEM_BYTES, items_from_bytes
 from results.store.serialise import RecordError
 from results.store.store import MOST_RECORD_BYTES, NAMES, Records, Unreadable, names_from_bytes, record_from_bytes
+from results.store.stress import stress_from_bytes
 
 
 class RemoteStore:
@@ -57,6 +59,26 @@ class RemoteStore:
             return answers_from_bytes(self._bytes(path, MOST_ITEM_BYTES), path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise RecordError(f"{path}: {error}") from None
+
+    def stress(self, run_hash: str) -> StressScores | None:
+        """As `Store.stress`."""
+        path = f"{self._root}/stress/{run_hash}.npz"
+        try:
+            return stress_from_bytes(self._bytes(path, MOST_ITEM_BYTES), path, run_hash)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise RecordError(f"{path}: {error}") from None
+
+    def gallery(self, run_hash: str) -> tuple[ShownClip, ...]:
+        """As `Store.gallery`."""
+        path = f"{self._root}/gallery/{run_hash}.json.gz"
+        try:
+            return gallery_from_bytes(self._bytes(path, MOST_GALLERY_BYTES), path)
+        except FileNotFoundError:
+            return ()
         except OSError as error:
             raise RecordError(f"{path}: {error}") from None
 

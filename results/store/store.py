@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Protocol
 
 from registry.files import read_regular
 from registry.text import printable
-from registry.vocabulary import Answers, ItemScore
+from registry.vocabulary import Answers, ItemScore, ShownClip, StressScores
 from results.record import RunRecord
 from results.store.files import unwritable, write_atomically
+from results.store.gallery import MOST_GALLERY_BYTES, gallery_from_bytes, gallery_to_bytes
 from results.store.items import MOST_ITEM_BYTES, items_from_bytes, items_to_bytes
 from results.store.serialise import RecordError, from_json, to_json
 
@@ -71,12 +72,27 @@ class RecordSource(Protocol):
             RecordError: it is there but cannot be read.
         """
 
+    def stress(self, run_hash: str) -> StressScores | None:
+        """What a run scored under conditions; None where that was not measured.
+
+        Raises:
+            RecordError: it is there but cannot be read.
+        """
+
+    def gallery(self, run_hash: str) -> tuple[ShownClip, ...]:
+        """Clips of a run to be looked at; empty where none were kept.
+
+        Raises:
+            RecordError: they are there but cannot be read.
+        """
+
     def fingerprint(self) -> str | None:
         """Text that changes with any record or item; None where only reading them would tell."""
 
 
 class Store:
-    """Records under `<output>/records`, items under `items`, answers under `answers`, short names in `names.json`.
+    """Records under `<output>/records`, short names in `names.json`, and what runs left in `items`, `answers`,
+    `gallery` and `stress`.
 
     Making one touches no disk.
     """
@@ -104,9 +120,9 @@ class Store:
 
     def write(
         self, record: RunRecord, items: Iterable[ItemScore] = (), *, answers: Answers | None = None,
-        with_probabilities: bool = True,
+        with_probabilities: bool = True, gallery: Sequence[ShownClip] = (),
     ) -> bool:  # fmt: skip
-        """Keep a record, its items and answers first: a record that can be read is whole.
+        """Keep a record, its items, answers and gallery first: a record that can be read is whole.
 
         A completed record is never rewritten; a failed one gives way to the next attempt; a file that cannot be read is
         moved aside to `<hash>.json.unreadable`.
@@ -130,6 +146,8 @@ class Store:
 
             content = answers_to_bytes(answers, with_probabilities=with_probabilities)
             write_atomically(self._answers_path(record.hash), content)
+        if gallery:
+            write_atomically(self._gallery_path(record.hash), gallery_to_bytes(gallery))
         _move_aside_if_unreadable(path)
         write_atomically(path, text.encode())
         return True
@@ -204,6 +222,40 @@ class Store:
 
         return answers_from_bytes(content, str(path))
 
+    def stress(self, run_hash: str) -> StressScores | None:
+        """What a run scored under conditions; None where that was not measured.
+
+        Raises:
+            RecordError: the file is there but cannot be read.
+        """
+        path = self._stress_path(run_hash)
+        content = _content(path, MOST_ITEM_BYTES)
+        if content is None:
+            return None
+        from results.store.stress import stress_from_bytes  # noqa: PLC0415 (numpy)
+
+        return stress_from_bytes(content, str(path), run_hash)
+
+    def gallery(self, run_hash: str) -> tuple[ShownClip, ...]:
+        """Clips of a run to be looked at; empty where none were kept.
+
+        Raises:
+            RecordError: the file is there but cannot be read.
+        """
+        path = self._gallery_path(run_hash)
+        content = _content(path, MOST_GALLERY_BYTES)
+        return () if content is None else gallery_from_bytes(content, str(path))
+
+    def write_stress(self, run_hash: str, stress: StressScores) -> None:
+        """Keep what a run scored under conditions, in place of what was kept before.
+
+        Raises:
+            UserError: the output cannot be written.
+        """
+        from results.store.stress import stress_to_bytes  # noqa: PLC0415 (numpy)
+
+        write_atomically(self._stress_path(run_hash), stress_to_bytes(stress, run_hash))
+
     def items(self, run_hash: str) -> list[ItemScore]:
         """The scored test items of a run; empty where none were kept.
 
@@ -223,7 +275,7 @@ class Store:
         """
         facts = [printable(self.place)]
         try:
-            for folder in (self.output / "records", self.output / "items", self.output / "answers"):
+            for folder in (self.output / part for part in ("records", "items", "answers", "stress", "gallery")):
                 for path in sorted(folder.iterdir()) if folder.exists() else ():
                     found = path.stat()
                     facts.append(f"{printable(path.name)} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}")
@@ -249,6 +301,12 @@ class Store:
 
     def _answers_path(self, run_hash: str) -> Path:
         return self.output / "answers" / f"{run_hash}.npz"
+
+    def _gallery_path(self, run_hash: str) -> Path:
+        return self.output / "gallery" / f"{run_hash}.json.gz"
+
+    def _stress_path(self, run_hash: str) -> Path:
+        return self.output / "stress" / f"{run_hash}.npz"
 
     def _items_path(self, run_hash: str) -> Path:
         return self.output / "items" / f"{run_hash}.json.gz"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Literal, NamedTuple
 
-from results.table.row import Comparison, Cost, Effort, Fronts, Row, Score
+from registry.vocabulary import STRESS_FAMILIES
+from results.table.row import Comparison, Cost, Drops, Effort, Fronts, Row, Score
 
 
 class Column(NamedTuple):
@@ -27,7 +29,7 @@ PRESENTED = {
     "mean": Column("score (%)", "mean test score over seeds", "high"),
     "std": Column("std (points)", "standard deviation over seeds", "low"),
     "seeds": Column("seeds", "completed seeds in the mean"),
-    "interval": Column("95 % interval (± points)", "bootstrap over test items and seeds", "low"),
+    "interval": Column("95 % interval (± points)", "over test items and seeds, both drawn from many", "low"),
     "gain_over_linear_probe": Column("gain over linear probe (points)", "same backbone, task and data", "high"),
     "adapter_parameters": Column("adapter parameters", "trainable, of the adapter scheme", "low", "log"),
     "head_parameters": Column("head parameters", "trainable, of the task's head", "low", "log"),
@@ -85,9 +87,34 @@ PRESENTED = {
     "trial_epochs": Column("epochs of the trials", "all together, on training data"),
     "less_tuned": Column("less tuned", "another row of the board has more trials or epochs behind it"),
 }
+_OF_STRESS = {
+    **{
+        name: column
+        for family, words in STRESS_FAMILIES.items()
+        for name, column in {
+            f"drop_{family}": Column(
+                f"drop {words} (points)", "lost, the mean over levels, of clips as they are", "low"
+            ),
+            f"drop_{family}_interval": Column(f"drop {words} (± points)", "paired 95 % interval", "low"),
+        }.items()
+    },
+    "confusion_audio": Column("modality confusion, sound (%)", "items right with sound alone, wrong with both", "low"),
+    "confusion_visual": Column("modality confusion, sight (%)", "items right with sight alone, wrong with both", "low"),
+    "confusion_either": Column("modality confusion, either (%)", "right with each alone, wrong with both", "low"),
+    "not_used": Column("not used", "the modality without which no score of any item changes"),
+}
+"""Columns of rows that were measured under conditions (`stress`); where no row was, tables have none of them."""
+PRESENTED |= _OF_STRESS
 
 COLUMNS = tuple(PRESENTED)
 """Names, in the order of the CSV."""
+
+
+def columns_of(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The columns that a table of these rows has."""
+    measured = any(row.drops != Drops() for row in rows)
+    return COLUMNS if measured else tuple(name for name in COLUMNS if name not in _OF_STRESS)
+
 
 _PART_OF = {
     field.name: part
@@ -97,6 +124,7 @@ _PART_OF = {
         "cost": Cost,
         "fronts": Fronts,
         "effort": Effort,
+        "drops": Drops,
     }.items()
     for field in fields(kind)
 }

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from registry.errors import UserError
+from registry.vocabulary import Condition
 from results.statistics.paired import ItemsOf, PairedScores, PairedTest, compare, paired_scores
+from results.statistics.robustness import Robustness, compare_drops
 from results.statistics.significance import holm, seeds_to_separate
 from results.table.differences import differences
 from results.table.groups import Board
@@ -43,6 +45,19 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class DropPair:
+    """What both rows lose under one condition, in points."""
+
+    condition: Condition
+    first: float
+    second: float
+    test: PairedTest
+    """Of the difference, first minus second."""
+    corrected: float
+    """p-value, Holm-corrected over the conditions."""
+
+
+@dataclass(frozen=True)
 class RowPair:
     """Two rows on one board."""
 
@@ -57,14 +72,21 @@ class RowPair:
     """Items with the largest differences, the largest first."""
     seeds_needed: float | None = None
     """Seeds that would show a difference as large as this one, see `seeds_to_separate`."""
+    drops: list[DropPair] = field(default_factory=list)
+    """Under each condition that both rows were measured under."""
 
     @property
     def seeds(self) -> int:
         return self.lines[0].test.seeds if self.lines else 0
 
 
-def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -> list[RowPair]:
+def compare_rows(
+    rows: Sequence[Row], items: ItemsOf, first: str, second: str, robustness: Sequence[Robustness | None] = ()
+) -> list[RowPair]:
     """The paired comparison of two rows, given by their names, on every board that has both.
+
+    Args:
+        robustness: of each row, where it was measured under conditions.
 
     Raises:
         UserError: a name that is unknown or ambiguous, the same row twice, or no board in common.
@@ -78,6 +100,8 @@ def compare_rows(rows: Sequence[Row], items: ItemsOf, first: str, second: str) -
     if all(ours[board] is theirs[board] for board in common):
         raise UserError(f"{first} and {second} are the same row; name two.")
     paired = [_paired(board, ours[board], theirs[board], items) for board in common]
+    known = {id(row): own for row, own in zip(rows, robustness, strict=bool(robustness))}
+    paired = [replace(pair, drops=_drops(known.get(id(pair.first)), known.get(id(pair.second)))) for pair in paired]
     overall = [pair for pair in paired if pair.lines]
     corrected = holm([pair.lines[0].test.p_value for pair in overall])
     for pair, p in zip(overall, corrected, strict=True):
@@ -100,6 +124,12 @@ def _paired(board: Board, first: Row, second: Row, items: ItemsOf) -> RowPair:
     shared = common([a, b]) if overall.test.seeds > 1 else []
     needed = seeds_to_separate(shared[0] - shared[1]) if shared else None
     return RowPair(board, first, second, [overall, *lines], differ_in, _disagreements(a, b), needed)
+
+
+def _drops(first: Robustness | None, second: Robustness | None) -> list[DropPair]:
+    found = compare_drops(first, second)
+    corrected = holm([test.p_value for *_, test in found])
+    return [DropPair(*one, p) for one, p in zip(found, corrected, strict=True)]
 
 
 def _disagreements(first: PairedScores, second: PairedScores) -> list[Disagreement]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from results.record import RunRecord
 from results.statistics.paired import Kind
+from results.statistics.robustness import Robustness
 from results.table.groups import Board, GroupKey
 
 LOADED = 1.1
@@ -131,6 +132,43 @@ class Fronts:
 
 
 @dataclass(frozen=True)
+class Drops:
+    """What the row loses under conditions, the mean over the levels of each family, in points, and the half width of
+    its paired 95 % interval; modality confusion in percent. See `results.statistics.robustness`."""
+
+    drop_no_sight: float | None = None
+    drop_no_sight_interval: float | None = None
+    drop_no_sound: float | None = None
+    drop_no_sound_interval: float | None = None
+    drop_other_sound: float | None = None
+    drop_other_sound_interval: float | None = None
+    drop_shifted_sound: float | None = None
+    drop_shifted_sound_interval: float | None = None
+    drop_noisy_sound: float | None = None
+    drop_noisy_sound_interval: float | None = None
+    drop_dark_frames: float | None = None
+    drop_dark_frames_interval: float | None = None
+    drop_blurred_frames: float | None = None
+    drop_blurred_frames_interval: float | None = None
+    drop_noisy_frames: float | None = None
+    drop_noisy_frames_interval: float | None = None
+    confusion_audio: float | None = None
+    confusion_visual: float | None = None
+    confusion_either: float | None = None
+    not_used: str = ""
+    """`does not use sound`"""
+
+    @classmethod
+    def of(cls, known: Robustness) -> Drops:
+        """The columns of what was measured."""
+        drops: dict[str, Any] = {f"drop_{family}": one.mean for family, one in known.families.items()}
+        drops |= {f"drop_{family}_interval": one.half_width for family, one in known.families.items()}
+        if known.confusion:
+            drops |= {f"confusion_{name}": share for name, share in known.confusion._asdict().items()}
+        return cls(**drops, not_used="; ".join(known.verdicts))
+
+
+@dataclass(frozen=True)
 class Row(GroupKey):
     """The runs of one group summed up, or a published number under a key of its own."""
 
@@ -140,6 +178,7 @@ class Row(GroupKey):
     cost: Cost = Cost()
     fronts: Fronts = Fronts()
     effort: Effort = Effort()
+    drops: Drops = Drops()
     kind: str = MEASURED
     source: str = ""
     """Where a published number was read."""

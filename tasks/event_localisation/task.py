@@ -8,7 +8,7 @@ import numpy as np
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import Answers, Prediction, Width
+from registry.vocabulary import Answers, ClipView, Item, Outputs, Prediction, Width
 from tasks.datasets.open import open_source
 from tasks.event_localisation.cmbs import CmbsHead
 from tasks.event_localisation.head import SegmentClassifier, SegmentHead
@@ -18,6 +18,7 @@ from tasks.heads import modalities_of, widths_of
 from tasks.metrics import levels, percent
 from tasks.recipe import Recipe
 from tasks.task import Evaluation, Head, ItemScore, SourceTask
+from tasks.thumbnails import strip
 
 SUPERVISION = ("full", "weak")
 HEADS = ("linear", "stg_cma", "lavish", "cmbs")
@@ -106,6 +107,13 @@ class EventLocalisation(SourceTask):
             return LavishClassifier(dim, classes, self.modalities)
         build = StgCmaClassifier if self.head_kind == "stg_cma" else SegmentClassifier
         return build(dim, classes, self.modalities, self.label_smoothing)
+
+    def view(self, item: Item, head: Head, outputs: Outputs) -> ClipView:
+        """The frames, and the event of each segment."""
+        targets = {"labels": item["targets"]["labels"][None], "id": [item["targets"]["id"]]}
+        (said,) = head.predict(outputs, targets)
+        truth, predicted = (tuple(self.classes[label] for label in said[name]) for name in ("labels", "predicted"))
+        return ClipView(strip(item["inputs"]["frames"].permute(0, 2, 3, 1).numpy()), truth, predicted)
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         right = [np.equal(p["predicted"], p["labels"]) for p in predictions]

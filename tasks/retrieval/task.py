@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +34,10 @@ class Retrieval(SourceTask):
 
     primary_metric: ClassVar[str] = "recall_at_1"
     labels = ("match",)
+    beyond_stress: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("no_sight", "no_sound", "other_sound"),
+        "retrieval asks which sight and sound belong together, so it needs both",
+    )
     # No paper of this family reports retrieval: the event task's numbers, with a batch large enough for negatives.
     published_recipe: ClassVar[Recipe] = Recipe(batch_size=32, adapter_lr=1e-4, head_lr=1e-3)
 

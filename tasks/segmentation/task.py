@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from registry.errors import UserError, unknown
 from registry.registries import register_task
-from registry.vocabulary import ItemScore, Prediction, Stage, Width
+from registry.vocabulary import ClipView, Item, ItemScore, Outputs, Prediction, Stage, Width
 from tasks.datasets.open import open_source
 from tasks.heads import modalities_of, widths_of
 from tasks.metrics import percent
@@ -17,7 +17,9 @@ from tasks.recipe import Recipe
 from tasks.segmentation.avsbench import AvsBenchHead
 from tasks.segmentation.head import PatchDrawer, SegmentationHead
 from tasks.segmentation.metrics import FrameCounts, f_score, f_score_in_groups, joined_counts
-from tasks.task import Evaluation, SourceTask
+from tasks.segmentation.overlay import PREDICTED, TRUE, draw_mask
+from tasks.task import Evaluation, Head, SourceTask
+from tasks.thumbnails import strip
 
 HEADS = ("linear", "avsbench")
 STARTS = ("torch", "stg_cma")
@@ -46,6 +48,7 @@ class Segmentation(SourceTask):
 
     primary_metric: ClassVar[str] = "miou"
     labels = ("marked",)
+    beyond_stress: ClassVar[Mapping[str, str]] = {"no_sight": "segmentation draws on frames, so it needs sight"}
     head_options: ClassVar[frozenset[str]] = frozenset({"head", "tpavi", "matching", "start", "modality"})
     published_recipe: ClassVar[Recipe] = Recipe(
         epochs=15, batch_size=4, adapter_lr=1e-4, head_lr=1e-4, schedule="constant", warmup_epochs=0.0, decayed="all",
@@ -90,6 +93,17 @@ class Segmentation(SourceTask):
         if self.head_kind == "linear":
             return PatchDrawer(stages, self.side, self.modalities)
         return AvsBenchHead(dim, stages, self.side, self.modalities, self.tpavi, self.matching, self.start == "stg_cma")
+
+    def view(self, item: Item, head: Head, outputs: Outputs) -> ClipView:
+        """What is marked over the frames, above what is so."""
+        frames = item["inputs"]["frames"].permute(0, 2, 3, 1).numpy()
+        drawn = head.masks(outputs)
+        assert drawn is not None
+        marked, truth = drawn[0].cpu().numpy(), item["targets"]["masks"].numpy() > 0
+        lines = ((marked, PREDICTED), (truth, TRUE))
+        return ClipView(
+            strip(*([draw_mask(f, m, colour) for f, m in zip(frames, masks, strict=True)] for masks, colour in lines))
+        )
 
     def evaluate(self, predictions: list[Prediction]) -> Evaluation:
         clips: list[FrameCounts] = [p["counts"] for p in predictions]

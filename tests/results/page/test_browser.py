@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from headless import SCREENSHOTS, headless_chromium
 
+from results.table.gather import Leaderboard
+
 pytestmark = pytest.mark.browser
 TASK = "avqa"
 
@@ -329,3 +331,47 @@ def test_a_record_shows_what_its_row_gets_wrong(browser: Any) -> None:
     assert "Expected calibration error" in told
     assert "Items whose truth got the least probability" in told
     assert "cannot be told apart from rows with one of these letters" in told
+
+
+@pytest.mark.parametrize(("width", "mobile"), [(1280, False), (390, True)])
+def test_what_rows_lose_without_sight_or_sound_is_shown(
+    browser: Any, board: Leaderboard, width: int, mobile: bool
+) -> None:
+    metrics = {"width": width, "height": 1500, "deviceScaleFactor": 1, "mobile": mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    deaf = next(i for i, own in enumerate(board.robustness) if own and "does not use sound" in own.verdicts)
+    choose(browser, "filter-task", "")
+    panel = browser.execute_script("return document.getElementById('stress-panel').innerText")
+    assert "does not use sound" in panel
+    browser.execute_script(f"openRecord({deaf})")
+    until(browser, "return document.querySelectorAll('#stress-levels .main-svg').length > 0")
+    assert "This row does not use sound" in browser.execute_script("return document.getElementById('record').innerText")
+    browser.execute_script("document.getElementById('stress-levels').scrollIntoView()")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    browser.save_screenshot(str(SCREENSHOTS / f"stress-{width}.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert not browser.execute_script("return window.bitten")
+    browser.execute_script("closeRecord()")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize(("width", "mobile"), [(1280, False), (390, True)])
+def test_clips_of_a_row_are_shown_with_their_lanes(browser: Any, board: Leaderboard, width: int, mobile: bool) -> None:
+    metrics = {"width": width, "height": 1500, "deviceScaleFactor": 1, "mobile": mobile}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    row = next(i for i, own in enumerate(board.galleries) if own)
+    browser.execute_script(f"openRecord({row})")
+    until(
+        browser, "return [...document.querySelectorAll('.clip img')].every((img) => img.complete && img.naturalWidth)"
+    )
+    assert browser.execute_script("return document.querySelectorAll('.clip').length") == 3
+    lanes = "return [...document.querySelectorAll('.clip .lane')].map((lane) => lane.children.length)"
+    assert browser.execute_script(lanes) == [3, 6, 3, 6]
+    assert browser.execute_script("return document.querySelectorAll('.lane .wrong').length") == 6
+    browser.execute_script("document.querySelector('.clip').scrollIntoView()")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    browser.save_screenshot(str(SCREENSHOTS / f"gallery-{width}.png"))
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert not browser.execute_script("return window.bitten")
+    browser.execute_script("closeRecord()")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from registry.vocabulary import STRESS_FAMILIES
 from results.record import SingleClip
 from results.render.csv import COLUMNS, harmless, to_csv, without_measurements
 from results.table.build import build
@@ -16,7 +17,7 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_the_columns_and_their_order_are_stable() -> None:
-    assert COLUMNS == (
+    assert (
         "task",
         "data",
         "backbone",
@@ -82,7 +83,12 @@ def test_the_columns_and_their_order_are_stable() -> None:
         "trials",
         "trial_epochs",
         "less_tuned",
-    )
+        *(f"drop_{family}{part}" for family in STRESS_FAMILIES for part in ("", "_interval")),
+        "confusion_audio",
+        "confusion_visual",
+        "confusion_either",
+        "not_used",
+    ) == COLUMNS
 
 
 def test_a_row_in_text(record) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from registry.errors import UserError
-from registry.vocabulary import ItemScore
+from registry.vocabulary import CLEAN, Condition, ItemScore, StressScores
+from results.statistics.robustness import robustness_of
 from results.table.build import build
 from results.table.compare import OVERALL, compare_rows
 from results.table.naming import RowName, find
@@ -103,3 +105,23 @@ def test_mistakes_are_one_line(record, first, second, complaint) -> None:
     with pytest.raises(UserError, match=complaint) as error:
         compare_rows(build(runs), items.__getitem__, first, second)
     assert "\n" not in str(error.value)
+
+
+def test_what_both_rows_lose_under_conditions_stands_beside(record) -> None:
+    runs, items = world(record)
+    rows = build(runs)
+    condition = Condition("no_sound", "no_sound", "", "audio")
+
+    def robust(adapter: str, lost: int):
+        own = [(run.seed, items[run.hash]) for run in runs if run.adapter.startswith(adapter) and run.task == "avqa"]
+        names, scores, kinds, groups = zip(*own[0][1], strict=True)
+        changed = [score * (place >= lost) for place, score in enumerate(scores)]
+        found = StressScores(names, kinds, groups, (CLEAN, condition), np.array([scores, changed]))
+        return robustness_of([(seed, found) for seed, _ in own])
+
+    known = [robust(row.family, 2) if row.task == "avqa" else None for row in rows]
+    (pair,) = compare_rows(rows, items.__getitem__, "tiny_vit/stg_cma", "tiny_vit/linear_probe/avqa", known)
+    (drop,) = pair.drops
+    assert (drop.condition, drop.first, drop.second) == (condition, 25.0, 25.0)
+    assert (drop.test.difference.mean, drop.corrected) == (0.0, 1.0)
+    assert compare_rows(rows, items.__getitem__, "tiny_vit/stg_cma", "tiny_vit/linear_probe/avqa")[0].drops == []

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from registry.vocabulary import ItemScore
+from results.statistics.significance import ALPHA
 from results.table.build import build
 
 
@@ -60,3 +62,30 @@ def test_over_tasks_configurations_have_letters_and_an_interval_of_their_mean_ra
         for row in rows
     }
     assert found == {"lavish": ("a", 1.0, 1.0), "linear_probe": ("b", 2.0, 2.0)}
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_a_useless_row_changes_no_verdict_between_others(record, number: int) -> None:
+    generator = np.random.default_rng(number)
+    count, seeds = int(generator.integers(2, 7)), tuple(range(int(generator.integers(2, 6))))
+    levels = {f"family_{place}": float(level) for place, level in enumerate(generator.uniform(0.5, 0.75, count))}
+    runs, scored = study(record, {"linear_probe": 0.6, **levels}, seeds=seeds)
+    worse, theirs = study(record, {"useless": 0.01}, seeds=seeds)
+    before, after = by_adapter(runs, scored), by_adapter([*runs, *worse], {**scored, **theirs})
+    assert after["useless"].comparison.rank_low == len(after)
+    names = sorted(before)
+    for one in names:
+        ours, with_it = before[one].comparison, after[one].comparison
+        assert (ours.tied_with_best, ours.rank_low, ours.rank_high) == (
+            with_it.tied_with_best,
+            with_it.rank_low,
+            with_it.rank_high,
+        )
+        assert _believed(ours.gain_p_value) == _believed(with_it.gain_p_value)
+        for other in names:
+            shared = [bool({*b[one].comparison.letters} & {*b[other].comparison.letters}) for b in (before, after)]
+            assert shared[0] == shared[1]
+
+
+def _believed(p_value: float | None) -> bool:
+    return p_value is not None and p_value < ALPHA
