@@ -1,4 +1,5 @@
-"""Masks drawn over frames, to be looked at: a fill that lets the picture through, and a contour that does not."""
+"""Masks drawn over frames, to be looked at: a fill that lets the picture through, and a contour that does not, lined
+with white."""
 
 from __future__ import annotations
 
@@ -29,10 +30,13 @@ def draw_mask(frame: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int] 
     times = max(1, -(-LEAST_SIDE // min(frame.shape[:2])))
     picture = frame.repeat(times, 0).repeat(times, 1).astype(np.float32)
     inside = _fitted(mask, (picture.shape[0], picture.shape[1]))
-    edge = inside & ~_eroded(inside, max(1, min(picture.shape[:2]) // 112))
+    width = max(1, min(picture.shape[:2]) // 112)
+    within = _eroded(inside, width)
     paint = np.array(colour, np.float32)
     picture[inside] += FILL * (paint - picture[inside])
-    picture[edge] = paint
+    # A thing may have the colour itself.
+    picture[within & ~_eroded(within, max(1, width // 2))] = 255
+    picture[inside & ~within] = paint
     return (picture + 0.5).astype(np.uint8)
 
 

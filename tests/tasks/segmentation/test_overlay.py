@@ -17,6 +17,7 @@ def test_a_mask_is_a_fill_within_a_contour_and_nothing_outside() -> None:
     drawn = draw_mask(FRAME, BOX)
     assert (drawn[~BOX] == 100).all()
     assert (drawn[50, 60:120] == PREDICTED).all()
+    assert (drawn[52, 62:118] == 255).all()
     mixed = np.round(100 + FILL * (np.array(PREDICTED) - 100))
     assert np.abs(drawn[75, 90] - mixed).max() <= 1
 
