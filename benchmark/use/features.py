@@ -11,7 +11,7 @@ from benchmark.model.encoder import Encoder
 from benchmark.model.front_end import FrontEnd
 from benchmark.model.model import autocast
 from registry.errors import UserError
-from registry.vocabulary import Features, Inputs, Modality, Streams
+from registry.vocabulary import Features, Inputs, Modality, Streams, Width
 
 
 class AdaptedFeatures(nn.Module):
@@ -26,8 +26,8 @@ class AdaptedFeatures(nn.Module):
         self.encoder, self.front_end, self.precision = encoder, front_end, precision
 
     @property
-    def dim(self) -> int:
-        """D, the width of features."""
+    def dim(self) -> Width:
+        """D, the width of features; by modality where two backbones differ in it."""
         return self.encoder.backbone.dim
 
     def trainable_parameters(self) -> list[nn.Parameter]:

@@ -83,3 +83,17 @@ def test_a_backbone_that_needs_numbers_while_it_is_built(monkeypatch):
 def test_unknown_names_are_told():
     with pytest.raises(UserError, match="fake_adapter"):
         describe(CELL[0], Component("fake_adaptor"), CELL[2])
+
+
+def test_two_backbones_count_together():
+    """Operations are those of sight in the one and of sound in the other."""
+    task = Component.parse("event_localisation(modality='both')")
+    pair = describe(Component("towers", {"visual": "tiny_swin", "audio": "tiny_vit"}), Component("linear_probe"), task)
+    alone = {name: describe(Component(name), Component("linear_probe"), task) for name in ("tiny_swin", "tiny_vit")}
+    assert pair["backbone"] == sum(facts["backbone"] for facts in alone.values())
+    # A shared backbone takes sight and sound in pictures of one size, so half of it is one modality.
+    assert pair["gflops"] == pytest.approx(sum(facts["gflops"] for facts in alone.values()) / 2, rel=0.01)
+    assert describe(Component("towers", {"visual": "tiny_vit", "audio": "tiny_ast"}), LORA, task)["adapter"] > 0
+
+
+LORA = Component("lora", {"rank": 2})

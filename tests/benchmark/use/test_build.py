@@ -22,7 +22,7 @@ from benchmark.__main__ import main
 from benchmark.kept.config import KeptConfig
 from benchmark.kept.folder import read_folder_config
 from benchmark.use.build import rebuild
-from registry import ADAPTERS, UserError, plugins
+from registry import ADAPTERS, Component, UserError, plugins
 
 
 @pytest.fixture
@@ -190,6 +190,21 @@ def test_weights_beside_the_configuration_or_given_are_those_of_the_file(
     assert benchmark.load(found.folder).config.hash == found.record.hash
     with pytest.raises(UserError, match="weights file"):
         benchmark.load(found.folder, weights=tmp_path / "none.safetensors")
+
+
+def test_weights_of_two_backbones_lie_beside_the_configuration(sample: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.safetensors"
+    shutil.copy(Path(benchmark.__file__).parents[1] / "backbones" / "tiny" / "tiny_vit.safetensors", own)
+    seen = str(Component("tiny_vit", {"weights": str(own)}))
+    backbone = str(Component("towers", {"visual": seen, "audio": "tiny_ast"}))
+    data = str(sample / "both" / "ave")
+    found = train_and_keep(cell(backbone, "linear_probe", f"retrieval(data={data!r})"), tmp_path / "out")
+    assert str(tmp_path) not in (found.folder / "config.json").read_text()
+    assert "does not lie in" in refused(found.folder)
+    shutil.copy(own, found.folder / "own.safetensors")
+    model = benchmark.load(found.folder)
+    assert model.evaluate(data).items == list(found.items)
+    assert sorted(model.config.weights) == ["audio: tiny_ast.safetensors", "visual: own.safetensors"]
 
 
 def test_random_weights_are_those_of_the_seed(sample: Path, tmp_path: Path) -> None:
