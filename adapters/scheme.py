@@ -27,6 +27,12 @@ class AdapterScheme(nn.Module):
     and with the streams that move there. What a scheme remembers from a block until `leave` is a buffer
     (`register_buffer(name, None, persistent=False)`), which `leave` sets to None again: a block that is computed again
     in the backward pass then leaves no trace.
+
+    Args:
+        across_widths: what the class says of itself, where options decide it.
+
+    Raises:
+        UserError: two backbones whose widths differ where streams meet, for a scheme that needs one width.
     """
 
     identity_at_start: ClassVar[bool] = True
@@ -49,13 +55,6 @@ class AdapterScheme(nn.Module):
         cls.leaves_features_unchanged = cls.__dict__.get("leaves_features_unchanged", False)
 
     def __init__(self, backbone: Backbone, across_widths: bool | None = None) -> None:
-        """
-        Args:
-            across_widths: what the class says of itself, where options decide it.
-
-        Raises:
-            UserError: two backbones whose widths differ where streams meet, for a scheme that needs one width.
-        """
         super().__init__()
         if not (self.across_widths if across_widths is None else across_widths):
             refuse_unlike_widths(backbone)

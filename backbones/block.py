@@ -193,3 +193,4 @@ class Step(NamedTuple):
     """
 
     blocks: dict[Modality, Block]
+    """Those that move, by modality."""

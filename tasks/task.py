@@ -117,7 +117,7 @@ class Task(ABC):
 
         Args:
             item: of `dataset`.
-            outputs: of a batch of this clip alone.
+            outputs: the head's, of a batch of this clip alone (B = 1), such as logits (B, T, C).
         """
         return None
 
