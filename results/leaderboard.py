@@ -15,7 +15,7 @@ from pathlib import Path
 from registry.files import read_regular
 from registry.text import printable
 from results.store.files import write_atomically
-from results.store.store import RecordSource
+from results.store.source import RecordSource
 from results.summary import Summary
 
 KEPT = ".leaderboard.json"

@@ -12,7 +12,7 @@ from results.render.markdown import to_markdown
 from results.render.plots import draw_tradeoff
 from results.render.terminal import summarise
 from results.store.files import write_atomically
-from results.store.store import RecordSource
+from results.store.source import RecordSource
 from results.summary import Summary
 from results.table.gather import Leaderboard, gather
 

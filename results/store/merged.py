@@ -8,7 +8,8 @@ from pathlib import Path
 from registry.errors import UserError
 from registry.vocabulary import Answers, ItemScore, ShownClip, StressScores
 from results.record import RunRecord
-from results.store.store import Records, RecordSource, Store, Unreadable
+from results.store.source import Records, RecordSource, Unreadable
+from results.store.store import Store
 
 
 class Merged:

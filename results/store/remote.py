@@ -12,7 +12,8 @@ from results.store.answers import answers_from_bytes
 from results.store.gallery import MOST_GALLERY_BYTES, gallery_from_bytes
 from results.store.items import MOST_ITEM_BYTES, items_from_bytes
 from results.store.serialise import RecordError
-from results.store.store import MOST_RECORD_BYTES, NAMES, Records, Unreadable, names_from_bytes, record_from_bytes
+from results.store.source import Records, Unreadable
+from results.store.store import MOST_RECORD_BYTES, NAMES, names_from_bytes, record_from_bytes
 from results.store.stress import stress_from_bytes
 
 

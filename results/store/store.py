@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Protocol
 
 from registry.files import read_regular
 from registry.text import printable
@@ -17,77 +15,10 @@ from results.store.files import unwritable, write_atomically
 from results.store.gallery import MOST_GALLERY_BYTES, gallery_from_bytes, gallery_to_bytes
 from results.store.items import MOST_ITEM_BYTES, items_from_bytes, items_to_bytes
 from results.store.serialise import RecordError, from_json, to_json
+from results.store.source import Records, Unreadable
 
 NAMES = "names.json"
 MOST_RECORD_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class Unreadable:
-    """A file in the store that is no readable record, and why."""
-
-    path: Path
-    reason: str
-
-
-class Records(list[RunRecord]):
-    """The readable records of a store, ordered by hash, with the files that could not be read."""
-
-    def __init__(
-        self,
-        records: Iterable[RunRecord] = (),
-        unreadable: Iterable[Unreadable] = (),
-        notes: Iterable[str] = (),
-        names: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(records)
-        self.unreadable = list(unreadable)
-        self.notes = list(notes)
-        """What a reader must know of how the records came together, one line each."""
-        self.names = dict(names or {})
-        """Short names that were given to components, by the component in full; they decide nothing."""
-
-
-class RecordSource(Protocol):
-    """Where records come from: a folder, a place elsewhere, or several as one."""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for people."""
-
-    def load(self) -> Records:
-        """Every record that can be read, ordered by hash."""
-
-    def items(self, run_hash: str) -> list[ItemScore]:
-        """The scored test items of a run; empty where none were kept.
-
-        Raises:
-            RecordError: they are there but cannot be read.
-        """
-
-    def answers(self, run_hash: str) -> Answers | None:
-        """What a run answered on its test split; None where that was not kept.
-
-        Raises:
-            RecordError: it is there but cannot be read.
-        """
-
-    def stress(self, run_hash: str) -> StressScores | None:
-        """What a run scored under conditions; None where that was not measured.
-
-        Raises:
-            RecordError: it is there but cannot be read.
-        """
-
-    def gallery(self, run_hash: str) -> tuple[ShownClip, ...]:
-        """Clips of a run to be looked at; empty where none were kept.
-
-        Raises:
-            RecordError: they are there but cannot be read.
-        """
-
-    def fingerprint(self) -> str | None:
-        """Text that changes with any record or item; None where only reading them would tell."""
 
 
 class Store:

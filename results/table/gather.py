@@ -11,7 +11,7 @@ from results.statistics.errors import Errors, errors_of
 from results.statistics.paired import ItemsOf
 from results.statistics.robustness import Robustness, robustness_of
 from results.store.serialise import RecordError
-from results.store.store import RecordSource, Unreadable
+from results.store.source import RecordSource, Unreadable
 from results.table.build import rows_of
 from results.table.differences import kept_apart
 from results.table.groups import group_runs, notes

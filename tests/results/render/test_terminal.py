@@ -4,7 +4,7 @@ import json
 
 from results.record import Parameters
 from results.render.terminal import summarise
-from results.store.store import Unreadable
+from results.store.source import Unreadable
 from results.summary import Summary
 from results.table.build import build
 from results.table.gather import Leaderboard
