@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,7 +181,14 @@ def without_places(component: Component) -> Component:
     return Component(component.name, {name: _without_place(value) for name, value in component.options.items()})
 
 
+def names_repository(value: object) -> bool:
+    """Whether a value of an option is a repository of the hub, `hf-hub:OWNER/NAME`, and so the same everywhere."""
+    return isinstance(value, str) and re.fullmatch(r"hf[-_]hub:\w[\w.-]*/\w[\w.-]*", value) is not None
+
+
 def _without_place(value: Any) -> Any:
+    if names_repository(value):
+        return value
     if isinstance(value, str) and ("/" in value or "\\" in value or Path(value).expanduser().exists()):
         return Path(value).expanduser().resolve().name
     return value

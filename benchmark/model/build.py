@@ -27,7 +27,7 @@ def build_backbone(component: Component) -> Backbone:
         UserError: an unknown name, an option that it refuses, weights that are not there, or what is no backbone.
     """
     built = look_up(BACKBONES, component.name)(**component.options)
-    _check_kind(built, "blocks", f"backbone {component.name}", "backbones.backbone.Backbone")
+    _check_kind(built, "picture", f"backbone {component.name}", "backbones.backbone.Backbone")
     return cast(Backbone, built)
 
 

@@ -14,7 +14,7 @@ from benchmark.grid.check import checked
 from benchmark.grid.expand import REGISTRIES
 from benchmark.grid.resolve import TRAINING
 from benchmark.grid.spec import ROLES
-from benchmark.kept.config import KeptConfig, ModelFacts
+from benchmark.kept.config import KeptConfig, ModelFacts, names_repository
 from benchmark.kept.folder import CONFIG, read_folder_config, read_folder_tensors
 from benchmark.model.build import build_model, build_task
 from benchmark.model.model import MULTIPLIED_IN, AudioVisualModel
@@ -118,7 +118,7 @@ def _components(config: KeptConfig, where: str) -> dict[str, Component]:
                 "import its file first."
             ) from None
         for name, value in components[role].options.items():
-            if _names_a_place(value):
+            if _names_a_place(value) and not names_repository(value):
                 raise UserError(f"{where}: option {name}={value!r} names a place outside of the folder; {_MEND}.")
         _check_version(role, version_of_parts(REGISTRIES[role], components[role]), config, where)
     _check_version("training", str(TRAINING), config, where)
@@ -154,7 +154,7 @@ def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights
     named = backbone.options.get("weights")
     if weights is not None:
         return backbone.with_options(weights=weights)
-    if named is None or named in WITHOUT_FILES:
+    if named is None or named in WITHOUT_FILES or names_repository(named):
         return backbone
     beside = folder / str(named)
     if beside.is_file() and not leads_outside(beside, folder):

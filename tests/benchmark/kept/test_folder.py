@@ -46,8 +46,8 @@ def test_a_folder_says_what_it_is_and_no_place_of_this_machine(work: Path, tmp_p
     config = read_folder_config(folder)
     assert config.task == "retrieval(data='ave')"
     assert (config.scores, config.format, config.libraries) == (RECORD.scores, FORMAT, {"python": "3.11", "torch": "2"})
-    assert config.interval is not None
-    assert 0 < config.interval < 100
+    # Student's t of two degrees of freedom, times the deviation of three items over the root of their number.
+    assert config.interval == pytest.approx(100 * 4.302653 / 3)
     assert torch.equal(load_file(folder / "model.safetensors")["head.weight"], torch.arange(4.0))
     assert "/home/me" not in "".join(p.read_text() for p in folder.iterdir() if p.suffix != ".safetensors")
 
@@ -107,7 +107,16 @@ def test_an_output_that_cannot_be_written_is_one_line(work: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("value", "kept"),
-    [("/home/me/w.pt", "w.pt"), ("../data/ave", "ave"), ("a/../b", "b"), ("hub", "hub"), (8, 8), (None, None)],
+    [
+        ("/home/me/w.pt", "w.pt"),
+        ("../data/ave", "ave"),
+        ("a/../b", "b"),
+        ("hub", "hub"),
+        ("hf-hub:timm/vit", "hf-hub:timm/vit"),
+        ("hf-hub:../vit", "vit"),
+        (8, 8),
+        (None, None),
+    ],
 )
 def test_options_lose_the_places_of_files(value: object, kept: object) -> None:
     assert without_places(Component("some", {"option": value})).options == {"option": kept}

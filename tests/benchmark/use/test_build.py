@@ -66,6 +66,8 @@ def refused(folder: Path) -> str:
         (lambda c: c.update(backbone="tiny_clip"), "is of another model|was trained on"),
         (lambda c: c.update(backbone="tiny_vit(weights='none')"), "was trained on tiny_vit.* random weights"),
         (lambda c: c.update(backbone="tiny_vit(weights='/etc/passwd')"), "names a place outside of the folder"),
+        (lambda c: c.update(backbone="tiny_vit(weights='hf-hub:../../etc')"), "names a place outside of the folder"),
+        (lambda c: c.update(backbone="tiny_vit(weights='hf-hub:me/mine')"), "weights 'hf-hub:me/mine'|hf-hub:me/mine"),
         (lambda c: c.update(backbone="tiny_vit(weights='w.safetensors')"), "does not lie in .*weights='FILE'"),
         (lambda c: c["weights"].update({"tiny_vit.safetensors": "0" * 64}), "was trained on tiny_vit.safetensors"),
         (lambda c: c.update(tensors_sha256="0" * 64), "its tensors are not those"),
