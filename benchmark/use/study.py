@@ -24,7 +24,7 @@ from registry.plugins import load_plugins, requested_plugins
 from results.record import RunRecord
 from results.render.plots import tradeoff_figure
 from results.store.store import Store
-from results.table.columns import COLUMNS, value
+from results.table.columns import columns_of, value
 from results.table.compare import RowPair
 from results.table.gather import Leaderboard
 
@@ -77,8 +77,9 @@ class Results:
                 f"to_dataframe needs pandas: pip install 'av-adapter-bench[pandas]', or read "
                 f"{self.output / 'leaderboard.csv'}."
             ) from None
-        rows = [{name: value(row, name) for name in COLUMNS} for row in self._board.rows]
-        return pandas.DataFrame(rows, columns=list(COLUMNS))
+        columns = columns_of(self._board.rows)
+        rows = [{name: value(row, name) for name in columns} for row in self._board.rows]
+        return pandas.DataFrame(rows, columns=list(columns))
 
     def compare(self, first: str, second: str) -> list[RowPair]:
         """Two rows on the seeds and items that they share, one comparison for each board that has both.

@@ -27,6 +27,8 @@ class FakeBackbone:
     The second line is not shown.
     """
 
+    picture = None
+
     def __init__(self, weights: str = "none", depth: int = 2) -> None:
         if weights == "lost":
             raise UserError("weights file lost is missing.")
@@ -36,6 +38,8 @@ class FakeBackbone:
 @register_adapter("fake_adapter")
 class FakeAdapter:
     """An adapter whose mood decides how its cell ends."""
+
+    forward_block = None
 
     def __init__(self, backbone: FakeBackbone, mood: str = "well", size: int | None = None) -> None:
         if size == 13:
@@ -47,6 +51,8 @@ class FakeAdapter:
 @register_adapter("other_adapter")
 class OtherAdapter:
     """Another."""
+
+    forward_block = None
 
     def __init__(self, backbone: FakeBackbone) -> None: ...
 
