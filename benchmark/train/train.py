@@ -82,20 +82,10 @@ def train(
     if spec.recipe.batch_size // micro_batches % processes():
         batch = spec.recipe.batch_size // micro_batches
         raise UserError(f"batch_size={batch} cannot be shared by {processes()} GPUs; set a multiple of that.")
-    check_precision(spec.recipe.precision, device)
     reporter = Reporter(report, spec.slug, spec.recipe.epochs)
     reporter.tell()
-    choose_repeatable_kernels(device)
     task = build_task(spec.task)
-    model = build_model(
-        spec.backbone,
-        spec.adapter,
-        task,
-        seed=spec.seed,
-        precision=spec.recipe.precision,
-        checkpointing=spec.recipe.checkpointing,
-        compiled=spec.recipe.compile == "blocks",
-    ).to(device)
+    model = model_of(spec, task, device)
     workers = 0 if workers is None and task.is_synthetic else workers
     run = _Run(in_micro_batches(spec, micro_batches), task, model, reporter, work_dir, micro_batches, workers)
     run.execute(device)
@@ -137,6 +127,27 @@ def train(
     fitted = task.with_frames(model.encoder.backbone.picture.size)
     shown = gallery(model, fitted, run.evaluation.items) if rank() == 0 else ()
     return record, _in_groups(run.evaluation, task, shown)
+
+
+def model_of(spec: RunSpec, task: Task, device: str) -> AudioVisualModel:
+    """The model of a cell, on the device where it trains, whose kernels are repeatable from then on.
+
+    Raises:
+        UserError: a precision that is not for this device, an option that a part refuses, or weights that are missing.
+    """
+    recipe = spec.recipe
+    check_precision(recipe.precision, device)
+    choose_repeatable_kernels(device)
+    model = build_model(
+        spec.backbone,
+        spec.adapter,
+        task,
+        seed=spec.seed,
+        precision=recipe.precision,
+        checkpointing=recipe.checkpointing,
+        compiled=recipe.compile == "blocks",
+    )
+    return model.to(device)
 
 
 class _Run:

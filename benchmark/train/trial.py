@@ -11,16 +11,15 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from benchmark.grid.spec import RunSpec
-from benchmark.model.build import build_model, build_task
+from benchmark.model.build import build_task
 from benchmark.runtime.environment import environment
-from benchmark.runtime.seeding import choose_repeatable_kernels
 from benchmark.train.averaging import AverageOfEpochs
 from benchmark.train.checkpoint import Checkpoints, restore
 from benchmark.train.distributed import CommonBuffers
 from benchmark.train.hooks import BestState, EpochSeeds, History, ProgressReport, Reporter
 from benchmark.train.resume import Resume
 from benchmark.train.runner import alone, build_runner, score
-from benchmark.train.train import in_micro_batches, now
+from benchmark.train.train import in_micro_batches, model_of, now
 from registry.errors import UserError
 from registry.vocabulary import ScoredItems
 from results.record import RunRecord
@@ -69,13 +68,8 @@ def train_trial(
     started = now()
     reporter = Reporter(report, spec.slug, until)
     reporter.tell()
-    choose_repeatable_kernels(device)
     task, recipe = build_task(spec.task), spec.recipe
-    model = build_model(
-        spec.backbone, spec.adapter, task,
-        seed=spec.seed, precision=recipe.precision, checkpointing=recipe.checkpointing,
-        compiled=recipe.compile == "blocks",
-    ).to(device)  # fmt: skip
+    model = model_of(spec, task, device)
     story, best = History(reporter, task.primary_metric), BestState(task.primary_metric, recipe.patience)
     average = AverageOfEpochs(recipe.average_from, recipe.average_to) if recipe.average_from else None
     resume = Resume(Checkpoints(work_dir), micro_batches) if work_dir else None

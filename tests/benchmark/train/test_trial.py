@@ -61,6 +61,11 @@ def test_a_cell_that_selects_on_test_is_no_trial() -> None:
         trial(replace(spec(), protocol="paper"), 1)
 
 
+def test_a_trial_has_the_precisions_of_its_cell() -> None:
+    with pytest.raises(UserError, match="precision fp16 is for GPUs"):
+        trial(spec(precision="fp16"), 1)
+
+
 def test_a_trial_in_steps_is_the_cell_itself(tmp_path: Path) -> None:
     cell = spec()
     whole, _ = run(cell)
