@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import benchmark
 import registry
 from registry import Component, UserError
+from registry.component import TOWER_OPTIONS
 from registry.text import printable
 
 if TYPE_CHECKING:
@@ -104,8 +105,35 @@ def add_kept(parser: argparse.ArgumentParser) -> None:
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     add_kept(parser)
-    parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, where they were a file")
+    add_weights(parser)
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        action="append",
+        metavar="FILE",
+        help="the backbone's weights, where they were a file; of two backbones visual=FILE, audio=FILE or both",
+    )
+
+
+def weight_files(arguments: argparse.Namespace) -> str | dict[str, str] | None:
+    """What `add_weights` was given, as `benchmark.load` takes it.
+
+    Raises:
+        UserError: several files for one backbone.
+    """
+    texts: list[str] = arguments.weights or []
+    parts = [text.partition("=") for text in texts]
+    by_tower = {tower: file for tower, _, file in parts if tower in TOWER_OPTIONS and file}
+    if not by_tower and len(texts) <= 1:
+        return texts[0] if texts else None
+    if len(by_tower) < len(texts):
+        raise UserError(
+            f"--weights {' --weights '.join(texts)} names several files; give one, or visual=FILE and audio=FILE."
+        )
+    return by_tower
 
 
 def load_model(arguments: argparse.Namespace) -> TrainedModel:
@@ -116,7 +144,7 @@ def load_model(arguments: argparse.Namespace) -> TrainedModel:
     """
     load_requested(arguments)
     options: dict[str, Any] = {"output": arguments.runs, "seed": arguments.seed}
-    return benchmark.load(arguments.model, **options, device=arguments.device, weights=arguments.weights)
+    return benchmark.load(arguments.model, **options, device=arguments.device, weights=weight_files(arguments))
 
 
 def load_requested(arguments: argparse.Namespace) -> None:

@@ -9,8 +9,8 @@ from benchmark.kept.config import slug_of
 from benchmark.kept.folder import CONFIG, FOLDER, read_folder_config
 from benchmark.stress.corruptions import VERSION
 from benchmark.stress.measure import stress
-from benchmark.use.build import rebuild, task_with_clips
-from benchmark.use.find import kept_runs, weights_file
+from benchmark.use.build import WeightFiles, rebuild, task_with_clips
+from benchmark.use.find import kept_runs, weight_files
 from benchmark.use.trained import TrainedModel
 from registry.component import Component
 from registry.errors import UserError
@@ -56,7 +56,7 @@ def measure_kept(
     *,
     device: str = "cpu",
     data: str | None = None,
-    weights: str | None = None,
+    weights: WeightFiles | None = None,
     workers: int | None = None,
     report: Report = lambda done, total: None,
 ) -> None:
@@ -64,7 +64,7 @@ def measure_kept(
 
     Args:
         data: where the clips are; None is where the record says.
-        weights: the file of the backbone's weights; None is the one that the record names, where it names one.
+        weights: the files of the backbone's weights; None are those that the record names, where it names some.
 
     Raises:
         UserError: a model or data that cannot be used, or an output that cannot be written.
@@ -72,7 +72,7 @@ def measure_kept(
     folder = output / FOLDER / slug_of(run)
     if not (folder / CONFIG).is_file():
         raise UserError(f"{run.slug} cannot be measured: its adapter was not kept ({folder} is not there).")
-    config, outline, model = rebuild(folder, weights or weights_file(run))
+    config, outline, model = rebuild(folder, weights or weight_files(run))
     TrainedModel(config, outline, model).to(device)
     place = data or str(Component.parse(run.task).options.get("data", "synthetic"))
     task = task_with_clips(config, place)

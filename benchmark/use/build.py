@@ -22,8 +22,8 @@ from benchmark.runtime.seeding import undisturbed_random_states
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import live_state, restore
 from registry import TASKS, Component, UserError, look_up
-from registry.component import towers_of, with_towers
-from registry.errors import WeightsError, in_one_line
+from registry.component import towers_of
+from registry.errors import WeightsError, in_one_line, unknown
 from registry.plugins import load_plugins
 from registry.registries import version_of_parts
 from tasks.datasets.source import Outline
@@ -33,17 +33,19 @@ from tasks.task import SourceTask, Task
 
 WITHOUT_FILES = ("hub", "none", "embedded")
 """Values of a backbone's option `weights` that name no file of the user's."""
+WeightFiles = str | Path | Mapping[str, str | Path]
+"""The file of a backbone's weights; of two backbones a file for each that has one, by `visual` and `audio`."""
 _OF_DATA = ("data", "resize", "allow_missing")
 """Options of tasks that only clips of their data have."""
 _MEND = "fetch the folder again, or train again"
 
 
-def rebuild(folder: Path, weights: str | None = None) -> tuple[KeptConfig, Task, AudioVisualModel]:
+def rebuild(folder: Path, weights: WeightFiles | None = None) -> tuple[KeptConfig, Task, AudioVisualModel]:
     """The configuration, task and model of a kept adapter, on the CPU and in evaluation mode.
 
     Args:
-        weights: the file of the backbone's weights, where they were a file; by default one of the same name is looked
-            for in the folder.
+        weights: where the backbone's weights were files; by default such of the same name are looked for in the
+            folder.
 
     Raises:
         UserError: files that are missing, damaged, of another version or model, a component that is not registered, or
@@ -142,18 +144,32 @@ def _check_version(part: str, here: str, config: KeptConfig, where: str) -> None
         )
 
 
-def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights: str | None) -> Component:
+def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights: WeightFiles | None) -> Component:
     towers = towers_of(backbone)
-    if towers and weights is not None:
-        raise WeightsError(
-            f"weights={weights!r} could be those of {towers['visual']} or of {towers['audio']}; lay both files beside "
-            "the adapter, under the names that config.json gives them."
-        )
-    if towers:
-        return with_towers(backbone, lambda tower: _with_weights(tower, config, folder, None))
+    if not towers:
+        if isinstance(weights, Mapping):
+            raise WeightsError(
+                f"weights={dict(weights)!r} are for two backbones, and {backbone} is one; give its file."
+            )
+        return _with_file(backbone, config, folder, weights)
+    if weights is None or isinstance(weights, Mapping):
+        files = weights or {}
+        if strange := next((name for name in files if name not in towers), None):
+            raise unknown("tower", str(strange), towers)
+        found = {name: _with_file(tower, config, folder, files.get(name), name) for name, tower in towers.items()}
+        return backbone.with_options(**{name: str(tower) for name, tower in found.items()})
+    raise WeightsError(
+        f"weights={str(weights)!r} could be those of {towers['visual']} or of {towers['audio']}; give them by tower, "
+        f"{_asked_by('visual')}."
+    )
+
+
+def _with_file(
+    backbone: Component, config: KeptConfig, folder: Path, file: str | Path | None, tower: str = ""
+) -> Component:
     named = backbone.options.get("weights")
-    if weights is not None:
-        return backbone.with_options(weights=weights)
+    if file is not None:
+        return backbone.with_options(weights=str(file))
     if named is None or named in WITHOUT_FILES or names_repository(named):
         return backbone
     beside = folder / str(named)
@@ -161,9 +177,14 @@ def _with_weights(backbone: Component, config: KeptConfig, folder: Path, weights
         return backbone.with_options(weights=str(beside))
     known = _in_words(config.weights) if config.weights else named
     raise WeightsError(
-        f"the backbone's weights {known} are a file that does not lie in {folder}; give it with weights='FILE', on the "
-        "command line --weights FILE."
+        f"the backbone's weights {known} are a file that does not lie in {folder}; give it with {_asked_by(tower)}."
     )
+
+
+def _asked_by(tower: str) -> str:
+    """How a file of weights is given, in Python and on the command line; `tower` is empty for a single backbone."""
+    value, text = (f"{{{tower!r}: 'FILE'}}", f"{tower}=FILE") if tower else ("'FILE'", "FILE")
+    return f"weights={value}, on the command line --weights {text}"
 
 
 def _expected(components: dict[str, Component], task: Task, config: KeptConfig, where: str) -> dict[str, Tensor]:

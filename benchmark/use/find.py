@@ -9,8 +9,9 @@ from pathlib import Path
 import results
 from benchmark.kept.config import slug_of
 from benchmark.kept.folder import CONFIG, FOLDER
-from benchmark.use.build import WITHOUT_FILES
+from benchmark.use.build import WITHOUT_FILES, WeightFiles
 from registry import BACKBONES, Component, UserError, names
+from registry.component import towers_of
 from registry.plugins import load_plugins
 from results.record import RunRecord
 from results.store.store import Store
@@ -21,8 +22,10 @@ DEFAULT_OUTPUT = "runs"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def find_folder(name: str, output: str | Path | None = None, seed: int | None = None) -> tuple[Path, str | None]:
-    """The folder behind a name, and the file of the backbone's weights where the output's own record tells it.
+def find_folder(
+    name: str, output: str | Path | None = None, seed: int | None = None
+) -> tuple[Path, WeightFiles | None]:
+    """The folder behind a name, and the files of the backbone's weights where the output's own record tells them.
 
     A name is a folder where there is one, else a row where `output` is given or it begins with a backbone, else a
     repository of the hub.
@@ -81,9 +84,9 @@ def kept_runs(name: str, output: Path, seed: int | None = None) -> list[RunRecor
     return kept
 
 
-def _of_row(name: str, output: Path, seed: int | None) -> tuple[Path, str | None]:
+def _of_row(name: str, output: Path, seed: int | None) -> tuple[Path, WeightFiles | None]:
     run = kept_runs(name, output, seed)[0]
-    return output / FOLDER / slug_of(run), weights_file(run)
+    return output / FOLDER / slug_of(run), weight_files(run)
 
 
 def _one_row(name: str, output: Path) -> Row:
@@ -94,7 +97,14 @@ def _one_row(name: str, output: Path) -> Row:
     return next(iter(boards.values()))
 
 
-def weights_file(run: RunRecord) -> str | None:
-    """The file of the backbone's weights where the run names one."""
-    weights = Component.parse(run.backbone).options.get("weights")
+def weight_files(run: RunRecord) -> WeightFiles | None:
+    """The files of the backbone's weights where the run names some."""
+    backbone = Component.parse(run.backbone)
+    if towers := towers_of(backbone):
+        return {name: file for name, tower in towers.items() if (file := _weights_file(tower))}
+    return _weights_file(backbone)
+
+
+def _weights_file(backbone: Component) -> str | None:
+    weights = backbone.options.get("weights")
     return weights if isinstance(weights, str) and weights not in WITHOUT_FILES else None

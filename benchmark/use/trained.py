@@ -21,7 +21,7 @@ from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.main_module import main_module_left_alone
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import trained_state
-from benchmark.use.build import rebuild, task_with_clips
+from benchmark.use.build import WeightFiles, rebuild, task_with_clips
 from benchmark.use.clips import ClipItems, ReadClip, UserClip, find_clips, read_clip
 from benchmark.use.features import AdaptedFeatures
 from benchmark.use.find import find_folder
@@ -58,7 +58,7 @@ class TrainedModel:
         output: str | Path | None = None,
         seed: int | None = None,
         device: str = "cpu",
-        weights: str | Path | None = None,
+        weights: WeightFiles | None = None,
     ) -> TrainedModel:
         """See `load`.
 
@@ -66,7 +66,7 @@ class TrainedModel:
             UserError: nothing of that name, or files that are damaged, of another version or for other weights.
         """
         folder, own_weights = find_folder(str(name), output, seed)
-        return cls(*rebuild(folder, own_weights if weights is None else str(weights))).to(device)
+        return cls(*rebuild(folder, own_weights if weights is None else weights)).to(device)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write `config.json`, `model.safetensors` and `README.md`; what the folder held before is taken away.
@@ -252,7 +252,7 @@ def load(
     output: str | Path | None = None,
     seed: int | None = None,
     device: str = "cpu",
-    weights: str | Path | None = None,
+    weights: WeightFiles | None = None,
 ) -> TrainedModel:
     """A trained model from where it was kept.
 
@@ -262,7 +262,8 @@ def load(
         output: where the row's records are; None is `runs`.
         seed: of the row; None is the smallest whose adapter was kept.
         device: where it shall compute, such as `cuda:0`.
-        weights: the file of the backbone's weights, where they were a file that is not in the folder.
+        weights: the file of the backbone's weights, where they were a file that is not in the folder; of
+            `towers(visual=…, audio=…)` the file of each that has one, `{"visual": FILE, "audio": FILE}`.
 
     Raises:
         UserError: nothing of that name, or files that are damaged, of another version or for other weights. Nothing of

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,8 +16,8 @@ from registry.errors import DataError, unknown
 from registry.vocabulary import SPLITS, Split
 from tasks.datasets.annotations import digest, find_file, read_text, unique_names
 from tasks.datasets.ave_orders import read_order
-from tasks.datasets.source import SEGMENTS, ClipSource, CountReport, keep_present
-from tasks.media.library import Library, find_data_root, open_library
+from tasks.datasets.source import SEGMENTS, CountReport, FolderSource, keep_present
+from tasks.media.library import find_data_root
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 
@@ -53,7 +52,7 @@ class Annotation:
         return labels
 
 
-class AveFolder(ClipSource):
+class AveFolder(FolderSource):
     """The annotations of an AVE folder, and data sets over its clips.
 
     The folder holds Annotations.txt (with or without its header line) and the splits, beside the media (see
@@ -104,15 +103,6 @@ class AveFolder(ClipSource):
         if allow_missing:
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
             self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
-
-    @property
-    def stored_side(self) -> int | None:
-        return self.media.side
-
-    @cached_property
-    def media(self) -> Library:
-        """The clips' files."""
-        return open_library(self.root, self.sampling)
 
     def annotations(self, split: Split) -> list[Annotation]:
         """The rows of a split, in the order of its file."""

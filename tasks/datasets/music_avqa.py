@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,8 +14,8 @@ from torch.utils.data import Dataset
 from registry.errors import DataError, UserError, unknown
 from registry.vocabulary import Split
 from tasks.datasets.annotations import digest, read_text, unique_names
-from tasks.datasets.source import ClipSource, CountReport, keep_present
-from tasks.media.library import Library, find_data_root, open_library
+from tasks.datasets.source import CountReport, FolderSource, keep_present
+from tasks.media.library import find_data_root
 from tasks.media.recording import Recording
 from tasks.media.sampling import find_sampling
 from tasks.questions import KINDS
@@ -46,7 +45,7 @@ class Question:
     answer: str
 
 
-class MusicAvqaFolder(ClipSource):
+class MusicAvqaFolder(FolderSource):
     """The annotations of a MUSIC-AVQA folder, and data sets over its questions.
 
     The folder holds avqa-train.json, avqa-val.json and avqa-test.json (or in `json/`; the second version in
@@ -97,15 +96,6 @@ class MusicAvqaFolder(ClipSource):
         if allow_missing:
             missing = set(self.media.missing(row.clip for rows in self._rows.values() for row in rows))
             self._rows, self.left_out = keep_present(self._rows, lambda row: row.clip, missing)
-
-    @property
-    def stored_side(self) -> int | None:
-        return self.media.side
-
-    @cached_property
-    def media(self) -> Library:
-        """The clips' files."""
-        return open_library(self.root, self.sampling)
 
     def questions(self, split: Split) -> list[Question]:
         """The questions of a split, in the order of its file."""

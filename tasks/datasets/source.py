@@ -6,6 +6,7 @@ import copy
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Self, TypeVar
 
@@ -17,6 +18,7 @@ from tasks.media.sampling import MIDDLE, Sampling
 
 if TYPE_CHECKING:
     from tasks.media.inspect import Problem
+    from tasks.media.library import Library
     from tasks.media.recording import Recording
 
 SEGMENTS = 10
@@ -123,6 +125,25 @@ class ClipSource(ABC):
     def partial(self) -> str:
         """What the identity says of clips that were left out."""
         return "+partial" if any(self.left_out.values()) else ""
+
+
+class FolderSource(ClipSource):
+    """Clips whose media lie in a folder by their ids, as published data sets have them."""
+
+    root: Path
+    """The folder of annotations and media."""
+
+    @cached_property
+    def media(self) -> Library:
+        """The clips' files."""
+        # The decoder's library stays out of commands that only name tasks.
+        from tasks.media.library import open_library  # noqa: PLC0415
+
+        return open_library(self.root, self.sampling)
+
+    @property
+    def stored_side(self) -> int | None:
+        return self.media.side
 
 
 class Outline(ClipSource):

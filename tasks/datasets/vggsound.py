@@ -13,7 +13,6 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from registry.errors import DataError
 from registry.files import user_path
 from registry.vocabulary import Split
 from tasks.datasets.annotations import VGGSOUND_TABLE, digest, read_text
-from tasks.datasets.source import ClipSource, CountReport, keep_present
-from tasks.media.library import Library, find_data_root, open_library
+from tasks.datasets.source import CountReport, FolderSource, keep_present
+from tasks.media.library import find_data_root
 from tasks.media.recording import Recording
 
 SECONDS = 10
@@ -46,7 +45,7 @@ class Entry:
     label: str
 
 
-class VggSoundFolder(ClipSource):
+class VggSoundFolder(FolderSource):
     """Lists and clips under a folder, beside the media (see `MediaFolder`).
 
     The list with the word `train` in its name is training, `val` validation, `retrieval` (else `test`) test. Without
@@ -84,15 +83,6 @@ class VggSoundFolder(ClipSource):
         if allow_missing:
             missing = set(self.media.missing(entry.clip for entries in self._entries.values() for entry in entries))
             self._entries, self.left_out = keep_present(self._entries, lambda entry: entry.clip, missing)
-
-    @property
-    def stored_side(self) -> int | None:
-        return self.media.side
-
-    @cached_property
-    def media(self) -> Library:
-        """The clips' files."""
-        return open_library(self.root)
 
     def entries(self, split: Split) -> list[Entry]:
         """The clips of a split, in the order of its list."""

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import benchmark
 import results
-from benchmark.cli.arguments import Verbs, add_plugins, add_verb, at_least, load_requested, warn
+from benchmark.cli.arguments import (
+    Verbs,
+    add_plugins,
+    add_verb,
+    add_weights,
+    at_least,
+    load_requested,
+    warn,
+    weight_files,
+)
 from benchmark.cli.leaderboard import show_leaderboard
 from registry.errors import UserError
 from results.store.store import Store
@@ -39,7 +48,7 @@ def add_to(verbs: Verbs) -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="the output that has the rows")
     parser.add_argument("--seed", type=at_least(0), metavar="S", help="of rows (default: all that were kept)")
     parser.add_argument("--data", metavar="DIR", help="where the clips are, where they are not where the record says")
-    parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, where they were a file")
+    add_weights(parser)
     parser.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1 (default: cpu)")
     parser.add_argument("--workers", type=at_least(0), metavar="N", help="processes that load clips")
     parser.add_argument("--again", action="store_true", help="measure again what was measured before")
@@ -56,7 +65,7 @@ def act(arguments: argparse.Namespace) -> int:
         known += [run for run in runs if run not in known]
     told = []
     for output, runs in outputs.items():
-        options = {"device": arguments.device, "data": arguments.data, "weights": arguments.weights}
+        options = {"device": arguments.device, "data": arguments.data, "weights": weight_files(arguments)}
         measure_runs(runs, output, again=arguments.again, workers=arguments.workers, **options)
         told += _measured(output, {run.hash for run in runs})
         if not arguments.json:

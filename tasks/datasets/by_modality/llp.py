@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,9 +15,9 @@ from torch.utils.data import Dataset
 from registry.errors import DataError, unknown
 from registry.vocabulary import Modality, Split
 from tasks.datasets.annotations import digest, find_file, read_text
-from tasks.datasets.source import SEGMENTS, ClipSource, CountReport, keep_present
+from tasks.datasets.source import SEGMENTS, CountReport, FolderSource, keep_present
 from tasks.datasets.table_text import read_rows
-from tasks.media.library import Library, find_data_root, open_library
+from tasks.media.library import find_data_root
 from tasks.media.recording import Recording
 
 SECONDS = 10
@@ -63,7 +62,7 @@ class Event:
     label: str
 
 
-class LlpFolder(ClipSource):
+class LlpFolder(FolderSource):
     """The tables of an LLP folder, and data sets over its clips.
 
     The folder, or `data` in it, holds AVVP_train.csv, AVVP_val_pd.csv and AVVP_test_pd.csv (filename, event_labels),
@@ -95,15 +94,6 @@ class LlpFolder(ClipSource):
         if allow_missing:
             missing = set(self.media.missing(row.media for rows in self._rows.values() for row in rows))
             self._rows, self.left_out = keep_present(self._rows, lambda row: row.media, missing)
-
-    @property
-    def stored_side(self) -> int | None:
-        return self.media.side
-
-    @cached_property
-    def media(self) -> Library:
-        """The clips' files."""
-        return open_library(self.root)
 
     def rows(self, split: Split) -> list[LabelledClip]:
         """The clips of a split, in the order of its table."""

@@ -203,6 +203,17 @@ def test_weights_of_two_backbones_lie_beside_the_configuration(sample: Path, tmp
     found = train_and_keep(cell(backbone, "linear_probe", f"retrieval(data={data!r})"), tmp_path / "out")
     assert str(tmp_path) not in (found.folder / "config.json").read_text()
     assert "does not lie in" in refused(found.folder)
+    assert "--weights visual=FILE" in refused(found.folder)
+    for weights, line in [
+        (own, "could be those of tiny_vit"),
+        ({"audoi": own}, "Did you mean audio"),
+        ({"audio": own}, "--weights visual=FILE"),
+    ]:
+        with pytest.raises(UserError, match=line):
+            benchmark.load(found.folder, weights=weights)
+    assert benchmark.load(found.folder, weights={"visual": own}).config.hash == found.record.hash
+    # The output's own record tells the place.
+    assert benchmark.load(f"{backbone}/linear_probe", output=tmp_path / "out").config.hash == found.record.hash
     shutil.copy(own, found.folder / "own.safetensors")
     model = benchmark.load(found.folder)
     assert model.evaluate(data).items == list(found.items)
