@@ -95,7 +95,7 @@ def _add_sample(actions: Verbs) -> None:
     parser.add_argument(
         "--layout", default="both", metavar="NAME",
         help="ave, ave_header, ave_h5, ave_frames, music_avqa, music_avqa_update, vggsound, manifest, avsbench_s4, "
-        "avsbench_ms3 or manifest_masks (default: ave and music_avqa in folders of their own)",
+        "avsbench_ms3, manifest_masks, llp or manifest_modality (default: ave and music_avqa in folders of their own)",
     )  # fmt: skip
     parser.add_argument("--clips", type=at_least(1), default=24, metavar="N", help="clips of each split (default: 24)")
     parser.add_argument("--seed", type=at_least(0), default=0, metavar="S", help="which clips (default: 0)")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -16,10 +18,12 @@ from benchmark.kept.config import ModelFacts
 from registry.errors import DataError, UserError
 from tasks.datasets.annotations import find_manifest
 from tasks.datasets.manifest import ManifestRow, read_manifest
+from tasks.datasets.manifest_masks import masks_of
 from tasks.media.clip import Clip
 from tasks.media.errors import naming
 from tasks.media.frames import is_picture, list_pictures
 from tasks.media.library import SOUND_SUFFIXES, VIDEO_SUFFIXES
+from tasks.media.masks import ClipMasks
 from tasks.media.recording import FileRecording, Recording
 from tasks.media.sampling import Sampling
 from tasks.media.tracks import announced_length, heard_track, open_media, scanned_length, seen_track
@@ -36,6 +40,8 @@ class UserClip:
     source: str
     """The path as it was given, or that of a manifest's row."""
     recording: Recording
+    masks: ClipMasks | None = None
+    """Of a manifest's row that names some: pictures of its segments, as many as the highest number says."""
 
 
 def find_clips(paths: Iterable[str | Path]) -> list[UserClip]:
@@ -93,7 +99,12 @@ def _manifest_clips(path: Path) -> list[UserClip]:
     for row in manifest.rows:
         by_id.setdefault(row.id, []).append(row)
     spans = {name: _span(rows) for name, rows in by_id.items()}
-    return [UserClip(name, span.path, manifest.recording(span)) for name, span in spans.items()]
+    return [
+        UserClip(
+            name, span.path, manifest.recording(span), masks_of(span, manifest.file.parent) if span.masks else None
+        )
+        for name, span in spans.items()
+    ]
 
 
 def _span(rows: list[ManifestRow]) -> ManifestRow:
@@ -116,6 +127,8 @@ class ReadClip:
     window_starts: tuple[float, ...]
     """When each segment's window of sound begins, in seconds of the clip."""
     notes: tuple[str, ...]
+    whole: float | None
+    """Seconds of what the clip is cut from, a file or a row of a manifest; None where unknown."""
 
 
 def sampling_of(facts: ModelFacts) -> Sampling:
@@ -143,7 +156,29 @@ def read_clip(clip: UserClip, facts: ModelFacts) -> ReadClip:
     length = _length(recording, facts, whole)
     moments = tuple(begin + moment for moment in sampling.moments(length, facts.segments))
     starts = tuple(sampling.starts(0.0, length, length, facts.segments))
-    return ReadClip(read, length, begin, moments, starts, tuple(_notes(read, length, begin, whole, pictures)))
+    notes = tuple(_notes(read, length, begin, whole, pictures))
+    asked = clip.recording.seconds if isinstance(clip.recording, FileRecording) else None
+    return ReadClip(read, length, begin, moments, starts, notes, asked or (whole - begin if whole else None))
+
+
+def true_masks(clip: UserClip, read: ReadClip, facts: ModelFacts) -> tuple[NDArray[np.bool_] | None, ...] | None:
+    """The masks (M, M) of each segment as a manifest has them, None where it has none; None without any at all.
+
+    Pictures are numbered by the segments of the whole row. Where the model reads only its beginning, a row that has a
+    picture for the last of its segments tells how long they are; any other tells nothing.
+
+    Raises:
+        DataError: (as MediaError) a picture that is damaged.
+    """
+    if clip.masks is None or not clip.masks.sizes():
+        return None
+    segments = facts.segments
+    whole = segments if read.whole is None else round(read.whole / (read.length / segments))
+    if whole != segments and whole != len(clip.masks.files):
+        return None
+    files = (clip.masks.files + (None,) * segments)[:segments]
+    masks, annotated = replace(clip.masks, files=files).read(facts.mask_side)
+    return tuple(mask.numpy() > 0 if known else None for mask, known in zip(masks, annotated, strict=True))
 
 
 def _length(recording: Recording, facts: ModelFacts, whole: float | None) -> float:

@@ -19,7 +19,7 @@ from benchmark.use.shown import envelope, is_similarity, marked, measure, plain,
 from results.store.files import write_atomically
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-_SHOWN, _PLAIN = "f", "p"
+_SHOWN, _PLAIN, _TRUE = "f", "p", "t"
 """What classes of frames begin with."""
 SEGMENT = 64
 """Pixels that a segment has at least; a narrow screen scrolls the lanes."""
@@ -89,6 +89,8 @@ def _lanes(prediction: Prediction, exchange: ExchangeMap) -> Iterable[str]:
     yield "<h2>What was seen and heard</h2>"
     yield f"<div class='lanes' tabindex='0'><div class='inner' style='min-width:{count * SEGMENT + 100}px'>"
     yield _lane("frames", _strip(prediction, None, "frame"))
+    if prediction.true_masks is not None:
+        yield _lane("truth", _strip(prediction, None, "truth", _TRUE))
     if exchange.heard is not None and exchange.control is not None:
         yield _lane(
             "sight took from sound", _strip(prediction, exchange.heard / exchange.scale, "sight took from sound")
@@ -102,8 +104,8 @@ def _lanes(prediction: Prediction, exchange: ExchangeMap) -> Iterable[str]:
         yield f"<p class='soft'>{_text(NOT_SAID.format(exchange.scale), 900)}</p>"
 
 
-def _strip(prediction: Prediction, heat: NDArray[np.float32] | None, what: str) -> str:
-    cells, name = [], _SHOWN if heat is None or prediction.masks is None else _PLAIN
+def _strip(prediction: Prediction, heat: NDArray[np.float32] | None, what: str, name: str = "") -> str:
+    cells, name = [], name or (_SHOWN if heat is None or prediction.masks is None else _PLAIN)
     for index, moment in enumerate(prediction.frame_times):
         over = "" if heat is None else f"<img class='heat' alt='' src='{_heat(heat[index])}'>"
         grey = "" if heat is None else " grey"
@@ -182,6 +184,8 @@ def _text(text: str, most: int = 60) -> str:
 def _frames_as_css(prediction: Prediction) -> str:
     """Each frame once, however often the page shows it; beside those with masks, the plain ones that heat lies over."""
     kinds = {_SHOWN: prediction.shown_frames} | ({} if prediction.masks is None else {_PLAIN: prediction.frames})
+    if prediction.true_frames is not None:
+        kinds[_TRUE] = prediction.true_frames
     return "".join(
         f".{name}{index}{{background-image:url({_png(frame)})}}\n"
         for name, frames in kinds.items()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.parsing.metrics import runs
-from tasks.segmentation.overlay import draw_mask
+from tasks.segmentation.overlay import TRUE, draw_mask
 
 
 class Event(NamedTuple):
@@ -57,6 +57,8 @@ class Prediction:
     """Labels of the model: `synthetic data`, `random weights`, `selected on test`."""
     masks: NDArray[np.bool_] | None = None
     """(T, M, M), the pixels of each frame that segmentation marks; None of other tasks."""
+    true_masks: tuple[NDArray[np.bool_] | None, ...] | None = None
+    """T masks (M, M) of the manifest that the clip comes from, None where a segment has none; None without any."""
     active: NDArray[np.bool_] | None = None
     """(rows, labels), which labels are on in each row, in video parsing; None where labels exclude each other."""
 
@@ -66,6 +68,13 @@ class Prediction:
         if self.masks is None:
             return self.frames
         return np.stack([draw_mask(frame, mask) for frame, mask in zip(self.frames, self.masks, strict=True)])
+
+    @property
+    def true_frames(self) -> NDArray[np.uint8] | None:
+        """The frames with the manifest's masks over them, pale where a segment has none: (T, H, W, 3)."""
+        if self.true_masks is None:
+            return None
+        return np.stack([_with_truth(*both) for both in zip(self.frames, self.true_masks, strict=True)])
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -106,3 +115,9 @@ class Prediction:
             "notes": list(self.notes),
             "warnings": list(self.warnings),
         }
+
+
+def _with_truth(frame: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    if mask is None:
+        return draw_mask(frame, np.zeros((1, 1), bool)) // 4 + 190
+    return draw_mask(frame, mask, TRUE)

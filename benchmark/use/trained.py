@@ -22,7 +22,7 @@ from benchmark.runtime.main_module import main_module_left_alone
 from benchmark.runtime.tensor_digest import tensors_sha256
 from benchmark.train.checkpoint import trained_state
 from benchmark.use.build import WeightFiles, rebuild, task_with_clips
-from benchmark.use.clips import ClipItems, ReadClip, UserClip, find_clips, read_clip
+from benchmark.use.clips import ClipItems, ReadClip, UserClip, find_clips, read_clip, true_masks
 from benchmark.use.features import AdaptedFeatures
 from benchmark.use.find import find_folder
 from benchmark.use.prediction import Prediction
@@ -223,6 +223,7 @@ class TrainedModel:
             model=f"{config.row} ({config.hash})",
             warnings=tuple(config.labels),
             masks=masks,
+            true_masks=None if masks is None else true_masks(clip, read, facts),
             active=active,
         )
 

@@ -49,14 +49,7 @@ class ManifestMasks(ManifestClips):
 
     def masks(self, row: ManifestRow) -> ClipMasks:
         """The masks of a row's segments, whether or not there are any."""
-        root = self.manifest.file.parent
-        folder, found = root / row.masks, dict[int, Path]()
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                number = _NUMBER.search(path.stem)
-                if is_picture(path.name) and number:
-                    found[int(number.group())] = path
-        return ClipMasks(root, tuple(found.get(i) for i in range(1, self.segments + 1)))
+        return masks_of(row, self.manifest.file.parent, self.segments)
 
     def clips(self, split: Split) -> MaskedRows:
         self.prepare()
@@ -86,6 +79,23 @@ class ManifestMasks(ManifestClips):
     def identity(self) -> str:
         said = [(row.id, row.masks, self.masks(row).sizes()) for rows in self._rows.values() for row in rows]
         return self.manifest.identity("masks", self.segments, *said) + self.partial
+
+
+def masks_of(row: ManifestRow, root: Path, segments: int | None = None) -> ClipMasks:
+    """The masks that a row of a manifest names.
+
+    Args:
+        root: the manifest's folder.
+        segments: how many the clip has; None is as many as the highest number says.
+    """
+    folder, found = root / row.masks, dict[int, Path]()
+    if row.masks and folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            number = _NUMBER.search(path.stem)
+            if is_picture(path.name) and number:
+                found[int(number.group())] = path
+    segments = max(found, default=0) if segments is None else segments
+    return ClipMasks(root, tuple(found.get(i) for i in range(1, segments + 1)))
 
 
 class MaskedRows(ManifestRows):

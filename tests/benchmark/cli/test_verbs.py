@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from queued_cells import cell
 
+import benchmark
 from benchmark.__main__ import main
 from benchmark.launch.plan import Plan, write_plan
 
@@ -242,6 +244,12 @@ def test_a_sample_is_exported_as_asked(capsys, tmp_path: Path, monkeypatch: pyte
     assert main(["data", "sample", str(tmp_path), "--clips", "7", "--seed", "3", "--layout", "ave_h5"]) == 0
     assert asked == [tmp_path, 7, 3, "ave_h5"]
     assert f"--task event_localisation --set data={tmp_path}" in capsys.readouterr().out
+
+
+def test_the_help_of_sample_names_every_layout(capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "sample", "--help"])
+    assert set(benchmark.LAYOUTS) <= set(re.findall(r"\w+", capsys.readouterr().out))
 
 
 class TestPretrain:
