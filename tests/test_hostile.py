@@ -26,8 +26,12 @@ from benchmark.launch.plan import read_plan
 from benchmark.train.checkpoint import Checkpoints
 from registry import ADAPTERS, BACKBONES, TASKS, Component, UserError
 from results.record import RunRecord
+from results.render.csv import to_csv
+from results.render.latex import to_latex
+from results.render.markdown import to_markdown
 from results.store.serialise import RecordError, from_json, to_json
 from results.store.store import Store
+from results.table.gather import gather
 
 CALLED: list[str] = []
 _watching: list[bool] = []
@@ -93,6 +97,20 @@ RECORDS = st.one_of(
     st.integers(0, 400).map(lambda length: json.dumps(RECORD).encode()[:length]),
     st.sampled_from([b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe", b"NaN", b"1" * 5000, b'{"schema": 1e400}']),
 )
+WITHOUT_MEASURE = st.sampled_from(
+    [
+        10**400, -(10**9), 1.7976931348623157e308, float("nan"), float("-inf"), "a" * 300_000, "\ud800", "\x1b]0;x\x07",
+        {"a": [[[]]]}, [float("nan")] * 3, {"adapter": 10**400}, {"accuracy": 1.7e308}, {"accuracy": float("inf")},
+        [{"epoch": 1.0, "train_loss": 1.7e308}], [{"epoch": float("inf")}], {"\udfff": 1}, "../a", "$\\frac{$",
+    ]
+)  # fmt: skip
+"""Values that no run writes: without end, without a number, without a character, or that act where they are shown."""
+DEEP = st.integers(1, 3000).map(lambda depth: json.dumps({**RECORD, "environment": "HERE"}).replace(
+    '"HERE"', "[" * depth + "]" * depth).encode())  # fmt: skip
+RECORDS |= DEEP | st.builds(
+    lambda keys, value: json.dumps({**RECORD, **dict.fromkeys(keys, value)}).encode(),
+    st.lists(st.sampled_from(list(RECORD)), min_size=1, max_size=2), WITHOUT_MEASURE,
+)  # fmt: skip
 TOML_VALUES = st.one_of(
     COMPONENTS.map(repr), st.lists(COMPONENTS, max_size=2).map(str), st.integers().map(str), CODE, st.just("[{}]")
 )
@@ -162,6 +180,21 @@ def read_record(content: bytes) -> None:
         assert len(loaded) + len(loaded.unreadable) == 1
 
 
+GOOD = to_json(from_json(json.dumps({**RECORD, "hash": "good", "adapter": "the_good_one"}).encode()))
+
+
+def show_record(content: bytes) -> None:
+    """A leaderboard keeps its good record, whatever lies beside it."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "records").mkdir()
+        (Path(folder) / "records" / "abc.json").write_bytes(content)
+        (Path(folder) / "records" / "good.json").write_text(GOOD)
+        with nothing_executed("exec"):
+            board = gather(Store(Path(folder)))
+            told = [to_csv(board.rows), to_markdown(board), to_latex(board.rows)]
+        assert all("good" in text and "\x1b" not in text for text in told)
+
+
 def read_checkpoint(content: bytes) -> None:
     with TemporaryDirectory() as folder:
         (Path(folder) / "epoch-000001.safetensors").write_bytes(content)
@@ -169,7 +202,13 @@ def read_checkpoint(content: bytes) -> None:
             assert Checkpoints(Path(folder)).newest() is None
 
 
-PAIRS = ((read_component, COMPONENTS), (read_grid, GRIDS), (read_record, RECORDS), (read_checkpoint, CHECKPOINTS))
+PAIRS = (
+    (read_component, COMPONENTS),
+    (read_grid, GRIDS),
+    (read_record, RECORDS),
+    (show_record, RECORDS),
+    (read_checkpoint, CHECKPOINTS),
+)
 
 
 @pytest.mark.parametrize(("read", "inputs"), PAIRS, ids=lambda value: getattr(value, "__name__", ""))

@@ -48,15 +48,23 @@ def read_torchscript(path: Path) -> dict[str, Tensor]:
     return dict(_tensors(module, ""))
 
 
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part of an archive, which is as long as it says."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise pickle.UnpicklingError("its parts are compressed, which TorchScript never does")
+    return archive.read(name)
+
+
 class _Module:
     """Stands for any class of the archive: attributes, no behaviour."""
 
 
-class _Reader(pickle.Unpickler):
+# The C unpickler reserves memory for as many objects as a file says that it has.
+class _Reader(pickle._Unpickler):
     """Builds modules without behaviour and tensors; every other name is refused."""
 
     def __init__(self, archive: zipfile.ZipFile, pickled: str) -> None:
-        super().__init__(io.BytesIO(archive.read(pickled)))
+        super().__init__(io.BytesIO(_stored(archive, pickled)))
         self._archive, self._folder = archive, pickled.removesuffix("data.pkl") + "data/"
 
     def find_class(self, module: str, name: str) -> Any:
@@ -74,10 +82,7 @@ class _Reader(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Tensor:
         _, dtype, key, _, _ = pid
-        stored = self._archive.getinfo(self._folder + key)
-        if stored.compress_type != zipfile.ZIP_STORED:
-            raise pickle.UnpicklingError("its tensors are compressed, which TorchScript never does")
-        data = bytearray(self._archive.read(stored))
+        data = bytearray(_stored(self._archive, self._folder + key))
         return torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
 
 

@@ -1,9 +1,11 @@
 """What becomes of grids when things go wrong: kills at random moments, full disks, jumping clocks, damaged files.
 
     python measurements/robustness/faults.py --kills 100
-    python measurements/robustness/faults.py --kills 0        # only the other faults
+    python measurements/robustness/faults.py --kills 0                    # without kills
+    python measurements/robustness/faults.py --kills 0 --faults links     # those whose name holds a word
 
-Prints one line for each fault and a count of kills, and exits with 1 if a grid lost anything. Cells are trivial
+Prints one line for each fault, a count of kills and a table of attacks (measurements/robustness/attacks.py), and exits
+with 1 if a grid lost anything or a promise of SECURITY.md was broken. Cells are trivial
 (measurements/robustness/trivial.py). Full and read-only disks need the right to mount a tmpfs, jumps of the clock
 Debian's faketime;
 without them they are left out, and it says so.
@@ -24,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from measurements.robustness import attacks
 from measurements.robustness.kills import Kills, kill
 from measurements.robustness.unbroken import Bench, leaderboard, numbers, written
 from measurements.robustness.warm_runs import ROOT, prepare
@@ -216,7 +219,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--faults", default="", help="only those whose name holds this; none")
+    parser.add_argument("--faults", default="", help="only those faults and attacks whose name holds this; none")
     arguments = parser.parse_args()
     prepare()
     began, bad = time.monotonic(), 0
@@ -231,6 +234,8 @@ def main() -> int:
             bad += len(kills.wrong)
             print(kills)
             print(*kills.wrong, sep="\n")
+    if arguments.faults != "none":
+        bad += attacks.run(tuple(one for one in attacks.ATTACKS if arguments.faults in one.__name__))
     print(f"{time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 

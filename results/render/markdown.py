@@ -21,6 +21,9 @@ _SPECIAL = re.compile(r"[\\|`*<>\[\]~&@]|(?<=:)//|(?<=www)\.", re.IGNORECASE)
 _STARTS = re.compile(r"^(\d+(?=[.)])|)([.)#+=-])")
 """What would begin a heading, a list or a rule."""
 
+_ENDS_CODE = re.compile(r"[`|<]|\]\(")
+"""A pipe ends a table's cell, and code with it; what renders code otherwise is not to find HTML or links there."""
+
 _HEADER = (
     "",
     "backbone",
@@ -282,5 +285,5 @@ def escaped(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Text as code; with a backtick, which would end it, as ordinary text."""
-    return escaped(text) if "`" in text else f"`{printable(' '.join(text.split()))}`"
+    """Text as code; as ordinary text where it holds what would end the code or be live behind that end."""
+    return escaped(text) if _ENDS_CODE.search(text) else f"`{printable(' '.join(text.split()))}`"

@@ -199,6 +199,13 @@ class TestEveryFormatHasOneFunction:
         assert said.isprintable()
         inside = said[1:-1] if said.startswith("`") else said
         assert inside.count("`") == inside.count("\\`")
+        if said.startswith("`"):
+            assert not [live for live in ("|", "<", "](") if live in inside]
+
+    @pytest.mark.parametrize("text", ["a|![i](http://127.0.0.1:9/x)", "[c](javascript:alert(1))", "a|<img src=x>"])
+    def test_markdowns_code_is_never_live_in_a_table(self, text: str) -> None:
+        said = markdown.code(text)
+        assert not [live for live in ("|", "<img", "[c](", "![i](") if live in said.replace("\\" + live, "")]
 
     @quickly
     @given(TEXT)

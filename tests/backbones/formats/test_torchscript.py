@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -68,6 +70,32 @@ def test_code_in_an_archive_is_never_executed(archive: Path, tmp_path: Path) -> 
     with pytest.raises(pickle.UnpicklingError, match="no part of a model"):
         read_torchscript(bad)
     assert not (tmp_path / "executed").exists()
+
+
+def test_a_file_that_says_it_holds_billions_of_objects_takes_no_memory_for_them(archive: Path, tmp_path: Path) -> None:
+    """The opcode r puts the top of the stack at a place of 32 bits in the table of objects seen."""
+    bad = rewritten(archive, tmp_path / "many.pt", b"\x80\x02}r\xff\xff\xff\xff0.")
+    code = """
+import resource, sys
+from pathlib import Path
+from backbones.formats.torchscript import read_torchscript
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try: read_torchscript(Path(sys.argv[1]))
+except Exception: pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    limited = ["bash", "-c", 'ulimit -v 8388608; exec "$@"', "-", sys.executable, "-c", code, str(bad)]
+    done = subprocess.run(limited, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3])
+    assert int(done.stdout) < 100_000
+
+
+def test_a_table_of_objects_that_is_compressed_is_refused(archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(tmp_path / "bomb.pt", "w") as new:
+        for name in old.namelist():
+            packed = zipfile.ZIP_DEFLATED if name.endswith("data.pkl") else zipfile.ZIP_STORED
+            new.writestr(name, old.read(name), packed)
+    with pytest.raises(pickle.UnpicklingError, match="compressed"):
+        read_torchscript(tmp_path / "bomb.pt")
 
 
 def test_compressed_tensors_are_refused(archive: Path, tmp_path: Path) -> None:
