@@ -111,7 +111,10 @@ def starts_as_promised(make: MakeScheme, backbone: Any, pictures: Streams) -> No
     scheme = make(backbone).eval()
     plain = encode(LinearProbe(backbone), backbone, pictures)
     if scheme.identity_at_start:
-        assert _same(encode(scheme, backbone, pictures), plain), "promised the identity at start, but features differ"
+        assert _same(encode(scheme, backbone, pictures), plain), (
+            "promised the identity at start, but features differ: let the last layer start at zero, weight and bias, "
+            "or say identity_at_start = False"
+        )
     if scheme.leaves_features_unchanged:
         assert _same(encode(perturbed(scheme).train(), backbone, pictures), plain), "promised to leave features alone"
     elif any(True for _ in scheme.parameters()):

@@ -1,13 +1,12 @@
 """How often the 95 % intervals of rows, paired differences and ranks hold the truth, in a simulation.
 
 Every study draws item difficulties, seeds and answers of a few rows with known levels. `python measurements/coverage.py
---studies 200` prints one JSON line for each number of seeds, noise between seeds, and distance of the rows.
+--studies 300` prints a table of shares for each number of seeds, noise between seeds, and distance of the rows.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,11 +59,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=200)
     studies = parser.parse_args().studies
+    print(f"Share of the 95 % intervals that hold the truth, in percent of {studies} studies\n")
+    print("| rows | seeds | noise between seeds | row | paired difference | rank |\n|---|---|---|---|---|---|")
     for seeds in SEEDS:
         for noise in SEED_NOISE:
             for name, levels in LEVELS.items():
-                facts = {"rows": name, "seeds": seeds, "seed_noise": noise, "studies": studies}
-                print(json.dumps(facts | coverage(studies, seeds, noise, levels)), flush=True)
+                shares = " | ".join(f"{100 * share:.1f}" for share in coverage(studies, seeds, noise, levels).values())
+                print(f"| {name} | {seeds} | {100 * noise:.1f} points | {shares} |", flush=True)
 
 
 if __name__ == "__main__":

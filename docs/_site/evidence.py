@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEASUREMENTS = ROOT / "measurements"
 _ASKED = re.compile(r"^<!-- measured: (\w+)(?: (.+?))? -->$", re.MULTILINE)
 _PENDING = re.compile(r"^<!-- to be measured: (\w+) by (.+?) -->$", re.MULTILINE)
-_STEPS = re.compile(r"^<!-- steps: (.+?) -->$", re.MULTILINE)
+_STEPS = re.compile(r"^<!-- steps: (.+?) at ([0-9a-f]{7}) -->$", re.MULTILINE)
 _GENERATED = re.compile(r"^<!-- generated: layouts -->$", re.MULTILINE)
 
 
@@ -30,7 +30,7 @@ def fill(markdown: str) -> str:
         FileNotFoundError: there is no such file.
     """
     markdown = _GENERATED.sub(lambda match: layouts(), markdown)
-    markdown = _STEPS.sub(lambda match: steps(match.group(1)), markdown)
+    markdown = _STEPS.sub(lambda match: steps(*match.groups()), markdown)
     markdown = _PENDING.sub(lambda match: pending(*match.groups()), markdown)
     return _ASKED.sub(lambda match: _tables(match.group(1), match.group(2)), markdown)
 
@@ -61,8 +61,7 @@ def _source(name: str, measured: dict[str, Any]) -> str:
     """One line that tells where the figures come from."""
     commands = measured["command"] if isinstance(measured["command"], list) else [measured["command"]]
     told = ", ".join(f"`{command}`" for command in commands)
-    commit = "commit not recorded" if measured["commit"] == "unknown" else f"commit `{measured['commit']}`"
-    facts = [measured["machine"], measured["date"], commit, *measured.get("labels", [])]
+    facts = [measured["machine"], measured["date"], f"commit `{measured['commit']}`", *measured.get("labels", [])]
     return f"Source: {told}; {'; '.join(facts)}; file `measurements/{name}.json`.\n"
 
 
@@ -71,8 +70,8 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((MEASUREMENTS / f"{name}.json").read_text())
 
 
-def steps(label: str) -> str:
-    """Training steps of one label of `measurements/step_results.json`, one clip at a time."""
+def steps(label: str, commit: str) -> str:
+    """Training steps of one label of `measurements/step_results.json`, one clip at a time, measured at a commit."""
     results = json.loads((MEASUREMENTS / "step_results.json").read_text())
     chosen = [m for key, m in results.items() if key.split("/")[0] == label and "failure" not in m]
     rows = [
@@ -84,5 +83,5 @@ def steps(label: str) -> str:
     ]  # fmt: skip
     head = ("backbone", "adapter", "batch", "step, s per clip", "of the machine's rate", "inference, s per clip")
     first = chosen[0]
-    facts = f"{first['device_name']}, {first['threads']} threads; {first['precision']}; {first['date']}; random weights and inputs"
+    facts = f"{first['device_name']}, {first['threads']} threads; {first['precision']}; {first['date']}; commit `{commit}`; random weights and inputs"
     return f"{table(head, rows)}\n\nSource: `python measurements/speed/step.py`; {facts}; file `measurements/step_results.json`.\n"

@@ -97,6 +97,9 @@ def test_a_measurement_tells_where_it_comes_from(path: Path) -> None:
     measured = json.loads(path.read_text())
     assert measured.keys() == {"command", "date", "machine", "commit", "labels", "tables"}
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", measured["date"])
+    assert re.match(r"[0-9a-f]{7}\b", measured["commit"])
+    assert measured["command"]
+    assert measured["machine"]
     for table in measured["tables"]:
         assert table["title"]
         assert {len(row) for row in table["rows"]} == {len(table["columns"])}
@@ -106,7 +109,7 @@ def test_every_measurement_is_on_a_page_and_every_page_finds_its_own() -> None:
     asked = {name for page in PAGES for name in re.findall(r"<!-- measured: (\w+)", page.read_text())}
     assert {path.stem for path in MEASURED} <= asked
     for page in PAGES:
-        assert "<!-- measured" not in script("evidence").fill(page.read_text())
+        assert not re.search("<!-- (?:measured|steps)", script("evidence").fill(page.read_text()))
 
 
 def test_what_is_not_measured_yet_is_said_until_it_is() -> None:
