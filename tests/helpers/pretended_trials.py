@@ -1,16 +1,10 @@
-"""Searches whose trials only pretend: a score that follows from the values, written as a record.
-
-Run as a script it searches until it is done or killed, for tests that kill it.
-"""
+"""Searches whose trials only pretend: a score that follows from the values, written as a record."""
 
 from __future__ import annotations
 
 import math
-import sys
 import time
 from pathlib import Path
-
-import training_fakes
 
 from benchmark.grid.cell import Cell
 from benchmark.grid.spec import RunSpec
@@ -78,8 +72,8 @@ def search(store: Store, run: Pretender | None = None, trials: int = 14, at_once
     return found
 
 
-if __name__ == "__main__":
-    with training_fakes.registered():
-        kept = Store(Path(sys.argv[1]))
-        done = search(kept, Pretender(kept, seconds=float(sys.argv[2])))
-        Path(sys.argv[1], "trials.csv").write_text(trials_table(done, kept.load()))
+def search_to_the_end(folder: Path, seconds: float) -> None:
+    """Search and write the table of trials, in a process that may be killed at it."""
+    store = Store(folder)
+    done = search(store, Pretender(store, seconds=seconds))
+    (folder / "trials.csv").write_text(trials_table(done, store.load()))

@@ -67,26 +67,35 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("changes", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_no_run_writes_is_named_and_left_out(foreign: Path, record, changes: dict[str, Any]) -> None:
-    add(foreign, {**json.loads(to_json(record(hash="a1"))), **changes})
-    (line,) = shown(foreign).unreadable
-    assert "a1.json was left out: " in line
-    assert line.isprintable()
+def test_what_no_run_writes_is_named_and_left_out(foreign: Path, record) -> None:
+    for number, changes in enumerate(UNREADABLE.values()):
+        own = f"a{number:02}"
+        add(foreign, {**json.loads(to_json(record(hash=own))), **changes}, f"{own}.json")
+    lines = shown(foreign).unreadable
+    assert len(lines) == len(UNREADABLE)
+    for number, what in enumerate(UNREADABLE):
+        (line,) = (line for line in lines if f"a{number:02}.json was left out: " in line)
+        assert line.isprintable(), what
 
 
-@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe{", b"NaN", b"1" * 5000, b"", b"\0"])
-def test_what_is_no_json_is_named_and_left_out(foreign: Path, content: bytes) -> None:
-    add(foreign, content)
-    assert len(shown(foreign).unreadable) == 1
+NO_JSON = [b"[" * 100_000, b'{"a":' * 50_000, b"\xff\xfe{", b"NaN", b"1" * 5000, b"", b"\0"]
 
 
-@pytest.mark.parametrize("depth", [50, 900, 990])
-def test_deep_facts_are_shown_or_named(foreign: Path, record, depth: int) -> None:
-    deep = "[" * depth + "]" * depth
-    text = to_json(record(hash="a1", environment={"deep": "HERE"})).replace('"HERE"', deep)
-    add(foreign, text.encode())
-    assert len(shown(foreign).unreadable) <= 1
+def test_what_is_no_json_is_named_and_left_out(foreign: Path) -> None:
+    for number, content in enumerate(NO_JSON):
+        add(foreign, content, f"a{number}.json")
+    lines = shown(foreign).unreadable
+    assert [sum(f"a{number}.json" in line for line in lines) for number in range(len(NO_JSON))] == [1] * len(lines)
+
+
+def test_deep_facts_are_shown_or_named(foreign: Path, record) -> None:
+    for depth in (50, 900, 990):
+        deep = "[" * depth + "]" * depth
+        text = to_json(record(hash=f"a{depth}", environment={"deep": "HERE"})).replace('"HERE"', deep)
+        add(foreign, text.encode(), f"a{depth}.json")
+    lines = shown(foreign).unreadable
+    assert len(lines) <= 2
+    assert not any("a50.json" in line for line in lines)
 
 
 def test_a_pipe_a_device_a_folder_and_links_are_no_records(foreign: Path, record, tmp_path: Path) -> None:
@@ -109,18 +118,23 @@ def test_a_record_larger_than_memory_is_named(foreign: Path, monkeypatch: pytest
 ITEM = '{"item": "1", "score": %s, "kind": "k"}'
 
 
-@pytest.mark.parametrize(
-    "content",
-    [ITEM % "NaN", ITEM % "Infinity", ITEM % "1e999", ITEM % ("9" * 400), ITEM % ("9" * 5000), ITEM % "1e200",
-     '{"item": "\\ud800", "score": 1, "kind": ""}', "[" * 100_000, "{}", ITEM % '"1"'],
-)  # fmt: skip
-def test_items_that_cannot_be_computed_with_are_named_and_their_run_counts_without_them(
-    foreign: Path, record, content: str
-) -> None:
-    for seed in (1, 2):
-        add(foreign, json.loads(to_json(record(hash=f"a{seed}", seed=seed))), f"a{seed}.json")
-        (foreign / "items" / f"a{seed}.json.gz").write_bytes(gzip.compress(f"[{content}]".encode()))
-    assert "items/a1.json.gz was left out" in shown(foreign).unreadable[0]
+NO_ITEMS = [
+    ITEM % "NaN", ITEM % "Infinity", ITEM % "1e999", ITEM % ("9" * 400), ITEM % ("9" * 5000), ITEM % "1e200",
+     '{"item": "\\ud800", "score": 1, "kind": ""}', "[" * 100_000, "{}", ITEM % '"1"',
+]  # fmt: skip
+
+
+def test_items_that_cannot_be_computed_with_are_named_and_their_run_counts_without_them(foreign: Path, record) -> None:
+    for number, content in enumerate(NO_ITEMS):
+        for seed in (1, 2):
+            own = record(hash=f"a{number}_{seed}", adapter=f"adapter_{number}", seed=seed)
+            add(foreign, json.loads(to_json(own)), f"{own.hash}.json")
+            (foreign / "items" / f"{own.hash}.json.gz").write_bytes(gzip.compress(f"[{content}]".encode()))
+    told = "\n".join(shown(foreign).unreadable)
+    rows = (foreign.parent / "board" / "leaderboard.csv").read_text()
+    for number, content in enumerate(NO_ITEMS):
+        assert f"items/a{number}_1.json.gz was left out" in told, content[:80]
+        assert f"adapter_{number}" in rows, content[:80]
 
 
 def test_items_that_unpack_to_more_than_memory_are_named(

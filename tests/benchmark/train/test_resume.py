@@ -16,6 +16,7 @@ from benchmark.train.checkpoint import KEPT, Checkpoints, load
 from benchmark.train.resume import micro_batches_of
 from benchmark.train.train import train
 from registry import Component
+from registry.vocabulary import ItemScore
 from results.record import RunRecord
 
 
@@ -47,6 +48,12 @@ def same(first: RunRecord, second: RunRecord) -> bool:
     return a == b
 
 
+@pytest.fixture(scope="module")
+def plain() -> tuple[RunRecord, list[ItemScore]]:
+    """The plain cell, never cut off."""
+    return run(spec())
+
+
 RECIPES = {
     "plain": {},
     "pending gradients": {"accumulate": 4},
@@ -56,20 +63,21 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES.keys())
-@pytest.mark.parametrize(("phase", "epoch"), [("train", 1), ("train", 3), ("validate", 3), ("test", 4)])
-def test_resumed_is_unbroken_bit_for_bit(tmp_path: Path, recipe: dict, phase: str, epoch: int) -> None:
+def test_resumed_is_unbroken_bit_for_bit(tmp_path: Path, recipe: dict) -> None:
     cell = spec(**recipe)
-    if "patience" in recipe and phase == "test":
-        pytest.skip("it stops before")
     unbroken, unbroken_items = run(cell, work_dir=tmp_path / "unbroken")
-    cut_off(cell, tmp_path / "cut", phase, epoch)
-    torch.randn(7)
-    resumed, items = run(cell, work_dir=tmp_path / "cut")
-    assert same(resumed, unbroken)
-    assert items == unbroken_items
-    assert resumed.environment.get("resumed_after_epochs", []) == ([] if epoch == 1 else [epoch - (phase != "test")])
-    best, best_unbroken = (load(tmp_path / name / "best.safetensors")[0] for name in ("cut", "unbroken"))
-    assert all(torch.equal(best[name], value) for name, value in best_unbroken.items())
+    # With patience it stops before the fourth epoch is tested.
+    for phase, epoch in [("train", 1), ("train", 3), ("validate", 3), *([] if "patience" in recipe else [("test", 4)])]:
+        cut = tmp_path / f"{phase} {epoch}"
+        cut_off(cell, cut, phase, epoch)
+        torch.randn(7)
+        resumed, items = run(cell, work_dir=cut)
+        assert same(resumed, unbroken), cut.name
+        assert items == unbroken_items, cut.name
+        after = [] if epoch == 1 else [epoch - (phase != "test")]
+        assert resumed.environment.get("resumed_after_epochs", []) == after
+        best, best_unbroken = (load(folder / "best.safetensors")[0] for folder in (cut, tmp_path / "unbroken"))
+        assert all(torch.equal(best[name], value) for name, value in best_unbroken.items()), cut.name
 
 
 def test_the_scale_of_a_loss_in_float16_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +93,7 @@ def test_the_scale_of_a_loss_in_float16_is_taken_up(tmp_path: Path, monkeypatch:
 
 def test_two_backbones_resume_bit_for_bit(tmp_path: Path) -> None:
     parts = ("towers(audio='tiny_vit', visual='tiny_swin')", "dg_sct(latents=2, projection='full')", "fake_task")
-    plain = spec(epochs=3)
-    cell = RunSpec(*map(Component.parse, parts), seed=0, recipe=plain.recipe)
+    cell = RunSpec(*map(Component.parse, parts), seed=0, recipe=spec(epochs=3).recipe)
     unbroken, unbroken_items = run(cell, work_dir=tmp_path / "unbroken")
     cut_off(cell, tmp_path / "cut", "train", 3)
     resumed, items = run(cell, work_dir=tmp_path / "cut")
@@ -97,11 +104,11 @@ def test_two_backbones_resume_bit_for_bit(tmp_path: Path) -> None:
     assert sorted(resumed.weights) == ["audio: tiny_vit.safetensors", "visual: tiny_swin.safetensors"]
 
 
-def test_cut_off_twice(tmp_path: Path) -> None:
+def test_cut_off_twice(tmp_path: Path, plain) -> None:
     cut_off(spec(), tmp_path / "cut", "train", 2)
     cut_off(spec(), tmp_path / "cut", "validate", 4)
     resumed, _ = run(spec(), work_dir=tmp_path / "cut")
-    assert same(resumed, run(spec())[0])
+    assert same(resumed, plain[0])
     assert resumed.environment["resumed_after_epochs"] == [1, 3]
     assert resumed.train_seconds >= sum(epoch["seconds"] for epoch in resumed.history)
 
@@ -115,7 +122,7 @@ def test_two_checkpoints_are_kept_and_they_are_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut short", "changed byte", "empty", "a pickle"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damage: str, caplog) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damage: str, caplog, plain) -> None:
     cut_off(spec(), tmp_path, "train", 4)
     newest = max(tmp_path.glob("epoch-*"))
     content = newest.read_bytes()
@@ -130,19 +137,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path: Path, damag
     resumed, _ = run(spec(), work_dir=tmp_path)
     assert "epoch-000003.safetensors is damaged" in caplog.text
     assert resumed.environment["resumed_after_epochs"] == [2]
-    assert same(resumed, run(spec())[0])
+    assert same(resumed, plain[0])
 
 
-def test_without_a_whole_checkpoint_a_run_begins_anew(tmp_path: Path) -> None:
+def test_without_a_whole_checkpoint_a_run_begins_anew(tmp_path: Path, plain) -> None:
     cut_off(spec(), tmp_path, "train", 4)
     for path in tmp_path.glob("epoch-*"):
         path.write_bytes(b"?")
     resumed, _ = run(spec(), work_dir=tmp_path)
-    assert numbers(resumed) == numbers(run(spec())[0])
+    assert numbers(resumed) == numbers(plain[0])
 
 
-def test_pieces_keep_the_effective_batch_and_are_told(tmp_path: Path) -> None:
-    whole, _ = run(spec())
+def test_pieces_keep_the_effective_batch_and_are_told(tmp_path: Path, plain) -> None:
+    whole, _ = plain
     halved, _ = run(spec(), micro_batches=2, work_dir=tmp_path)
     assert halved.environment["batch"] == {"batch_size": 4, "accumulate": 2}
     assert halved.recipe == whole.recipe

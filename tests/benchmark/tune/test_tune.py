@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 
-import pretended_trials
 import pytest
-from pretended_trials import Pretender, search, searches
+from pretended_trials import Pretender, search, search_to_the_end, searches
 from training_fakes import registered
 
 from benchmark.tune.tune import UnfinishedError, tune
@@ -94,21 +90,21 @@ def test_an_interrupted_search_asks_what_an_unbroken_one_asks(tmp_path: Path) ->
 
 def test_sigkill_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     unbroken = table(search(Store(tmp_path / "unbroken")), Store(tmp_path / "unbroken"))
-    helpers = str(Path(pretended_trials.__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(helpers).parents[1]), helpers])}
     folder, moments = tmp_path / "killed", random.Random(0)
     store = Store(folder)
     kills = 0
     for attempt in range(40):
-        command = [sys.executable, pretended_trials.__file__, str(folder), "0.05" if attempt < 3 else "0"]
-        process = subprocess.Popen(command, env=environment)
+        seconds = 0.05 if attempt < 3 else 0.0
+        process = get_context("fork").Process(target=search_to_the_end, args=(folder, seconds))
+        process.start()
         if attempt < 3:
             before = len(store.load())
-            while len(store.load()) <= before and process.poll() is None:
+            while len(store.load()) <= before and process.is_alive():
                 time.sleep(0.005)
             time.sleep(moments.uniform(0, 0.15))
-            process.send_signal(signal.SIGKILL)
-        if process.wait() == 0:
+            process.kill()
+        process.join()
+        if process.exitcode == 0:
             break
         kills += 1
     assert kills >= 3

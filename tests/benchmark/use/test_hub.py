@@ -13,6 +13,7 @@ import torch
 from huggingface_hub import constants
 from stub_hub import COMMIT, TOKEN, Repository, StubHub, stub_hub
 
+from benchmark.__main__ import main
 from benchmark.kept.config import KeptConfig, ModelFacts
 from benchmark.kept.folder import write_folder
 from benchmark.runtime.tensor_digest import tensors_sha256
@@ -203,22 +204,28 @@ class TestOutOfReach:
 
 
 class TestVerbs:
-    def run(self, hub: StubHub, tmp_path: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, hub: StubHub, tmp_path: Path, *commands: list[str], **more: str) -> subprocess.CompletedProcess[str]:
+        """Several commands one after the other in one process, which reads its variables when it starts."""
         told = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
-        command = [sys.executable, "-m", "benchmark", *words]
+        asked = f"import sys; from benchmark.__main__ import main; sys.exit(max(main(words) for words in {commands!r}))"
+        command = [sys.executable, "-c", asked]
         environment = {**os.environ, "HF_TOKEN": TOKEN, **told, **more}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
+    def test_a_dry_run_of_the_command_asks_nothing(
+        self, hub: StubHub, kept: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["push", str(kept), NAME, "--dry-run"]) == 0
+        assert capsys.readouterr().out.startswith(f"would push to {hub.endpoint}/{NAME} (private):\n  config.json")
+        assert hub.asked == []
+
     def test_push_and_pull_through_the_real_command(self, kept: Path, tmp_path: Path) -> None:
         with stub_hub() as hub:
-            told = self.run(hub, tmp_path, "push", str(kept), NAME, "--dry-run")
-            assert told.stdout.startswith(f"would push to {hub.endpoint}/{NAME} (private):\n  config.json")
-            assert (told.returncode, hub.asked) == (0, [])
-            told = self.run(hub, tmp_path, "push", str(kept), NAME)
+            commands = ["push", str(kept), NAME], ["pull", NAME, "--to", str(tmp_path / "mine")]
+            told = self.run(hub, tmp_path, *commands)
             assert told.returncode == 0, told.stderr
             assert told.stdout.startswith(f"pushed to {hub.endpoint}/{NAME} (private):")
-            told = self.run(hub, tmp_path, "pull", NAME, "--to", str(tmp_path / "mine"))
-            assert (told.returncode, told.stdout) == (0, f"{tmp_path / 'mine'}\n")
-            offline = self.run(hub, tmp_path, "pull", "me/another", HF_HUB_OFFLINE="1")
+            assert told.stdout.endswith(f"\n{tmp_path / 'mine'}\n")
+            offline = self.run(hub, tmp_path, ["pull", "me/another"], HF_HUB_OFFLINE="1")
             assert offline.returncode == 2
             assert offline.stderr.count("\n") == 1
