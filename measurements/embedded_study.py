@@ -43,10 +43,13 @@ class Study:
         self._store = Store(folder)
         self._runs: dict[Cell, dict[int, str]] = {}
         self._scores: dict[str, dict[str, float]] = {}
+        self._seconds: dict[str, float] = {}
         for record in self._store.load():
             if record.status == "completed":
                 self._runs.setdefault((record.backbone, record.adapter, record.task), {})[record.seed] = record.hash
                 self._scores[record.hash] = record.scores
+                if record.train_seconds is not None:
+                    self._seconds[record.hash] = record.train_seconds
 
     def seeds(self, cell: Cell) -> set[int]:
         """The seeds that a cell was run with."""
@@ -61,6 +64,10 @@ class Study:
         """A score of each seed, in percent; seeds without it are left out."""
         runs = self._runs.get(cell, {})
         return {seed: self._scores[run][name] for seed, run in runs.items() if name in self._scores[run]}
+
+    def seconds(self, cell: Cell) -> dict[int, float]:
+        """How long each seed was trained; seeds of which it is unknown are left out."""
+        return {seed: self._seconds[run] for seed, run in self._runs.get(cell, {}).items() if run in self._seconds}
 
     def score(self, cell: Cell, only: Only = lambda item: True) -> str:
         """`61.2 ± 1.3`, with the number of seeds where it is not three."""

@@ -1,13 +1,13 @@
 """The tables of docs/evidence/embedded_segmentation.md, from a study's records; `measurements/store.py` keeps them.
 
-    python -m benchmark run --grid segmentation --seeds 0 1 2 --output runs/segmentation
+    python -m benchmark run --grid segmentation --seeds 0 1 2 --set precision=fp32 --output runs/segmentation
     python measurements/store.py segmentation_study --label "synthetic data" -- \
         python measurements/segmentation_study.py runs/segmentation
 
 Every figure is the mean over seeds on the test split, in percent. Of `miou` ± is half of the 95 % interval from drawing
 seeds and test clips again, and differences are paired: same seeds, same clips. `miou_sounding` is a mean over
 frames, of which records keep one number for each seed: its ± is half of Student's 95 % interval over the seeds' paired
-differences.
+differences. Minutes are the median over seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 from embedded_study import BACKBONES, CONTROL, LAVISH, PROBE, STG_CMA, Cell, Study, print_row
 from scipy.stats import t as student
@@ -36,6 +37,13 @@ def main() -> None:
     table(study.score, study.gain)
     print("\n### Frames with an object (miou_sounding)\n")
     table(lambda cell: average(study, cell), lambda first, second: difference(study, first, second))
+    print("\n### Minutes of training\n")
+    print_row("backbone", "adapter", "without sound", "with sound")
+    print_row(*["---"] * 4)
+    for backbone in BACKBONES:
+        for adapter, name in ADAPTERS.items():
+            times = [study.seconds((backbone, adapter, task)) for task in (DEAF, HEARING)]
+            print_row(backbone, name, *(f"{median(each.values()) / 60:.1f}" if each else "–" for each in times))
 
 
 def table(score: Shown, gain: Against) -> None:
