@@ -1,4 +1,4 @@
-"""Fake components for the tests of grids, launching and the command line."""
+"""Fake components for the tests of grids, launching and the command line; kept cells, trained once for all tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kept_fixtures import kept, sample
 
 from registry import ADAPTERS, BACKBONES, TASKS, plugins
+
+__all__ = ["kept", "sample"]
 
 PLUGIN = Path(__file__).parents[1] / "helpers" / "fake_plugin.py"
 

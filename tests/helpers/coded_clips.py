@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,13 @@ from tasks.media.clip import Clip
 FPS = 25
 WIDE, HIGH = 96, 64
 _COLUMNS, _ROWS, _BITS = 6, 4, 12
-_LONGEST = 40
+_LONGEST, _TRANSFORM = 40, 1 << 20
+_QUICK = {
+    "libx265": {"preset": "ultrafast"},
+    "libsvtav1": {"preset": "12"},
+    "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+}
+"""Options of encoders whose default is slow; none changes the order of pictures."""
 
 
 def picture(number: int, wide: int = WIDE, high: int = HIGH) -> np.ndarray:
@@ -53,12 +60,14 @@ def heard_at(window: np.ndarray) -> float | None:
     """When a window of sound at 16 kHz begins in the recording, in seconds; None where it is silent."""
     if np.sqrt((window**2).mean()) < 0.1:
         return None
-    size = 1 << 20
-    match = np.fft.irfft(
-        np.fft.rfft(tone(_LONGEST), size) * np.conj(np.fft.rfft(window, size)), size
-    )  # fmt: skip
+    match = np.fft.irfft(_spectrum_of_the_tone() * np.conj(np.fft.rfft(window, _TRANSFORM)), _TRANSFORM)
     place = int(np.argmax(np.abs(match)))
-    return (place - size if place > size - len(window) else place) / SAMPLE_RATE
+    return (place - _TRANSFORM if place > _TRANSFORM - len(window) else place) / SAMPLE_RATE
+
+
+@cache
+def _spectrum_of_the_tone() -> np.ndarray:
+    return np.fft.rfft(tone(_LONGEST), _TRANSFORM)
 
 
 def assert_synchronous(
@@ -121,7 +130,7 @@ def write_coded(
         heard = _add_sound(out, audio, rate, layout, bit_rate) if audio and sound_first else None
         seen = None
         if video:
-            seen = out.add_stream(video, rate=FPS, options={"threads": "1", **options})
+            seen = out.add_stream(video, rate=FPS, options={"threads": "1", **_QUICK.get(video, {}), **options})
             first = show(picture(0))
             seen.height, seen.width = first.shape[:2]
             seen.pix_fmt = pix_fmt

@@ -52,7 +52,7 @@ def train_and_keep(spec: RunSpec, output: Path) -> Kept:
 
 
 def data_of(sample: Path, task: str) -> Path:
-    """The folder of a task's data in the sample of `tests/benchmark/use/conftest.py`."""
+    """The folder of a task's data in the sample of `kept_fixtures`."""
     if task == "classification":
         return sample / "manifest"
     return sample / "both" / ("music_avqa" if task == "avqa" else "ave")

@@ -20,6 +20,7 @@ from results.store.store import Store
 @pytest.fixture
 def output(kept: dict[str, Kept], tmp_path: Path) -> Path:
     """An output of its own, of a question answerer and a retriever."""
+    assert kept["avqa"].output == kept["retrieval"].output
     return Path(shutil.copytree(kept["avqa"].output, tmp_path / "out"))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from kept_cells import data_of
+from torch.utils.data import Subset
 
 from adapters.scheme import AdapterScheme
 from benchmark.grid.expand import build_task
@@ -27,10 +28,14 @@ def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measured(adapter: str, task: str, backbone: str = "tiny_vit") -> StressScores:
+def measured(adapter: str, task: str, backbone: str = "tiny_vit", clips: int | None = None) -> StressScores:
+    """Scores of the test split, or of its first few clips."""
     asked = build_task(Component.parse(task))
     model = build_model(Component.parse(backbone), Component.parse(adapter), asked, seed=0, precision="fp32")
     fitted = asked.with_frames(model.encoder.backbone.picture.size)
+    if clips:
+        few = Subset(fitted.dataset("test"), range(clips))
+        fitted.dataset = lambda split: few
     return stress(model, fitted, batch_size=4, workers=0)
 
 
@@ -48,13 +53,13 @@ def test_event_localisation_is_measured_under_all(sample: Path) -> None:
 @pytest.mark.parametrize("options", ["", ", head='cmbs'", ", head='lavish'"])
 def test_every_head_does_without_a_stream(sample: Path, options: str) -> None:
     data = data_of(sample, "event_localisation")
-    found = measured("lavish", f"event_localisation(data={str(data)!r}{options})", "tiny_clip")
+    found = measured("lavish", f"event_localisation(data={str(data)!r}{options})", "tiny_clip", clips=2)
     assert np.isfinite(found.scores).all()
 
 
 @pytest.mark.parametrize("head", ["compact", "stg_cma"])
 def test_questions_are_measured(sample: Path, head: str) -> None:
-    found = measured("lavish", f"avqa(data={str(data_of(sample, 'avqa'))!r}, head={head!r})", "tiny_swin")
+    found = measured("lavish", f"avqa(data={str(data_of(sample, 'avqa'))!r}, head={head!r})", "tiny_swin", clips=2)
     assert {one.family for one in found.conditions[1:]} == set(STRESS_FAMILIES)
 
 
@@ -74,7 +79,7 @@ def test_retrieval_says_why_it_needs_both(sample: Path) -> None:
 
 @pytest.mark.parametrize("head", ["linear", "avsbench"])
 def test_masks_are_measured_without_sound_and_not_without_sight(masks: Path, head: str) -> None:
-    found = measured("stg_cma(ratio=0.25)", f"segmentation(data={str(masks)!r}, head={head!r})", "tiny_swin")
+    found = measured("stg_cma(ratio=0.25)", f"segmentation(data={str(masks)!r}, head={head!r})", "tiny_swin", clips=2)
     assert found.left_out == {"no_sight": "segmentation draws on frames, so it needs sight"}
     assert {"no_sound", "other_sound"} <= {one.family for one in found.conditions}
 
