@@ -163,6 +163,8 @@ COUNTS: dict[int, Callable[[], int]] = {
     # One bottleneck of width 768 and hidden width 48, and all of them.
     74_544: lambda: 2 * 768 * 48 + 768 + 48,
     5_367_168: lambda: 12 * 6 * 74_544,
+    # Sixty times AVBENCH_FUZZ=170.
+    10_200: lambda: 60 * 170,
 }
 ROUND = {21_000, 22_000}
 """Classes of ImageNet-21k and 22k, as those are spoken of."""
