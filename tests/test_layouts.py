@@ -130,7 +130,7 @@ def test_frames_are_resized_once_whatever_the_backbone_sees(
     seen, visual = [], front_end.FrontEnd.visual
     monkeypatch.setattr(front_end.FrontEnd, "visual", lambda self, f: (seen.append(f.shape[-1]), visual(self, f))[1])
     monkeypatch.setenv("AVBENCH_PREPARED", "none")
-    record = train("event_localisation", root, backbone=f"vit(model='vit_tiny_patch16_224',weights='none',size={size})")
+    record = train("event_localisation", root, backbone=f"vit(model='test_vit',weights='none',size={size})")
     assert record.status == "completed"
     # Operations are counted on a small example.
     assert (set(decoded), set(seen) - {SIZE}) == ({size}, {size})

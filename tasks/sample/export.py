@@ -172,7 +172,10 @@ def _clear_annotations(root: Path, folders: Iterable[Path]) -> None:
 def _write_clips(jobs: Sequence[_Job]) -> None:
     console = Console(stderr=True)
     workers = min(os.cpu_count() or 1, len(jobs))
-    with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
+    context = get_context("forkserver")
+    # Imported once, and not by each process.
+    context.set_forkserver_preload(["tasks.sample.export"])
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
         written = pool.map(_write_clip, jobs)
         for _ in track(written, "writing clips", len(jobs), console=console, disable=not console.is_terminal):
             pass

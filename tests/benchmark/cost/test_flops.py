@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from built_in import OWN_ADAPTERS
+from covering import covering
 from library_models import FAMILIES, PICTURE
 from torch import nn
 from training_fakes import FakeHead, FakeTask, registered
@@ -89,8 +90,10 @@ def test_a_loss_without_labels():
     assert not squared({"fixed": torch.ones(3)}).requires_grad
 
 
-@pytest.mark.parametrize("family", ["vit", "vit_attention_pooled", "deit_3", "clip_gelu", "swin", "swin_v2"])
-@pytest.mark.parametrize("adapter", OWN_ADAPTERS)
+COUNTED = ["vit", "vit_attention_pooled", "deit_3", "clip_gelu", "swin", "swin_v2"]
+
+
+@pytest.mark.parametrize(("adapter", "family"), covering(OWN_ADAPTERS, COUNTED, each=2))
 def test_every_scheme_is_counted_on_every_family(adapter: str, family: str) -> None:
     """With gradients off as well, where a view of what is trained has no gradient function to ask for."""
     backbone = FAMILIES[family].read(FAMILIES[family].build(), PICTURE)
