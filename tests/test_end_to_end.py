@@ -25,7 +25,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_cell_trains_from_decoded_files_once_and_a_truncated_clip_is_one_line(sample: Path, tmp_path: Path) -> None:
-    settings = [word for text in (f"data={sample}", "epochs=1") for word in ("--set", text)]
+    settings = [word for text in (f"data={sample}", "epochs=1", "precision=fp32") for word in ("--set", text)]
     words = ("run", *CELL, *settings, "--output", str(tmp_path), "--device", "cpu", "--jobs", "2")
 
     first = benchmark(*words)

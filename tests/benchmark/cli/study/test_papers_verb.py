@@ -105,7 +105,7 @@ def test_what_a_paper_lacks_is_told_in_one_line(
 
 
 def test_a_dry_run_looks_at_the_data_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "sample", str(tmp_path / "AVE"), "--layout", "ave"]) == 0
+    assert main(["data", "sample", str(tmp_path / "AVE"), "--layout", "ave", "--clips", "2"]) == 0
     words = ["run", "--paper", "cola_ave_vit_base", "--data", str(tmp_path / "AVE"), "--output", str(tmp_path / "runs")]
     assert main([*words, "--backbones", "vit_base(weights='none')", "--dry-run"]) == 0
     told = capsys.readouterr().out
