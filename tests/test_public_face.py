@@ -56,8 +56,8 @@ MEMBERS = {
     "Results": {"compare", "failures", "load", "output", "plot", "records", "rows", "to_dataframe"},
     "Prediction": {
         "active", "best", "events", "frame_times", "frames", "labels", "log_mels", "masks", "model", "notes",
-        "probabilities", "question", "sample_rate", "shown_frames", "source", "task", "times", "to_dict", "warnings",
-        "waveform",
+        "probabilities", "question", "sample_rate", "shown_frames", "source", "task", "times", "to_dict", "true_frames",
+        "true_masks", "warnings", "waveform",
     },
 }  # fmt: skip
 SIGNATURES = {

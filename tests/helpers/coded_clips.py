@@ -23,7 +23,6 @@ _COLUMNS, _ROWS, _BITS = 6, 4, 12
 _LONGEST, _TRANSFORM = 40, 1 << 20
 _QUICK = {
     "libx265": {"preset": "ultrafast"},
-    "libsvtav1": {"preset": "12"},
     "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
 }
 """Options of encoders whose default is slow; none changes the order of pictures."""

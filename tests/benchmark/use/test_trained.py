@@ -52,7 +52,7 @@ def test_a_cell_of_two_backbones_is_used_like_any_other(sample: Path, tmp_path: 
     assert model.embed([video], modality="audio").shape == (1, 64)
     assert model.config.weights.keys() == {"visual: tiny_swin.safetensors", "audio: tiny_vit.safetensors"}
     assert model.config.versions["backbone"] == "1, visual 1, audio 1"
-    with pytest.raises(UserError, match="lay both files beside the adapter"):
+    with pytest.raises(UserError, match="give them by tower"):
         benchmark.load(left.folder, weights="some.safetensors")
 
 
