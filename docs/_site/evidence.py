@@ -78,10 +78,11 @@ def steps(label: str, commit: str) -> str:
         (
             f"`{m['backbone']}`", f"`{m['adapter']}`", m["batch"], f"{m['step_ms_per_clip'] / 1000:.3g}",
             f"{100 * m['step_share']:.0f} %", f"{m['inference_ms_per_clip'] / 1000:.3g}",
+            f"{m['peak_memory_mb'] * 2**20 / 1e9:.1f}" if m["peak_memory_mb"] else "–",
         )
         for m in chosen if label.startswith("H200") or m["batch"] == 1
     ]  # fmt: skip
-    head = ("backbone", "adapter", "batch", "step, s per clip", "of the machine's rate", "inference, s per clip")
+    head = ("backbone", "adapter", "batch", "step, s per clip", "of the machine's rate", "inference, s per clip", "peak memory, GB")
     first = chosen[0]
     facts = f"{first['device_name']}, {first['threads']} threads; {first['precision']}; {first['date']}; commit `{commit}`; random weights and inputs"
     return f"{table(head, rows)}\n\nSource: `python measurements/speed/step.py`; {facts}; file `measurements/step_results.json`.\n"
