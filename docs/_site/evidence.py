@@ -82,7 +82,15 @@ def steps(label: str, commit: str) -> str:
         )
         for m in chosen if label.startswith("H200") or m["batch"] == 1
     ]  # fmt: skip
-    head = ("backbone", "adapter", "batch", "step, s per clip", "of the machine's rate", "inference, s per clip", "peak memory, GB")
+    head = (
+        "backbone",
+        "adapter",
+        "batch",
+        "step, s per clip",
+        "of the machine's rate",
+        "inference, s per clip",
+        "peak memory, GB",
+    )
     first = chosen[0]
     facts = f"{first['device_name']}, {first['threads']} threads; {first['precision']}; {first['date']}; commit `{commit}`; random weights and inputs"
     return f"{table(head, rows)}\n\nSource: `python measurements/speed/step.py`; {facts}; file `measurements/step_results.json`.\n"
