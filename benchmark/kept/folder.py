@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from benchmark.kept.card import to_card
 from benchmark.kept.config import KeptConfig, ModelFacts, config_of, read_config, slug_of
 from benchmark.runtime.tensor_digest import tensors_sha256
+from benchmark.runtime.tensor_files import open_tensors
 from registry.errors import UserError
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
@@ -120,7 +121,7 @@ def read_folder_tensors(folder: Path, expected: Mapping[str, Tensor], digest: st
     mend = "fetch it again, or train again"
     try:
         _check_regular(path)
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path) as file:
             names = set(file.keys())
             if strange := sorted(names ^ expected.keys()):
                 differ = f"{len(strange)} names of tensors differ, {strange[0]!r} for one"
@@ -142,7 +143,7 @@ def read_folder_tensors(folder: Path, expected: Mapping[str, Tensor], digest: st
 
 
 def _read_all(path: Path) -> dict[str, Tensor]:
-    with safe_open(path, framework="pt") as file:
+    with open_tensors(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 

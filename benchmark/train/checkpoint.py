@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.tensor_digest import tensors_sha256
+from benchmark.runtime.tensor_files import open_tensors
 from registry.errors import UserError
 from registry.text import printable
 from results.store.files import write_atomically
@@ -68,7 +69,7 @@ def save(path: Path, state: Mapping[str, Tensor], **facts: object) -> None:
 
 def load(path: Path) -> tuple[State, dict[str, str]]:
     """The state and the facts that `save` wrote; nothing from the file is executed."""
-    with safe_open(path, framework="pt") as file:
+    with open_tensors(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 

@@ -1,0 +1,28 @@
+"""Opening a safetensors file, whatever bytes its path has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[Any]:
+    """What `safetensors.safe_open` gives, which refuses paths that are no UTF-8.
+
+    Raises:
+        OSError: it cannot be opened.
+        SafetensorError: it is no such file.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as held, safe_open(f"/dev/fd/{held.fileno()}", framework="pt") as file:
+            yield file
+        return
+    with safe_open(path, framework="pt") as file:
+        yield file
