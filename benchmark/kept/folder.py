@@ -22,7 +22,7 @@ from torch import Tensor
 from benchmark.kept.card import to_card
 from benchmark.kept.config import KeptConfig, ModelFacts, config_of, read_config, slug_of
 from benchmark.runtime.tensor_digest import tensors_sha256
-from benchmark.runtime.tensor_files import open_tensors
+from benchmark.runtime.tensor_files import open_tensors, read_tensors
 from registry.errors import UserError
 from registry.vocabulary import ItemScore
 from results.record import RunRecord
@@ -57,7 +57,7 @@ def keep(output: Path, record: RunRecord, items: Sequence[ItemScore], work_dir: 
     if not (work_dir / LEFT_FACTS).is_file():
         return None
     facts = dataclass_from_json(ModelFacts, (work_dir / LEFT_FACTS).read_bytes(), LEFT_FACTS)
-    tensors = _read_all(work_dir / LEFT_TENSORS)
+    tensors, _ = read_tensors(work_dir / LEFT_TENSORS)
     folder = output / FOLDER / slug_of(record)
     write_folder(folder, config_of(record, items, facts, tensors_sha256(tensors)), tensors)
     return folder
@@ -140,11 +140,6 @@ def read_folder_tensors(folder: Path, expected: Mapping[str, Tensor], digest: st
     if tensors_sha256(tensors) != digest:
         raise UserError(f"{path} is damaged: its tensors are not those that {CONFIG} was written for; {mend}.")
     return tensors
-
-
-def _read_all(path: Path) -> dict[str, Tensor]:
-    with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _read_bounded(path: Path, most: int) -> bytes:

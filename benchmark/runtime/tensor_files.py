@@ -1,4 +1,4 @@
-"""Opening a safetensors file, whatever bytes its path has."""
+"""Reading a safetensors file, whatever bytes its path has."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
+from torch import Tensor
 
 
 @contextmanager
@@ -26,3 +27,13 @@ def open_tensors(path: Path) -> Iterator[Any]:
         return
     with safe_open(path, framework="pt") as file:
         yield file
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors of a file, and its metadata; nothing from the file is executed.
+
+    Raises:
+        OSError, SafetensorError: see `open_tensors`.
+    """
+    with open_tensors(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

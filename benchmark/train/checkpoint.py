@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmark.model.model import AudioVisualModel
 from benchmark.runtime.tensor_digest import tensors_sha256
-from benchmark.runtime.tensor_files import open_tensors
+from benchmark.runtime.tensor_files import read_tensors
 from registry.errors import UserError
 from registry.text import printable
 from results.store.files import write_atomically
@@ -69,8 +69,7 @@ def save(path: Path, state: Mapping[str, Tensor], **facts: object) -> None:
 
 def load(path: Path) -> tuple[State, dict[str, str]]:
     """The state and the facts that `save` wrote; nothing from the file is executed."""
-    with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    return read_tensors(path)
 
 
 class Checkpoints:

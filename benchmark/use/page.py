@@ -184,8 +184,8 @@ def _text(text: str, most: int = 60) -> str:
 def _frames_as_css(prediction: Prediction) -> str:
     """Each frame once, however often the page shows it; beside those with masks, the plain ones that heat lies over."""
     kinds = {_SHOWN: prediction.shown_frames} | ({} if prediction.masks is None else {_PLAIN: prediction.frames})
-    if prediction.true_frames is not None:
-        kinds[_TRUE] = prediction.true_frames
+    if (true_frames := prediction.true_frames) is not None:
+        kinds[_TRUE] = true_frames
     return "".join(
         f".{name}{index}{{background-image:url({_png(frame)})}}\n"
         for name, frames in kinds.items()

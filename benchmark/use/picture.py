@@ -39,7 +39,7 @@ def write_picture(prediction: Prediction, exchange: ExchangeMap, path: Path) -> 
 def _figure(prediction: Prediction, exchange: ExchangeMap) -> Figure:
     classes = shown_classes(prediction)
     side = min(1.8, WIDTH / len(prediction.frames))
-    heights = {"frames": side} | ({} if prediction.true_frames is None else {"truth": side})
+    heights = {"frames": side} | ({} if prediction.true_masks is None else {"truth": side})
     if exchange.heard is not None:
         heights |= {"heard": side, "control": side}
     heights |= {"waveform": 0.7, "spectrum": 0.9, "classes": max(0.7, LANE * len(classes))}
@@ -48,8 +48,8 @@ def _figure(prediction: Prediction, exchange: ExchangeMap) -> Figure:
     lanes: dict[str, Axes] = dict(zip(heights, axes, strict=True))
     figure.suptitle(_title(prediction), fontsize=10, parse_math=False)
     _strip(lanes["frames"], prediction.shown_frames, "frames")
-    if prediction.true_frames is not None:
-        _strip(lanes["truth"], prediction.true_frames, "truth")
+    if (true_frames := prediction.true_frames) is not None:
+        _strip(lanes["truth"], true_frames, "truth")
     if exchange.heard is not None and exchange.control is not None:
         _strip(lanes["heard"], _tinted(prediction.frames, exchange.heard / exchange.scale), "sight took\nfrom sound")
         _strip(lanes["control"], _tinted(prediction.frames, exchange.control / exchange.scale), "control:\nsilence")
