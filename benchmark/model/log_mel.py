@@ -99,11 +99,14 @@ class ClapMel(nn.Module):
     def __init__(self, bands: int, shift_ms: float, frames: int) -> None:
         super().__init__()
         self.shift, self.frames = int(self.rate * shift_ms * 0.001), frames
-        filters = melscale_fbanks(
-            self.width // 2 + 1, self.lowest_hz, self.highest_hz, bands, self.rate, norm="slaney", mel_scale="slaney"
-        )
-        self.register_buffer("window", torch.hann_window(self.width), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        window, bins = torch.hann_window(self.width), self.width // 2 + 1
+        # They are chosen by their own values, which the meta device has not.
+        with torch.device("cpu"):
+            filters = melscale_fbanks(
+                bins, self.lowest_hz, self.highest_hz, bands, self.rate, norm="slaney", mel_scale="slaney"
+            )
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("filters", filters.to(window.device), persistent=False)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(..., samples) in -1..1 at the project's rate -> (..., at most `frames`, F)."""

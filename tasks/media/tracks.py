@@ -5,6 +5,7 @@ Packets come on one clock that never restarts: where recordings were joined, tim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 _NO_PICTURES = av.stream.Disposition.attached_pic.value | av.stream.Disposition.timed_thumbnails.value
 _NEAR = 20.0
 """Seconds of a file that are decoded sooner than another place in it is found."""
+_LEAP = 10.0
+"""Seconds forward from which a gap is a leap of the clock."""
 _RUN_UP = 1.0
 """Seconds of sound that are decoded before a clip begins: decoders and filters need them to settle."""
 
@@ -178,13 +181,9 @@ class Clock:
         restarts: whether the file is of a kind that lets its clock restart.
     """
 
-    _LEAP = 10.0
-    """Seconds forward from which a gap is a leap of the clock."""
-
     def __init__(self, tracks: Iterable[Any], restarts: bool) -> None:
-        self._restarts = restarts
         # Other kinds are trusted: only a large step back cannot be meant.
-        self._back = 0.1 if restarts else 1.0
+        self._back, self._leap = (0.1, _LEAP) if restarts else (1.0, math.inf)
         self._shift = 0.0
         # Subtitles come when they like.
         self._tracks = {track.index: _Track(tick_of(track)) for track in tracks if track.type in ("video", "audio")}
@@ -196,18 +195,15 @@ class Clock:
         if stamp is None or track is None:
             return
         tick = track.tick
-        begin = stamp * tick
-        if track.next is None:
+        begin, due = stamp * tick, track.next
+        if due is None:
             track.shift = self._shift
-        elif self._is_break(begin + track.shift - track.next):
-            if abs(begin + self._shift - track.next) > self._LEAP or track.shift == self._shift:
-                self._shift = track.next - begin
+        elif not -self._back <= begin + track.shift - due <= self._leap:
+            if abs(begin + self._shift - due) > _LEAP or track.shift == self._shift:
+                self._shift = due - begin
             track.shift = self._shift
         track.next = begin + track.shift + (packet.duration or 0) * tick
         if track.shift:
             ticks = round(track.shift / tick)
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
-
-    def _is_break(self, step: float) -> bool:
-        return step < -self._back or (self._restarts and step > self._LEAP)

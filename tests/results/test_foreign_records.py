@@ -7,6 +7,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from registry.vocabulary import ItemScore
 from results.leaderboard import write
-from results.record import Failure, Parameters
+from results.record import Failure, Parameters, RunRecord
 from results.render import csv, latex, markdown, plots
 from results.store import items, store
 from results.store.merged import Merged
@@ -154,19 +155,26 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:30])
-def test_any_name_is_shown_as_text(foreign: Path, record, name: str) -> None:
-    named = [record(hash=field, **{field: name}) for field in ("backbone", "adapter", "task", "data", "protocol")]
+def named(record) -> Iterator[RunRecord]:
+    """Records that say every name wherever one can be said; of what makes a board of its own, three at a time."""
     # A family of two sizes, a failure and a label say names too.
     sizes = [Parameters(1000, adapter, 10) for adapter in (50, 90)]
-    named += [record(hash=f"f{i}", adapter=f"f{name}(r={i})", parameters=size) for i, size in enumerate(sizes)]
-    named += [
-        record(hash="e", seed=1, status="failed", failure=Failure("error", name)),
-        record(hash="l", labels=[name]),
-    ]
-    named += [replace(record(hash="m"), primary_metric=name, scores={name: 1.0})]
-    for own in named:
-        add(foreign, json.loads(to_json(own)), f"{own.hash}.json")
+    for number, name in enumerate(NAMES):
+        yield record(hash=f"a{number}", backbone=name)
+        yield record(hash=f"b{number}", adapter=name, labels=[name])
+        for size, parameters in enumerate(sizes):
+            yield record(hash=f"f{size}_{number}", adapter=f"f{name}(r={size})", parameters=parameters)
+        yield record(hash=f"e{number}", seed=number, status="failed", failure=Failure("error", name))
+    for number in range(0, len(NAMES), 3):
+        data, task, protocol = NAMES[number : number + 3]
+        metric = NAMES[number - 1]
+        own = record(hash=f"d{number}", data=data, task=task, protocol=protocol)
+        yield replace(own, primary_metric=metric, scores={metric: 1.0})
+
+
+def test_any_name_is_shown_as_text(foreign: Path, record) -> None:
+    for one in named(record):
+        add(foreign, json.loads(to_json(one)), f"{one.hash}.json")
     summary = shown(foreign)
     assert not summary.unreadable
     board = foreign.parent / "board"

@@ -93,7 +93,7 @@ def test_a_loss_without_labels():
 COUNTED = ["vit", "vit_attention_pooled", "deit_3", "clip_gelu", "swin", "swin_v2"]
 
 
-@pytest.mark.parametrize(("adapter", "family"), covering(OWN_ADAPTERS, COUNTED, each=2))
+@pytest.mark.parametrize(("adapter", "family"), covering(OWN_ADAPTERS, COUNTED))
 def test_every_scheme_is_counted_on_every_family(adapter: str, family: str) -> None:
     """With gradients off as well, where a view of what is trained has no gradient function to ask for."""
     backbone = FAMILIES[family].read(FAMILIES[family].build(), PICTURE)

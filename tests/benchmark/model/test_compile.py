@@ -20,12 +20,16 @@ from registry.vocabulary import MODALITIES, Streams
 from tasks.recipe import Checkpointing
 
 
+def backbone_of(blocks: int) -> Backbone:
+    """With its first blocks only, since tracing one takes a second; the very first norms its input."""
+    whole = build_backbone(Component.parse("tiny_clip(weights='none')"))
+    del whole.blocks[blocks:]
+    return whole
+
+
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    """Of three blocks: the first, which norms its input, and two alike. Tracing one takes a second."""
-    whole = build_backbone(Component.parse("tiny_clip(weights='none')"))
-    del whole.blocks[3:]
-    return whole
+    return backbone_of(2)
 
 
 @pytest.fixture
@@ -76,11 +80,11 @@ def test_compiled_blocks_compute_what_is_written(
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_blocks_alike_share_a_program(backbone: Backbone, graphs: list[torch.fx.GraphModule]) -> None:
+def test_blocks_alike_share_a_program(graphs: list[torch.fx.GraphModule]) -> None:
+    backbone = backbone_of(3)
     encoder = Encoder(backbone, perturbed(StgCma(backbone, ratio=0.25)), compiled=True)
     for _ in range(2):
         outcome(encoder)
-    assert len(backbone.blocks) == 3
     # The first block, which norms its input and whose input has no gradient, and all others.
     assert len(graphs) == 2
 
@@ -134,15 +138,14 @@ def test_other_batches_and_inference_compile_nothing(backbone: Backbone, graphs:
 
 
 @pytest.mark.parametrize("adapter", [StgCma, Lavish])
-def test_attention_that_keeps_little_compiles(
-    adapter: type[StgCma | Lavish], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_attention_that_keeps_little_compiles(adapter: type[StgCma | Lavish], monkeypatch: pytest.MonkeyPatch) -> None:
     """With autograd traced as well, as the default compiler does, under autocast."""
     for name in ("LARGEST_KEPT", "LARGEST_KEPT_OF_EXCHANGE"):
         monkeypatch.setattr(kernel, name, 0)
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function, **options: real(function, backend="aot_eager", **options))
     torch._dynamo.reset()
+    backbone = backbone_of(1)
     scheme = perturbed(adapter(backbone)).eval()
     with torch.autocast("cpu", torch.bfloat16):
         written, compiled = (outcome(Encoder(backbone, scheme, compiled=c)) for c in (False, True))
