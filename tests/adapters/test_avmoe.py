@@ -9,6 +9,7 @@ import math
 
 import pytest
 import torch
+from covering import smaller_first
 
 from adapters.avmoe import AvMoe, FrameAttention, Mixture, TokenAttention, imbalance
 from adapters.beside import PartnerProjection
@@ -65,12 +66,14 @@ def test_mixtures_between_the_two_published_backbones(expected, skip, options):
 
 @pytest.mark.parametrize(
     ("backbone", "none", "full"),
-    [
-        ("vit_base", 18_363_120, 47_180_784),
-        ("vit_large", 55_121_376, 156_821_472),
-        ("swin_v2_base", 21_857_248, 96_482_304),
-        ("swin_v2_large", 37_812_960, 147_360_000),
-    ],
+    smaller_first(
+        [
+            ("vit_base", 18_363_120, 47_180_784),
+            ("vit_large", 55_121_376, 156_821_472),
+            ("swin_v2_base", 21_857_248, 96_482_304),
+            ("swin_v2_large", 37_812_960, 147_360_000),
+        ]
+    ),
 )
 def test_mixtures_on_one_shared_backbone(backbone, none, full):
     task = Component("event_localisation", {"data": "ave"})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from covering import smaller_first
 
 from adapters.beside import PartnerProjection
 from adapters.contract import encode, perturbed
@@ -67,12 +68,14 @@ def test_adapters_of_segmentation_have_a_norm_and_a_gate_that_are_never_used(red
 
 @pytest.mark.parametrize(
     ("backbone", "none", "channel", "token", "full"),
-    [
-        ("vit_base", 118_379_664, 28_348_416, 469_248, 147_197_328),
-        ("vit_large", 419_488_032, 100_761_600, 938_496, 521_188_128),
-        ("swin_v2_base", 117_244_960, 27_966_464, 46_658_592, 191_870_016),
-        ("swin_v2_large", 262_239_648, 62_888_448, 46_658_592, 371_786_688),
-    ],
+    smaller_first(
+        [
+            ("vit_base", 118_379_664, 28_348_416, 469_248, 147_197_328),
+            ("vit_large", 419_488_032, 100_761_600, 938_496, 521_188_128),
+            ("swin_v2_base", 117_244_960, 27_966_464, 46_658_592, 191_870_016),
+            ("swin_v2_large", 262_239_648, 62_888_448, 46_658_592, 371_786_688),
+        ]
+    ),
 )
 def test_adapters_on_one_shared_backbone(backbone, none, channel, token, full):
     task = Component("event_localisation", {"data": "ave"})

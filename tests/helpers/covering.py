@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import pytest
 
@@ -15,3 +15,8 @@ def covering(rows: Collection[str], columns: Collection[str], each: int = 1) -> 
         for number, row in enumerate(rows)
         for place, column in enumerate(columns)
     ]
+
+
+def smaller_first(rows: Iterable[tuple[object, ...]]) -> list[object]:
+    """The rows; those of a large model, which has more of the same blocks than its base, are `exhaustive`."""
+    return [pytest.param(*row, marks=pytest.mark.exhaustive if str(row[0]).endswith("_large") else ()) for row in rows]

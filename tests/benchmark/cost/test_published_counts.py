@@ -10,6 +10,7 @@ import json
 import time
 
 import pytest
+from covering import smaller_first
 
 from benchmark.__main__ import main
 from benchmark.cost.describe import count
@@ -61,7 +62,7 @@ def counted(backbone: str, adapter: str, task: str) -> dict:
     return count(*map(Component.parse, (backbone, adapter, task)))
 
 
-@pytest.mark.parametrize(("backbone", "ratio", "mode", "total", "trainable", "head"), STG_CMA_AVE)
+@pytest.mark.parametrize(("backbone", "ratio", "mode", "total", "trainable", "head"), smaller_first(STG_CMA_AVE))
 def test_stg_cma_on_ave(backbone, ratio, mode, total, trainable, head):
     lone = mode in LONE
     more = LONE[mode] if lone else ", exchange=False" if mode == "multimodal" else ""
@@ -81,7 +82,7 @@ def test_stg_cma_on_ave(backbone, ratio, mode, total, trainable, head):
             assert own["total"] == own["total_as_published"] == total
 
 
-@pytest.mark.parametrize(("backbone", "adapters", "head", "trainable", "norms", "total"), LAVISH_AVE)
+@pytest.mark.parametrize(("backbone", "adapters", "head", "trainable", "norms", "total"), smaller_first(LAVISH_AVE))
 def test_lavish_on_ave_with_and_without_norms(backbone, adapters, head, trainable, norms, total):
     task = "event_localisation(data='ave', head='lavish')"
     facts = counted(backbone, "lavish", task)
@@ -95,12 +96,14 @@ def test_lavish_on_ave_with_and_without_norms(backbone, adapters, head, trainabl
 
 @pytest.mark.parametrize(
     ("backbone", "reduction", "trainable"),
-    [
-        ("vit_base", 8, 2_904_701),
-        ("vit_base", 16, 2_019_965),
-        ("vit_large", 8, 8_242_397),
-        ("vit_large", 16, 5_096_669),
-    ],
+    smaller_first(
+        [
+            ("vit_base", 8, 2_904_701),
+            ("vit_base", 16, 2_019_965),
+            ("vit_large", 8, 8_242_397),
+            ("vit_large", 16, 5_096_669),
+        ]
+    ),
 )
 def test_the_flags_of_lavish_on_vit(backbone, reduction, trainable):
     """LAVISH's flags for ViT-B: no batch or layer norms, four groups, eight latents, backbone norms trained."""

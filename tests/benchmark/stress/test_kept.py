@@ -20,12 +20,12 @@ from results.store.store import Store
 @pytest.fixture
 def output(kept: dict[str, Kept], tmp_path: Path) -> Path:
     """An output of its own, of a question answerer and a retriever."""
-    assert kept["avqa"].output == kept["retrieval"].output
-    return Path(shutil.copytree(kept["avqa"].output, tmp_path / "out"))
+    assert kept["event_localisation"].output == kept["retrieval"].output
+    return Path(shutil.copytree(kept["event_localisation"].output, tmp_path / "out"))
 
 
 def test_clean_scores_are_those_of_the_record(output: Path, kept: dict[str, Kept]) -> None:
-    run = kept["avqa"].record
+    run = kept["event_localisation"].record
     assert without_stress([run], output) == [run]
     measure_kept(run, output, workers=0)
     found = Store(output).stress(run.hash)
@@ -36,15 +36,15 @@ def test_clean_scores_are_those_of_the_record(output: Path, kept: dict[str, Kept
 
 
 def test_a_row_and_a_folder_are_the_same_run(output: Path, kept: dict[str, Kept]) -> None:
-    record = kept["avqa"].record
-    by_row = runs_of(f"tiny_vit/{record.adapter}/avqa", output)
-    by_folder = runs_of(str(output / "adapters" / kept["avqa"].folder.name), Path("nowhere"))
+    record = kept["event_localisation"].record
+    by_row = runs_of(f"tiny_vit/{record.adapter}/event_localisation", output)
+    by_folder = runs_of(str(output / "adapters" / kept["event_localisation"].folder.name), Path("nowhere"))
     assert [run.hash for run in by_row[1]] == [run.hash for run in by_folder[1]] == [record.hash]
     assert by_folder[0] == output.resolve()
 
 
 def test_a_folder_elsewhere_has_no_record_to_be_kept_beside(kept: dict[str, Kept], tmp_path: Path) -> None:
-    shutil.copytree(kept["avqa"].folder, tmp_path / "copy")
+    shutil.copytree(kept["event_localisation"].folder, tmp_path / "copy")
     with pytest.raises(UserError, match="lies in no output with its record"):
         runs_of(str(tmp_path / "copy"), tmp_path)
 

@@ -77,9 +77,9 @@ def test_retrieval_says_why_it_needs_both(sample: Path) -> None:
     assert set(found.kinds) == {"audio_to_visual", "visual_to_audio"}
 
 
-@pytest.mark.parametrize("head", ["linear", "avsbench"])
+@pytest.mark.parametrize("head", ["linear", pytest.param("avsbench", marks=pytest.mark.exhaustive)])
 def test_masks_are_measured_without_sound_and_not_without_sight(masks: Path, head: str) -> None:
-    found = measured("stg_cma(ratio=0.25)", f"segmentation(data={str(masks)!r}, head={head!r})", "tiny_swin", clips=1)
+    found = measured("stg_cma(ratio=0.25)", f"segmentation(data={str(masks)!r}, head={head!r})", "tiny_swin", clips=2)
     assert found.left_out == {"no_sight": "segmentation draws on frames, so it needs sight"}
     assert {"no_sound", "other_sound"} <= {one.family for one in found.conditions}
 
