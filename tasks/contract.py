@@ -83,6 +83,7 @@ def features_stand_in_for_pictures(task: Task) -> None:
 
 
 CHECKS: tuple[Check, ...] = (clips_collate, head_learns, scores_follow_from_items, features_stand_in_for_pictures)
+"""All of them."""
 
 
 def encode(pictures: Mapping[Any, Any]) -> dict[Modality, Features]:
