@@ -114,7 +114,7 @@ def _what(error: BaseException, file: str) -> str:
     """The error in one line, with the last line of the plug-in that led to it."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = " ".join(message.split())
-    text = text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    text = text.removesuffix(".") if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
     if isinstance(error, SyntaxError):
         return text
     frames = traceback.extract_tb(error.__traceback__)
