@@ -98,7 +98,11 @@ def keeps_shapes_and_types(make: MakeScheme, backbone: Any, pictures: Streams) -
                 moved = entered(step, {m: x for m, x in streams.items() if m in blocks_in(step)})
                 types = {m: x.dtype for m, x in moved.items()}
                 moved = scheme.forward_block(index, step, moved)
-                assert {m: x.dtype for m, x in moved.items()} == types, "a stream changed its type under autocast"
+                for m, x in moved.items():
+                    assert x.dtype == types[m], (
+                        f"{m} changed its type under autocast in block {index}, {types[m]} to {x.dtype}: "
+                        "bring what is added to a stream x to its type, .to(x.dtype)"
+                    )
                 streams = streams | moved
 
 

@@ -29,7 +29,9 @@ class Mlp(nn.Module):
 
     Args:
         fc1: D -> hidden width.
+        activation: of hidden units, as the model has it.
         fc2: hidden width -> D.
+        norm: of the hidden width, (…, hidden) -> same; None is nothing.
     """
 
     def __init__(self, fc1: nn.Linear, activation: nn.Module, fc2: nn.Linear, *, norm: nn.Module | None = None) -> None:

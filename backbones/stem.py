@@ -124,7 +124,7 @@ class Positions(nn.Module):
         table: (…, prefix + rows · columns, D)
         grid: rows and columns of the native grid.
         prefix: how many leading entries belong to tokens that are no patches.
-        policy: a name in `POLICIES`.
+        policy: for any other grid: `resample` (bilinear), `linear`, `crop`, `crop_aligned`; see `POLICIES`.
 
     Raises:
         UserError: no such policy.

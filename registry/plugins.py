@@ -43,6 +43,13 @@ def requested_plugins() -> tuple[str, ...]:
     return tuple(name for name, module in _loaded.items() if module is not None)
 
 
+def line_of_plugin(error: BaseException) -> str:
+    """The last line of a requested plug-in that led to an error, `mine.py, line 3`; empty where none did."""
+    files = {module.__file__ for module in _loaded.values() if module is not None}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+
+
 def _load_installed(entry_point: EntryPoint, report: Callable[[str], None] | None) -> None:
     key = f"{GROUP}:{entry_point.name}={entry_point.value}"
     if key in _loaded:
@@ -61,6 +68,9 @@ def _load_requested(name: str) -> None:
     key = str(Path(name).resolve()) if is_file else name
     if key in _loaded:
         return
+    if is_file and (imported := _imported_from(key)):
+        _loaded[key] = imported
+        return
     if is_file and not Path(key).is_file():
         raise UserError(f"plug-in file {name} does not exist.")
     try:
@@ -71,6 +81,15 @@ def _load_requested(name: str) -> None:
                 f"plug-in module {name} is not importable; give a file as --plugin path/to/{name}.py."
             ) from None
         raise UserError(f"plug-in {name} failed: {_what(error, key)}") from error
+
+
+def _imported_from(file: str) -> ModuleType | None:
+    """The module that a program has imported from a file before, whose components are registered by that."""
+    for module in list(sys.modules.values()):
+        source = getattr(module, "__file__", None)
+        if isinstance(source, str) and Path(source).name == Path(file).name and str(Path(source).resolve()) == file:
+            return module
+    return None
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -94,7 +113,8 @@ def _import_file(path: Path) -> ModuleType:
 def _what(error: BaseException, file: str) -> str:
     """The error in one line, with the last line of the plug-in that led to it."""
     message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    text = f"{type(error).__name__}: {' '.join(message.split())}"
+    text = " ".join(message.split())
+    text = text.removesuffix(".") if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
     if isinstance(error, SyntaxError):
         return text
     frames = traceback.extract_tb(error.__traceback__)

@@ -40,7 +40,7 @@ def register_backbone(name: str, version: int | None = None) -> Callable[[Regist
         version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
 
     Raises:
-        UserError: a name that is not snake_case.
+        UserError: a name that is not snake_case, or that is taken.
     """
     return _register(BACKBONES, name, version)
 
@@ -52,7 +52,7 @@ def register_adapter(name: str, version: int | None = None) -> Callable[[Registe
         version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
 
     Raises:
-        UserError: a name that is not snake_case.
+        UserError: a name that is not snake_case, or that is taken.
     """
     return _register(ADAPTERS, name, version)
 
@@ -64,7 +64,7 @@ def register_task(name: str, version: int | None = None) -> Callable[[Registered
         version: raised whenever numbers change on purpose; None lets any change of the file make its cells new.
 
     Raises:
-        UserError: a name that is not snake_case.
+        UserError: a name that is not snake_case, or that is taken.
     """
     return _register(TASKS, name, version)
 
@@ -119,6 +119,12 @@ def _register(registry: Registry, name: str, version: int | None) -> Callable[[R
         raise UserError(f"{registry.name} name {name!r} is not snake_case (small letters, digits, underscores).")
 
     def decorate(build: Registered) -> Registered:
+        if name in registry.module_dict:
+            both = registry.module_dict[name].__module__, build.__module__
+            raise UserError(
+                f"{registry.name} name {name!r} is registered twice, by {both[0]} and by {both[1]}; "
+                "choose another name for yours."
+            )
         registry.register_module(name=name, module=build)
         if version is None:
             _versions.pop((registry.name, name), None)

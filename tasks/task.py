@@ -79,8 +79,8 @@ class Task(ABC):
 
         A data set whose items differ from epoch to epoch has a method `begin_epoch(seed)`.
 
-        An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) float32 at 16 kHz, …},
-        "targets": {…}}` and collates with torch's default collate function.
+        An item is `{"inputs": {"frames": (T, 3, h, w) uint8, "waveform": (T, samples) at 16 kHz, float32 in -1..1 or
+        int16, …}, "targets": {"id": str, …}}` and collates with torch's default collate function.
 
         Raises:
             DataError: clips that are missing; reading an item, one that is damaged. Failures are counted by this type.
@@ -105,7 +105,7 @@ class Task(ABC):
     def example_inputs(self, batch: int) -> Inputs:
         """Zeros of the shapes and types of a collated batch's `inputs`, for counting operations without data.
 
-        `frames` (B, T, 3, h, w) uint8, `waveform` (B, T, samples) float32 at 16 kHz, and what the task adds.
+        `frames` (B, T, 3, h, w) uint8, `waveform` (B, T, samples) at 16 kHz, and what the task adds.
         """
 
     @abstractmethod
@@ -217,6 +217,9 @@ class Head(nn.Module, ABC):
     alone: encoded jointly, a clip's visual embedding would contain its own sound and give the pairing away.
     """
 
+    reads_pictures: bool = True
+    """Whether it looks at pictures or changes them, instead of handing them to `encode` as they are; where it does not,
+    frozen features are cached in their place."""
     reads_tokens: bool = True
     """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
     reads_stages: frozenset[Modality] = frozenset()

@@ -24,7 +24,7 @@ def test_the_page_lists_the_modules_that_do_not_move() -> None:
     assert FACE.keys() == {
         "benchmark", "registry", "registry.space", "registry.vocabulary", "adapters.scheme", "adapters.parts",
         "adapters.contract", "backbones.block", "backbones.backbone", "backbones.attention", "backbones.stem",
-        "tasks.task", "tasks.datasets.open", "tasks.recipe",
+        "tasks.contract", "tasks.task", "tasks.datasets.open", "tasks.recipe",
     }  # fmt: skip
 
 

@@ -63,8 +63,9 @@ class FeatureCache:
 
     @property
     def keeps_features(self) -> bool:
-        """Whether the scheme leaves features alone, so that runs can share them; pictures alone are shared else."""
-        return self.model.encoder.scheme.leaves_features_unchanged and keeps_prepared()
+        """Whether scheme and head leave features alone, so that runs can share them; pictures alone are shared else."""
+        unchanged = self.model.encoder.scheme.leaves_features_unchanged and not self.model.head.reads_pictures
+        return unchanged and keeps_prepared()
 
     def clips(self, clips: Dataset[Item], split: Split) -> Dataset[Item]:
         """The items of a split with features or pictures for inputs, or as they are where these cannot be kept."""

@@ -55,7 +55,7 @@ def feature_key(
     """16 hexadecimal digits, equal for cells whose backbone says the same of the same clips while it stays frozen.
 
     Args:
-        data, weights, versions: see `cell_hash`; of the versions those of backbone, data and training count.
+        data, weights, versions: see `cell_hash`; of the versions those of backbone, task, data and training count.
         head_options: options of the task that only its head reads.
     """
     return _digest(
@@ -65,7 +65,7 @@ def feature_key(
         weights=_digests(weights),
         random=None if weights else spec.seed,
         precision=spec.recipe.precision,
-        versions={part: versions.get(part) for part in ("backbone", "data", "training")},
+        versions={part: versions.get(part) for part in ("backbone", "task", "data", "training")},
     )
 
 
@@ -77,7 +77,7 @@ def picture_key(
     Args:
         picture: what the backbone wants pictures to be, as text.
     """
-    made_by = {part: versions.get(part) for part in ("data", "training")}
+    made_by = {part: versions.get(part) for part in ("task", "data", "training")}
     return _digest(clips=_clips(spec.task, head_options), data=data, picture=picture, versions=made_by)
 
 

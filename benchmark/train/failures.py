@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from registry.errors import DataError, UserError, WeightsError
+from registry.plugins import line_of_plugin
 from results.record import Failure, FailureKind
 
 _OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory")
@@ -48,4 +49,7 @@ def _message(error: BaseException) -> str:
     if "in DataLoader worker process" in lines[0]:
         # torch puts the whole stack trace into the message; its last line is what was raised.
         return lines[-1]
-    return lines[0] if isinstance(error, UserError | NonFiniteLossError) else f"{type(error).__name__}: {lines[0]}"
+    if isinstance(error, UserError | NonFiniteLossError):
+        return lines[0]
+    line = line_of_plugin(error)
+    return f"{type(error).__name__}: {lines[0]}" + (f" ({line})" if line else "")

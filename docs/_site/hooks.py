@@ -24,6 +24,8 @@ import reference  # noqa: E402
 
 _PICTURE = re.compile(r'<img alt="([^"]*)" src="(?:\.\./)*pictures/(\w+)\.svg"\s*/?>')
 _STYLE = re.compile(r"<style>.*?</style>\n?", re.DOTALL)
+_CELL = re.compile(r"<t[hd][ >].*?</t[hd]>", re.DOTALL)
+_CODE = re.compile(r"(?<=<code>)[^<]*")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -40,8 +42,9 @@ def on_page_markdown(markdown: str, **context: Any) -> str:
 
 
 def on_page_content(html: str, **context: Any) -> str:
-    """Equations as MathML, pictures in the page."""
+    """Equations as MathML, pictures in the page, names in tables that may break behind an underscore."""
     html = _MATH.sub(lambda match: _mathml(match.group(3), match.group(2) == "["), html)
+    html = _CELL.sub(lambda cell: _CODE.sub(lambda code: code[0].replace("_", "_<wbr>"), cell[0]), html)
     return _PICTURE.sub(lambda match: _inlined(match.group(2), match.group(1)), html)
 
 

@@ -13,6 +13,8 @@ from results.table.gather import Leaderboard
 from results.table.groups import Board
 from results.table.row import Row, by_board, shared_labels
 
+OF_SEVERAL = ("std", "groups", "gain")
+"""Columns that need several seeds or rows; they are left out where no row has anything to say there."""
 LONGEST_LINE = 1000
 """Characters of others in one line."""
 
@@ -23,7 +25,13 @@ def summarise(board: Leaderboard, files: Sequence[str] = ()) -> Summary:
     labels = shared_labels([row for row in rows if row.score.mean is not None])
     legend = [f"{FRONT} on the front: no row above it has fewer trainable parameters."] if rows else []
     legend += [f"{TIED} cannot be told apart from the best."] if any(TIED in marks(row) for row in rows) else []
-    legend += ["± is half a 95 % interval, std the deviation over seeds."] if rows else []
+    if rows:
+        single = any(row.score.seeds == 1 for row in rows)
+        legend.append(
+            "± is half a 95 % interval"
+            + (", with one seed over test items only: the noise between seeds is not in it" if single else "")
+            + (", std the deviation over seeds." if any(row.score.std is not None for row in rows) else ".")
+        )
     if any(row.comparison.letters for row in rows):
         legend.append("Rows that share a letter cannot be told apart (all pairs, Holm, 5 %).")
     titles = board_titles(rows)
@@ -51,6 +59,8 @@ def _line_of(text: str) -> str:
 
 def _table(name: str, board: Board, rows: Sequence[Row], labels: Sequence[str]) -> ScreenTable:
     lines = [_line(row, rows, labels) for row in rows]
+    silent = {name for name in OF_SEVERAL if all(line[name] in ("", format.UNKNOWN) for line in lines)}
+    lines = [{name: text for name, text in line.items() if name not in silent} for line in lines]
     return ScreenTable(
         title=_line_of(" · ".join(filter(None, (name, board.metric, ", ".join(labels), levels_in_words(rows[0]))))),
         columns=tuple(lines[0]),
@@ -67,7 +77,7 @@ def _line(row: Row, board: Sequence[Row], labels: Sequence[str]) -> dict[str, st
         "score": format.score(row.score.mean, row.score.interval),
         "std": format.number(row.score.std, 2),
         "groups": format.letters(row.comparison.letters),
-        "gain": format.gain(row.comparison.gain_over_linear_probe, None),
+        "gain": format.gain(row.comparison.gain_over_linear_probe, row.comparison.gain_interval),
         "trainable": format.count(row.cost.trainable_parameters),
         "%": format.number(row.cost.trainable_percent, 2),
         "MB": format.number(row.cost.peak_memory_mb, 0),

@@ -21,7 +21,7 @@ class WeakSupervision(Head):
     def __init__(self, segments: Head) -> None:
         super().__init__()
         self.segments = segments
-        self.reads_tokens = segments.reads_tokens
+        self.reads_pictures, self.reads_tokens = segments.reads_pictures, segments.reads_tokens
 
     def forward(self, encode: Encode, inputs: Inputs) -> Outputs:
         """The outputs of the segments' head, `logits` (B, T, C) among them."""

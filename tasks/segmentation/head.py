@@ -29,6 +29,7 @@ class SegmentationHead(Head):
         side: M, of masks.
     """
 
+    reads_pictures = False
     reads_tokens = False
     reads_stages: frozenset[Modality] = frozenset({"visual"})
 

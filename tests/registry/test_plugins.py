@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from registry import ADAPTERS, BACKBONES, TASKS, UserError, names, plugins
+from registry import ADAPTERS, BACKBONES, TASKS, UserError, look_up, names, plugins
 from registry.plugins import GROUP, load_plugins
 
 GOOD = "from registry import register_adapter\n\n@register_adapter('from_outside')\nclass Outside:\n    pass\n"
@@ -70,6 +72,26 @@ def test_a_module_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "from_outside" in names(ADAPTERS)
 
 
+def test_a_file_that_the_program_has_imported_is_not_imported_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, GOOD, "imported_before.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = importlib.import_module("imported_before")
+    load_plugins([path])
+    assert look_up(ADAPTERS, "from_outside") is module.Outside
+    assert plugins.requested_plugins()[-1] == path
+
+
+def test_the_line_of_a_plugin_that_led_to_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "    def work(self):\n        import json\n        json.loads('{')\n")
+    load_plugins([path])
+    with pytest.raises(json.JSONDecodeError) as raised:
+        look_up(ADAPTERS, "from_outside")().work()
+    assert plugins.line_of_plugin(raised.value) == "mine.py, line 8"
+    assert plugins.line_of_plugin(ValueError()) == ""
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -78,7 +100,10 @@ def test_a_module_is_loaded_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ("def f(:\n", "SyntaxError: invalid syntax (mine.py, line 1)"),
         ("import not_there\n", "ModuleNotFoundError: No module named 'not_there' (mine.py, line 1)"),
         ("raise SystemExit(3)\n", "SystemExit: 3 (mine.py, line 1)"),
-        (GOOD.replace("from_outside", "linear_probe"), "KeyError: linear_probe is already registered in adapter"),
+        (
+            GOOD.replace("from_outside", "linear_probe"),
+            "failed: adapter name 'linear_probe' is registered twice, by adapters.unimodal.linear_probe and by",
+        ),
     ],
 )
 def test_a_requested_plugin_that_fails_is_named_with_its_line(tmp_path: Path, source: str, expected: str) -> None:

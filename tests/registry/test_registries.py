@@ -34,8 +34,11 @@ class TestRegistration:
 
     def test_a_name_is_taken_once(self) -> None:
         register_adapter("brand_new")(type("A", (), {}))
-        with pytest.raises(KeyError, match="already registered"):
-            register_adapter("brand_new")(type("B", (), {}))
+        mine = type("B", (), {"__module__": "mine"})
+        with pytest.raises(
+            UserError, match=r"'brand_new' is registered twice, by \S+ and by mine; choose another name"
+        ):
+            register_adapter("brand_new")(mine)
 
     @pytest.mark.parametrize("name", ["a.b", "Lora", "1a", "a-b", "", "a b"])
     def test_names_are_snake_case(self, name: str) -> None:

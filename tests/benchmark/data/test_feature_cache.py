@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from torch import nn
-from training_fakes import FakeTask, registered
+from training_fakes import FakeHead, FakeTask, registered
 
 from benchmark.cost.clocks import TrainingClock
 from benchmark.data import feature_cache as module
@@ -16,7 +16,8 @@ from benchmark.model.build import build_model, build_task
 from benchmark.model.encoder import Encoder
 from benchmark.train.hooks import InferenceClock
 from benchmark.train.train import train
-from registry import Component
+from registry import TASKS, Component, look_up, names
+from registry.vocabulary import Stage
 from tasks.recipe import Recipe
 from tasks.synthetic import store
 
@@ -230,6 +231,29 @@ def test_changing_clips_are_never_kept(cache):
     clips = task.dataset("train")
     clips.begin_epoch = lambda seed: None
     assert FeatureCache(cell, task, model).clips(clips, "train") is clips
+
+
+def test_a_head_that_looks_at_pictures_is_given_pictures_under_a_probe(cache, monkeypatch):
+    kept = run(spec("linear_probe"))[1]
+    looked_at, forward = [], FakeHead.forward
+
+    def looking(self, encode, inputs):
+        looked_at.append(inputs["audio"].shape[2:])
+        return forward(self, encode, inputs)
+
+    monkeypatch.setattr(FakeHead, "forward", looking)
+    monkeypatch.setattr(FakeHead, "reads_pictures", True)
+    assert run(spec("linear_probe"))[1] == kept
+    assert set(looked_at) == {(3, 4, 4)}
+
+
+def test_built_in_heads_leave_pictures_to_the_encoder():
+    """So that a probe of theirs trains on cached features."""
+    options = {"avqa": ({}, {"head": "lavish"}), "event_localisation": ({}, {"supervision": "weak"})}
+    for name in names(TASKS):
+        for chosen in options.get(name, ({},)):
+            task = look_up(TASKS, name)(**chosen)
+            assert not task.head_on(64, [Stage(32, 8, 4), Stage(64, 4, 8)]).reads_pictures, name
 
 
 def test_tokens_are_kept_for_heads_that_read_them(cache):

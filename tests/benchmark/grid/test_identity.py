@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.grid.identity import cell_hash, feature_key
+from benchmark.grid.identity import cell_hash, feature_key, picture_key
 from benchmark.grid.spec import RunSpec
 from registry import Component
 from tasks.recipe import Recipe
@@ -176,6 +176,14 @@ class TestFeatureKey:
         others = {"data": "clips@1"}, {"weights": {"a": "d2"}}, {"versions": {"backbone": "2", "adapter": "1"}}
         assert len({self.key(), *(self.key(**other) for other in others)}) == 4
         assert self.key(versions={"backbone": "1", "adapter": "2"}) == self.key()
+
+    def test_another_version_of_the_task_may_tell_other_things_of_its_clips(self) -> None:
+        versions = [{"backbone": "1", "task": task} for task in ("1", "2")]
+        assert self.key(versions=versions[0]) != self.key(versions=versions[1])
+        pictures = [
+            picture_key(SPEC, data="clips@1", versions=one, picture="32", head_options=frozenset()) for one in versions
+        ]
+        assert pictures[0] != pictures[1]
 
     def test_random_backbones_differ_by_seed(self) -> None:
         other = dataclasses.replace(SPEC, seed=1)

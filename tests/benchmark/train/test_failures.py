@@ -9,7 +9,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from backbones.families.weights import load_checked, local_file
 from benchmark.train.failures import NonFiniteLossError, classify
+from registry import plugins
 from registry.errors import DataError, UserError, WeightsError
+from registry.plugins import load_plugins
 from tasks.datasets.manifest import read_manifest
 from tasks.media.errors import MediaError
 from tasks.media.library import find_data_root
@@ -59,6 +61,16 @@ def test_a_users_mistake_is_told_in_its_own_words():
     failure = classify(UserError("clip 7 is truncated; fetch it again."), log="last lines")
     assert failure.message == "clip 7 is truncated; fetch it again."
     assert failure.log == "last lines"
+
+
+def test_an_error_within_a_plugin_names_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "louder.py"
+    file.write_text("def loss(targets):\n    return targets['louder']\n")
+    monkeypatch.setattr(plugins, "_loaded", {})
+    load_plugins([str(file)])
+    with pytest.raises(KeyError) as raised:
+        plugins._loaded[str(file)].loss({})
+    assert classify(raised.value).message == "KeyError: 'louder' (louder.py, line 2)"
 
 
 def test_other_errors_name_their_type():
