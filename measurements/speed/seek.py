@@ -71,7 +71,7 @@ def processor_seconds(work: Callable[[], object]) -> float:
 def difference(path: Path, start: float) -> str:
     """What tells a clip from that of a reader that never seeks."""
     ours, shape = decode.decode_clip(path, 10, SECONDS, SIDE, start), (10, SECONDS, SIDE, start, MIDDLE)
-    ways = (decode.Way(seek=False), decode.Way(skip=False, seek=False))
+    ways = (decode.Way(seek=False), decode.Way(False, False), decode.Way(False, False, False))
     whole = next((clip for way in ways if (clip := decode._decode(path, *shape, way))), None)
     if whole is None or not torch.equal(ours.frames, whole.frames):
         return "**pictures**"

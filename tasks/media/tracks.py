@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+import numpy as np
 
 from tasks.media.errors import damaged
 
@@ -21,8 +22,11 @@ _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "file"}
 _NO_PICTURES = av.stream.Disposition.attached_pic.value | av.stream.Disposition.timed_thumbnails.value
 _NEAR = 20.0
 """Seconds of a file that are decoded sooner than another place in it is found."""
+_SYNC = 0x47
 _LEAP = 10.0
 """Seconds forward from which a gap is a leap of the clock."""
+_BETWEEN_KEYS = 16.0
+"""Seconds within which a broadcast has a key picture; where it has none, it is read from its beginning."""
 _RUN_UP = 1.0
 """Seconds of sound that are decoded before a clip begins: decoders and filters need them to settle."""
 
@@ -136,6 +140,9 @@ def packets_from(container: av.container.InputContainer, video: Any, begin: floa
     """
     if not may_restart(container):
         container.seek(int((begin - _RUN_UP) / tick_of(video)), stream=video)
+    elif begin - origin_of(container) > _BETWEEN_KEYS and is_steady(Path(container.name.removeprefix("file:"))):
+        # Such a file is entered anywhere, not at key pictures.
+        container.seek(int((begin - _BETWEEN_KEYS) / tick_of(video)), stream=video)
     held: list[av.Packet] = []
     packets = timed_packets(container)
     for packet in packets:
@@ -157,8 +164,27 @@ def _ends_after(packet: av.Packet, moment: float) -> bool:
 
 def is_far(container: av.container.InputContainer, begin: float) -> bool:
     """Whether a clip begins so late in a file that the key picture before it is worth looking for."""
-    # AVI's pictures have no times of their own: theirs are told by counting all of them.
-    return begin > _NEAR and container.format.name != "avi"
+    return begin > _NEAR
+
+
+def is_steady(path: Path) -> bool:
+    """Whether the clock of an MPEG transport stream runs on from its first packet to its last, without a joint.
+
+    It is told in the stream itself (program clock references, ISO/IEC 13818-1, 2.4.3.4), which is read faster than
+    packets are taken apart. Anything that is no such stream is none.
+    """
+    content = np.memmap(path, np.uint8, "r")
+    # Cameras put four bytes with a time before each packet.
+    first, size = (0, 188) if content[0] == _SYNC else (4, 192)
+    whole = (len(content) - first) // size
+    packets = content[first : first + whole * size].reshape(whole, size) if whole > 0 else content[:0].reshape(0, size)
+    if not (packets[:, 0] == _SYNC).all():
+        return False
+    told = packets[(packets[:, 3] & 0x20 != 0) & (packets[:, 4] >= 7) & (packets[:, 5] & 0x10 != 0), :10]
+    clock = (told[:, 6:].astype(np.int64) * (1 << 25, 1 << 17, 1 << 9, 1 << 1)).sum(axis=1)
+    programs = (told[:, 1].astype(np.int64) & 0x1F) << 8 | told[:, 2]
+    steps = [np.diff(clock[programs == program]) / 90_000 for program in np.unique(programs)]
+    return bool(steps) and all(((step >= 0) & (step <= _LEAP)).all() for step in steps)
 
 
 @dataclass
