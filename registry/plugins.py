@@ -15,6 +15,8 @@ from registry.errors import UserError
 from registry.registries import ADAPTERS, BACKBONES, TASKS
 
 GROUP = "benchmark.plugins"
+_PREFIX = "plugin_"
+"""Of the names under which requested files are imported."""
 
 _loaded: dict[str, ModuleType | None] = {}
 
@@ -85,8 +87,8 @@ def _load_requested(name: str) -> None:
 
 def _imported_from(file: str) -> ModuleType | None:
     """The module that a program has imported from a file before, whose components are registered by that."""
-    for module in list(sys.modules.values()):
-        source = getattr(module, "__file__", None)
+    for name, module in list(sys.modules.items()):
+        source = None if name.startswith(_PREFIX) else getattr(module, "__file__", None)
         if isinstance(source, str) and Path(source).name == Path(file).name and str(Path(source).resolve()) == file:
             return module
     return None
@@ -94,7 +96,7 @@ def _imported_from(file: str) -> ModuleType | None:
 
 def _import_file(path: Path) -> ModuleType:
     """Import a file as a module of its own name, behind a prefix that keeps it apart from installed modules."""
-    name = f"plugin_{path.stem}"
+    name = f"{_PREFIX}{path.stem}"
     while name in sys.modules:
         name += "_"
     spec = importlib.util.spec_from_file_location(name, path)
