@@ -48,7 +48,7 @@ class SoundCollector:
         self._end = 0.0
         self._runs: list[_Run] = []
         self._kind: tuple[str, str, int] | None = None
-        self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        self._resampler = _resampler()
         self._waiting = av.AudioFifo()
         self._skipped = 0
 
@@ -99,7 +99,7 @@ class SoundCollector:
         self._end_run()
         if self._runs and kind != self._kind and abs(time - self._end) <= _APART:
             time = self._end
-        self._resampler = av.AudioResampler(format="fltp", rate=SAMPLE_RATE)
+        self._resampler = _resampler()
         self._waiting = av.AudioFifo()
         self._kind, self._end, self._skipped = kind, time, 0
         if self._origin is not None and not self._runs:
@@ -124,4 +124,11 @@ class SoundCollector:
             self._resample(self._waiting.read())
 
     def _resample(self, frame: av.AudioFrame | None) -> None:
-        self._runs[-1].pieces += [part.to_ndarray().mean(axis=0) for part in self._resampler.resample(frame)]
+        for part in self._resampler.resample(frame):
+            channels = part.to_ndarray().reshape(-1, part.layout.nb_channels).T
+            self._runs[-1].pieces.append(channels.mean(axis=0))
+
+
+def _resampler() -> av.AudioResampler:
+    # Channels interleaved: of eight or more that lie apart, PyAV reads past the last.
+    return av.AudioResampler(format="flt", rate=SAMPLE_RATE)

@@ -76,11 +76,20 @@ def test_a_broadcast_that_changes_its_channels_is_read(tmp_path: Path) -> None:
     assert_synchronous(decode_clip(tmp_path / "change.ts", 9, 9.0, 96), unasked=(2, 3, 5, 6))
 
 
-def wave(path: Path, rate: int, samples: int) -> Path:
-    """Eight-bit sound of any rate."""
-    head = b"RIFF" + struct.pack("<I", 36 + samples) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, rate, rate, 1, 8)
-    path.write_bytes(head + b"data" + struct.pack("<I", samples) + bytes([128]) * samples)
+def wave(path: Path, rate: int, samples: int, channels: int = 1) -> Path:
+    """Eight-bit sound of any rate; of several channels each is louder than the one before."""
+    size = samples * channels
+    form = struct.pack("<IHHIIHH", 16, 1, channels, rate, rate * channels, channels, 8)
+    head = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + form
+    path.write_bytes(head + b"data" + struct.pack("<I", size) + bytes(range(128, 128 + channels)) * samples)
     return path
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 7, 8, 9, 16, 64])
+def test_sound_of_any_number_of_channels_becomes_their_mean(tmp_path: Path, channels: int) -> None:
+    sound = read_sound(wave(tmp_path / "many.wav", 16_000, 4000, channels))
+    np.testing.assert_allclose(sound, (channels - 1) / 2 / 128, atol=1e-6)
+    assert len(sound) == 4000
 
 
 def test_a_rate_that_is_none_of_sound_is_named(tmp_path: Path) -> None:
