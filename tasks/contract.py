@@ -67,7 +67,7 @@ def scores_follow_from_items(task: Task) -> None:
 
 @torch.no_grad()
 def features_stand_in_for_pictures(task: Task) -> None:
-    """A head that says `reads_pictures = False` answers the same where features were cached in place of pictures."""
+    """A head that does not say `reads_pictures = True` answers the same where features were cached in their place."""
     batch, head = _batch(task, "test"), _head(task).eval()
     if head.reads_pictures:
         return
@@ -75,7 +75,9 @@ def features_stand_in_for_pictures(task: Task) -> None:
     try:
         answered: Outputs = head(encode, {name: _kept(name, value, head) for name, value in inputs.items()})
     except (AttributeError, TypeError, KeyError) as error:
-        raise AssertionError(f"reads_pictures = False, but the head reads more than encode gives: {error}") from error
+        raise AssertionError(
+            f"the head reads more than encode gives, so it must say reads_pictures = True: {error}"
+        ) from error
     for name, value in head(encode, inputs).items():
         assert torch.equal(answered[name], value), (
             f"{name} differs where features are cached; say reads_tokens = True or reads_pictures = True"

@@ -217,9 +217,9 @@ class Head(nn.Module, ABC):
     alone: encoded jointly, a clip's visual embedding would contain its own sound and give the pairing away.
     """
 
-    reads_pictures: bool = True
+    reads_pictures: bool = False
     """Whether it looks at pictures or changes them, instead of handing them to `encode` as they are; where it does not,
-    frozen features are cached in their place."""
+    a linear probe is given frozen features in their place, which are cached."""
     reads_tokens: bool = True
     """Whether it reads `Features.tokens`; where it does not, cached features leave them out."""
     reads_stages: frozenset[Modality] = frozenset()

@@ -79,8 +79,6 @@ class GroundedReadout(Head):
         form: `lavish` or `stg_cma`.
     """
 
-    reads_pictures = False
-
     def __init__(self, dim: Width, words: int, answers: int, form: str = "lavish", width: int = 512) -> None:
         super().__init__()
         published = FORMS[form]

@@ -41,7 +41,6 @@ class QuestionEncoder(nn.Module):
 class QuestionReadout(Head):
     """Answers from features: the question weighs segments and hidden units; nothing else multiplies."""
 
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(

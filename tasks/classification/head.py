@@ -15,7 +15,6 @@ from tasks.task import Head
 class ClipClassifier(Head):
     """Features of all modalities side by side, their mean over segments, to class logits."""
 
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(self, dim: Width, classes: int, modalities: Sequence[Modality] = MODALITIES) -> None:

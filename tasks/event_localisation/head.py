@@ -19,7 +19,6 @@ class SegmentHead(Head):
         label_smoothing: share of each target that is spread over all classes, 0 to below 1.
     """
 
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -55,7 +55,6 @@ class ParsingHead(Head):
         apart: whether each modality is encoded without the other, so that no adapter carries an event across.
     """
 
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(self, apart: bool = False) -> None:

@@ -23,7 +23,6 @@ class SharedSpace(Head):
     of CAV-MAE Sync), so that the course of events counts. An embedding is its segments' unit vectors side by side.
     """
 
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(self, dim: Width, width: int = 64) -> None:

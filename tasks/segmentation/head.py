@@ -29,7 +29,6 @@ class SegmentationHead(Head):
         side: M, of masks.
     """
 
-    reads_pictures = False
     reads_tokens = False
     reads_stages: frozenset[Modality] = frozenset({"visual"})
 

@@ -111,8 +111,6 @@ class FakeClips(Dataset):
 
 
 class FakeHead(Head):
-    reads_pictures = False
-
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.classify = nn.Linear(2 * dim, 4)

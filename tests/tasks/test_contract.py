@@ -58,7 +58,6 @@ class Clips(Dataset):
 
 
 class Classify(Head):
-    reads_pictures = False
     reads_tokens = False
 
     def __init__(self, dim):
