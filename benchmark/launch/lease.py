@@ -16,7 +16,7 @@ from registry.errors import UserError
 
 
 class Lease:
-    """The lease of one cell; a process that holds it alone trains the cell and writes its record."""
+    """Held by one process at a time, which trains the cell and writes its record."""
 
     def __init__(self, output: Path, run_hash: str) -> None:
         self._path = Path(output) / "locks" / f"{run_hash}.lock"

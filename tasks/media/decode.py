@@ -111,7 +111,7 @@ def _decode(
         if start and announced and announced <= start:
             raise damaged(path, f"it ends before {start:g} s")
         length = seconds or announced - start
-        far = way.seek and is_far(container, start)
+        far = way.seek and is_far(start)
         sound_origin = (audio.start_time or 0) * tick_of(audio) - origin_of(container) if audio and far else None
         pictures = FramePicker([start + moment for moment in sampling.moments(length, segments)], size)
         sound = SoundCollector(start + length, sound_origin)

@@ -162,7 +162,7 @@ def _ends_after(packet: av.Packet, moment: float) -> bool:
     return packet_end(packet, tick_of(packet)) > moment
 
 
-def is_far(container: av.container.InputContainer, begin: float) -> bool:
+def is_far(begin: float) -> bool:
     """Whether a clip begins so late in a file that the key picture before it is worth looking for."""
     return begin > _NEAR
 
