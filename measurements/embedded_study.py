@@ -37,10 +37,14 @@ Only = Callable[[ItemScore], bool]
 
 
 class Study:
-    """The completed records of a folder, by cell."""
+    """The completed records of a folder, by cell.
 
-    def __init__(self, folder: Path) -> None:
-        self._store = Store(folder)
+    Args:
+        planned: seeds of a whole study.
+    """
+
+    def __init__(self, folder: Path, planned: int = 3) -> None:
+        self._store, self._planned = Store(folder), planned
         self._runs: dict[Cell, dict[int, str]] = {}
         self._scores: dict[str, dict[str, float]] = {}
         self._seconds: dict[str, float] = {}
@@ -70,12 +74,12 @@ class Study:
         return {seed: self._seconds[run] for seed, run in self._runs.get(cell, {}).items() if run in self._seconds}
 
     def score(self, cell: Cell, only: Only = lambda item: True) -> str:
-        """`61.2 ± 1.3`, with the number of seeds where it is not three."""
+        """`61.2 ± 1.3`, with the number of seeds where it is not that planned."""
         seeds = self.seeds(cell)
         scores = self.scores(cell, seeds, only)
         if scores is None:
             return "–"
-        few = "" if len(seeds) == 3 else f" ({len(seeds)} of 3 seeds)"
+        few = "" if len(seeds) == self._planned else f" ({len(seeds)} of {self._planned} seeds)"
         return f"{100 * scores.mean():.1f} ± {interval(scores):.1f}{few}"
 
     def gain(self, first: Cell, second: Cell, only: Only = lambda item: True) -> str:

@@ -252,12 +252,12 @@ def nearest_mean(clips: Path, weights: str) -> float:
     return float((nearest == labels["test"]).float().mean())
 
 
-def show(clips: Path) -> None:
+def show(clips: Path, seeds: int) -> None:
     """Both tables, as Markdown."""
     print("### Frozen features: a linear probe\n")
     print_row("task", "sight and sound of", "both", "sight alone", "sound alone", "both − sight", "both − sound")
     print_row(*["---"] * 7)
-    probes = Study(clips / "probes")
+    probes = Study(clips / "probes", seeds)
     for task in tasks_of(clips):
         for name, weights in BACKBONES.items():
             both, sight, sound = (cell(clips, weights, PROBE, task, m) for m in ("both", "visual", "audio"))
@@ -266,7 +266,7 @@ def show(clips: Path) -> None:
     print("\n### Adapters of equal training\n")
     print_row("task", "weights", "adapter", "score", "over the probe", "over the control")
     print_row(*["---"] * 6)
-    adapters = Study(clips / "adapters")
+    adapters = Study(clips / "adapters", seeds)
     for task in tasks_of(clips):
         for name, weights in BACKBONES.items():
             for adapter, spelt in ADAPTERS.items():
@@ -293,7 +293,7 @@ def main() -> int:
     elif asked.what == "train":
         return train(asked.folder, asked.seeds)
     else:
-        show(asked.folder)
+        show(asked.folder, len(asked.seeds))
     return 0
 
 
